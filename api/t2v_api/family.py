@@ -1,0 +1,66 @@
+"""The diffusers pipelines that a model can belong to, and what sets them apart."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Prediction(StrEnum):
+    """What the denoiser predicts, as far as the choice of a scheduler goes."""
+
+    NOISE = "noise"
+    """ε or v on a discrete beta schedule (DDPM and its kin)."""
+    FLOW = "flow"
+    """Flow matching."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the operator must know of a family without loading it."""
+
+    text_to_video: str
+    """The diffusers pipeline class."""
+    video_to_video: str | None
+    """Its sibling that takes `video` and `strength`; None where there is none."""
+    prediction: Prediction
+    custom_sigmas: bool = False
+    """The pipeline passes sigmas of its own to the scheduler."""
+
+
+class ModelFamily(StrEnum):
+    """A family of diffusers pipelines."""
+
+    ANIMATEDIFF = "AnimateDiff"
+    COGVIDEOX = "CogVideoX"
+    WAN = "Wan"
+    LTX = "LTX"
+    HUNYUAN_VIDEO = "HunyuanVideo"
+    MOCHI = "Mochi"
+    LATTE = "Latte"
+    TEXT_TO_VIDEO_SD = "TextToVideoSD"
+
+    @property
+    def traits(self) -> Traits:
+        """What sets this family apart."""
+        return _TRAITS[self]
+
+
+_TRAITS = {
+    ModelFamily.ANIMATEDIFF: Traits(
+        "AnimateDiffPipeline", "AnimateDiffVideoToVideoPipeline", Prediction.NOISE
+    ),
+    ModelFamily.COGVIDEOX: Traits(
+        "CogVideoXPipeline", "CogVideoXVideoToVideoPipeline", Prediction.NOISE
+    ),
+    ModelFamily.WAN: Traits("WanPipeline", "WanVideoToVideoPipeline", Prediction.FLOW),
+    ModelFamily.LTX: Traits(
+        "LTXPipeline", "LTXConditionPipeline", Prediction.FLOW, custom_sigmas=True
+    ),
+    ModelFamily.HUNYUAN_VIDEO: Traits(
+        "HunyuanVideoPipeline", None, Prediction.FLOW, custom_sigmas=True
+    ),
+    ModelFamily.MOCHI: Traits("MochiPipeline", None, Prediction.FLOW, custom_sigmas=True),
+    ModelFamily.LATTE: Traits("LattePipeline", None, Prediction.NOISE),
+    ModelFamily.TEXT_TO_VIDEO_SD: Traits(
+        "TextToVideoSDPipeline", "VideoToVideoSDPipeline", Prediction.NOISE
+    ),
+}

@@ -1,0 +1,66 @@
+"""What the runner is asked to draw: every value decided, nothing left to choose."""
+
+import hashlib
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from t2v_api.base import ContractModel
+from t2v_api.profile import ModelId
+from t2v_api.schedulers import Scheduler
+
+MAX_SEED = 2**63 - 1
+
+PROMPT_CHARACTERS = 4096
+MediaUrl = Annotated[str, Field(max_length=2048, pattern=r"^(https?|file)://\S+$")]
+"""Where an init image or video is."""
+
+WIDTH_HEIGHT = Field(ge=64, le=1024, multiple_of=8)
+STEPS = Field(ge=1, le=50)
+GUIDANCE = Field(ge=1, le=20)
+STRENGTH = Field(gt=0, le=1)
+SEED = Field(ge=0, le=MAX_SEED)
+FRAMES = Field(ge=1, le=1024)
+FPS = Field(ge=1, le=60)
+
+
+class GenerationRequest(ContractModel):
+    """The resolved request: with the same model revision it makes the same video again."""
+
+    model_id: ModelId
+    prompt: str = Field(min_length=1, max_length=2 * PROMPT_CHARACTERS)
+    """What is drawn, after prompt enhancement."""
+    negative_prompt: str = Field(default="", max_length=PROMPT_CHARACTERS)
+    width: Annotated[int, WIDTH_HEIGHT]
+    """Pixels."""
+    height: Annotated[int, WIDTH_HEIGHT]
+    """Pixels."""
+    num_frames: Annotated[int, FRAMES]
+    fps: Annotated[int, FPS]
+    """Frames per second."""
+    scheduler: Scheduler
+    num_inference_steps: Annotated[int, STEPS]
+    guidance_scale: Annotated[float, GUIDANCE]
+    seed: Annotated[int, SEED]
+    init_image: MediaUrl | None = None
+    init_video: MediaUrl | None = None
+    strength: Annotated[float, STRENGTH] | None = None
+    """How much of the init image or video is destroyed: 1.0 all of it."""
+
+    @model_validator(mode="after")
+    def _strength_belongs_to_init_media(self) -> Self:
+        if self.init_image and self.init_video:
+            raise ValueError("give one of 'initImage' and 'initVideo', not both")
+        if (self.strength is None) != (self.init_media is None):
+            raise ValueError("'strength' goes with an 'initImage' or 'initVideo'")
+        return self
+
+    @property
+    def init_media(self) -> str | None:
+        """The URL of the init image or video, if there is one."""
+        return self.init_image or self.init_video
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON, in hex: equal requests, equal digest."""
+        return hashlib.sha256(self.json_line().encode()).hexdigest()

@@ -1,0 +1,289 @@
+"""The TextToVideoJob resource: what a user writes and what they read back.
+
+The CRD is generated from these models, so what they refuse the API server refuses.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+
+from t2v_api.base import ContractModel
+from t2v_api.profile import ModelId
+from t2v_api.progress import Progress
+from t2v_api.reasons import Reason
+from t2v_api.request import (
+    FPS,
+    FRAMES,
+    GUIDANCE,
+    PROMPT_CHARACTERS,
+    SEED,
+    STEPS,
+    STRENGTH,
+    WIDTH_HEIGHT,
+    GenerationRequest,
+    MediaUrl,
+)
+from t2v_api.result import Video
+from t2v_api.schedulers import Scheduler
+
+GROUP = "textto.video"
+VERSION = "v1alpha1"
+KIND = "TextToVideoJob"
+PLURAL = "texttovideojobs"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+NOT_BLANK = r"\S"
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+
+class SchedulerPolicy(StrEnum):
+    """What happens to a scheduler that the model's family cannot use."""
+
+    NEAREST = "Nearest"
+    STRICT = "Strict"
+
+
+class SecretKeyReference(ContractModel):
+    """One key of a Secret in the resource's namespace."""
+
+    name: str = Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)
+    key: str = Field(default="key", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that spans fields, said twice: for the API server and for Python."""
+
+    cel: str
+    message: str
+    holds: Callable[["TextToVideoJobSpec"], bool]
+
+
+SPEC_RULES = (
+    Rule(
+        cel="!has(self.initImage) || !has(self.initVideo)",
+        message="give one of 'initImage' and 'initVideo', not both",
+        holds=lambda spec: not (spec.init_image and spec.init_video),
+    ),
+    Rule(
+        cel="!has(self.strength) || has(self.initImage) || has(self.initVideo)",
+        message="'strength' goes with an 'initImage' or 'initVideo'; add one or remove 'strength'",
+        holds=lambda spec: not spec.strength or bool(spec.init_image or spec.init_video),
+    ),
+)
+
+REQUEST_FIELDS = (
+    "model_id",
+    "prompt",
+    "negative_prompt",
+    "width",
+    "height",
+    "scheduler",
+    "scheduler_policy",
+    "num_inference_steps",
+    "enhance_prompt",
+    "guidance_scale",
+    "init_image",
+    "init_video",
+    "strength",
+    "seed",
+    "num_frames",
+    "fps",
+)
+"""The fields that make the video. A change in any other never makes a new one."""
+
+
+class TextToVideoJobSpec(ContractModel):
+    """One video to make."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": rule.cel, "message": rule.message} for rule in SPEC_RULES
+            ]
+        }
+    )
+
+    model_id: ModelId
+    """The model's name in the operator's model catalogue."""
+    prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS, pattern=NOT_BLANK)
+    """What the video shows."""
+    negative_prompt: str = Field(default="", max_length=PROMPT_CHARACTERS)
+    """What the video must not show."""
+    width: Annotated[int, WIDTH_HEIGHT] | None = None
+    """Pixels, a multiple of 8. Default: the model's."""
+    height: Annotated[int, WIDTH_HEIGHT] | None = None
+    """Pixels, a multiple of 8. Default: the model's."""
+    scheduler: Scheduler | None = None
+    """The sampler: a diffusers scheduler class. Default: the model's."""
+    scheduler_policy: SchedulerPolicy = SchedulerPolicy.NEAREST
+    """Nearest: a scheduler that the model cannot use is replaced by the nearest that it can, and
+    the status says so. Strict: it is refused before a GPU is touched."""
+    num_inference_steps: Annotated[int, STEPS] | None = None
+    """Denoising steps. Default: the model's."""
+    enhance_prompt: bool = True
+    """Enhance the prompt as the model's profile says. The status shows the prompt that was used."""
+    guidance_scale: Annotated[float, GUIDANCE] | None = None
+    """Scale of classifier-free guidance. Default: the model's."""
+    init_image: MediaUrl | None = None
+    """URL of an image to start from; it stands for every frame."""
+    init_video: MediaUrl | None = None
+    """URL of a video to start from."""
+    strength: Annotated[float, STRENGTH] | None = None
+    """How much of the init image or video is destroyed. 1.0 destroys all of its information.
+    Default with init media: 0.7."""
+    seed: Annotated[int, SEED] | None = None
+    """The same seed makes the same video again. Null: drawn once and recorded in the status."""
+    webhook: Annotated[str, Field(max_length=2048, pattern=r"^https?://\S+$")] | None = None
+    """URL that gets a POST when the video is finished or has failed."""
+    track_id: Annotated[str, Field(max_length=256)] | None = None
+    """Returned in the webhook's body, as it is."""
+    key_secret_ref: SecretKeyReference | None = None
+    """The API key, by reference: it opens GPU pools."""
+    load_balancer: bool = False
+    """False: the first GPU pool that the key opens. True: the least busy of them."""
+    num_frames: Annotated[int, FRAMES] | None = None
+    """Default: the model's."""
+    fps: Annotated[int, FPS] | None = None
+    """Frames per second. Default: the model's."""
+    pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
+    """The GPU pool to run in. Default: the one that the key opens."""
+    suspend: bool = False
+    """True: no Job runs; a running one is stopped."""
+    priority_class_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
+    """The pod's priority class."""
+    active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    """Seconds after which the Job is stopped and the video has failed."""
+    backoff_limit: Annotated[int, Field(ge=0, le=100)] = 2
+    """Further attempts after a failure that another attempt may mend."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
+    """Seconds after which a finished Job is removed. The resource and its status stay."""
+
+    @model_validator(mode="after")
+    def _keep_the_rules(self) -> Self:
+        broken = [rule.message for rule in SPEC_RULES if not rule.holds(self)]
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+    @property
+    def request_hash(self) -> str:
+        """SHA-256 in hex over the fields that make the video, as the user wrote them."""
+        wanted = self.model_copy(update={name: None for name in _other_fields()})
+        return hashlib.sha256(wanted.json_line().encode()).hexdigest()
+
+
+def _other_fields() -> set[str]:
+    return set(TextToVideoJobSpec.model_fields) - set(REQUEST_FIELDS)
+
+
+class Phase(StrEnum):
+    """Where a resource is. Succeeded and Failed are final for one request."""
+
+    PENDING = "Pending"
+    SUSPENDED = "Suspended"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class Condition(ContractModel):
+    """A condition as kstatus reads it: Ready, Reconciling, Stalled, WebhookDelivered."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+    last_transition_time: AwareDatetime
+    observed_generation: int | None = None
+
+
+class ResolvedRequest(GenerationRequest):
+    """The exact inputs that were used: enough to make the same video again."""
+
+    model_revision: str
+    runner_image: str
+
+
+class Attempt(ContractModel):
+    """One run of the runner."""
+
+    pod_name: str | None = None
+    reason: Reason | None = None
+    """Null while it runs and when it succeeded."""
+    message: str = ""
+    exit_code: int | None = None
+    start_time: AwareDatetime | None = None
+    completion_time: AwareDatetime | None = None
+
+
+class WebhookStatus(ContractModel):
+    """How far the delivery of the webhook is."""
+
+    attempts: int = 0
+    last_status_code: int | None = None
+    delivered_time: AwareDatetime | None = None
+    next_attempt_time: AwareDatetime | None = None
+
+
+class TextToVideoJobStatus(ContractModel):
+    """What became of the request."""
+
+    phase: Phase = Phase.PENDING
+    observed_generation: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    id: int | None = Field(default=None, ge=0, lt=2**53)
+    """Stable for the resource; the endpoint's `id`."""
+    job_name: str | None = None
+    pool: str | None = None
+    output_url: str | None = None
+    """Where the MP4 is."""
+    output: tuple[str, ...] = ()
+    """Everything that was made: the MP4, then the poster."""
+    generation_time: float | None = None
+    """Seconds from the runner's start to the finished video."""
+    resolved: ResolvedRequest | None = None
+    progress: Progress | None = None
+    timings: dict[str, float] | None = None
+    """Seconds for each stage."""
+    video: Video | None = None
+    attempts: tuple[Attempt, ...] = ()
+    webhook: WebhookStatus | None = None
+    start_time: AwareDatetime | None = None
+    completion_time: AwareDatetime | None = None
+    message: str = ""
+
+
+class ObjectMeta(ContractModel):
+    """The part of Kubernetes's metadata that is read here; the rest is carried along unread."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)
+    namespace: str = Field(default="default", min_length=1, max_length=63, pattern=DNS_LABEL)
+    uid: str = ""
+    """Given by the API server; empty in a manifest."""
+    generation: int = 1
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_fields(cls, value: Any) -> Any:
+        return value
+
+
+class TextToVideoJob(ContractModel):
+    """One video as a Kubernetes resource."""
+
+    api_version: Literal["textto.video/v1alpha1"]
+    kind: Literal["TextToVideoJob"]
+    metadata: ObjectMeta
+    spec: TextToVideoJobSpec
+    status: TextToVideoJobStatus | None = None

@@ -1,0 +1,87 @@
+"""What the runner leaves behind: one record, of a video or of a failure.
+
+The same record stands beside the video as result.json and, as the authority, in the container's
+termination message, which holds 4096 bytes: nothing here grows with the prompt.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from t2v_api.base import ContractError, ContractModel
+from t2v_api.progress import Stage
+from t2v_api.reasons import EXIT_CODES, ExitCode, Reason
+from t2v_api.schedulers import Scheduler
+
+TERMINATION_MESSAGE_BYTES = 4096
+"""Kubernetes keeps this much of a container's termination message."""
+
+MESSAGE_CHARACTERS = 800
+"""Even if each takes four bytes, a failure's message fits into the termination message."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Video(ContractModel):
+    """The MP4 as it was written."""
+
+    sha256: Sha256
+    """Of the file's bytes."""
+    frames_sha256: Sha256
+    """Of the frames before encoding, RGB bytes in order: equal for equal requests."""
+    bytes: int = Field(ge=1)
+    width: int = Field(ge=1)
+    """Pixels."""
+    height: int = Field(ge=1)
+    """Pixels."""
+    frames: int = Field(ge=1)
+    fps: int = Field(ge=1)
+    """Frames per second."""
+    duration: float = Field(gt=0)
+    """Seconds."""
+
+
+class GenerationResult(ContractModel):
+    """A finished video."""
+
+    kind: Literal["GenerationResult"] = "GenerationResult"
+    output: tuple[str, ...] = Field(min_length=1)
+    """File names: the MP4, then the poster."""
+    video: Video
+    seed: int = Field(ge=0)
+    scheduler: Scheduler
+    model_revision: str = Field(max_length=512)
+    device: str = Field(max_length=128)
+    dtype: str = Field(max_length=32)
+    timings: dict[Stage, float]
+    """Seconds for each stage."""
+    generation_time: float = Field(ge=0)
+    """Seconds from the runner's start to the finished video."""
+    warnings: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=4)
+
+
+class GenerationFailure(ContractModel):
+    """No video, and why."""
+
+    kind: Literal["GenerationFailure"] = "GenerationFailure"
+    reason: Reason
+    message: str = Field(max_length=MESSAGE_CHARACTERS)
+    stage: Stage
+    """Where it ended."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the runner's process exits with."""
+        return EXIT_CODES[self.reason]
+
+
+Outcome = Annotated[GenerationResult | GenerationFailure, Field(discriminator="kind")]
+_OUTCOME: TypeAdapter[GenerationResult | GenerationFailure] = TypeAdapter(Outcome)
+
+
+def read_outcome(text: str) -> GenerationResult | GenerationFailure:
+    """Parse a termination message or a result.json. Raises ContractError."""
+    try:
+        return _OUTCOME.validate_json(text)
+    except ValidationError as error:
+        raise ContractError(f"not a result record: {error.error_count()} faults") from None

@@ -1,0 +1,151 @@
+"""The drawn world: one plain shape that moves, or rests, on a plain background.
+
+Knows nothing about words, latents or networks. numpy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAMES: Final = 16
+SIZE_PX: Final = 64
+FPS: Final = 8
+STEP_PX: Final = 2  # a moving shape travels two pixels a frame: 30 px in 16 frames
+TRAVEL_PX: Final = STEP_PX * (FRAMES - 1)
+JITTER_ALONG_PX: Final = 2  # how far the middle of the path may lie from the middle of the frame
+JITTER_ACROSS_PX: Final = 6
+JITTER_STEP_PX: Final = 2
+
+COLOURS: Final[dict[str, tuple[int, int, int]]] = {
+    "red": (225, 25, 35),
+    "green": (25, 175, 55),
+    "blue": (35, 75, 235),
+    "yellow": (250, 220, 30),
+    "purple": (155, 40, 200),
+    "orange": (255, 125, 0),
+}
+SHAPES: Final = ("circle", "square", "triangle")
+DIRECTIONS: Final[dict[str, tuple[int, int]]] = {
+    "left": (-1, 0),
+    "right": (1, 0),
+    "up": (0, -1),
+    "down": (0, 1),
+    "still": (0, 0),
+}
+RADII_PX: Final[dict[str, float]] = {"small": 9.0, "large": 13.5}
+BACKGROUNDS: Final[dict[str, tuple[int, int, int]]] = {
+    "black": (0, 0, 0),
+    "white": (255, 255, 255),
+    "gray": (128, 128, 128),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a clip shows, by name."""
+
+    colour: str
+    shape: str
+    direction: str = "still"
+    size: str = "large"
+    background: str = "black"
+
+    @property
+    def combination(self) -> tuple[str, str, str, str]:
+        """The four attributes that the held-out list is about."""
+        return (self.colour, self.shape, self.direction, self.size)
+
+
+def all_combinations() -> list[tuple[str, str, str, str]]:
+    """Every (colour, shape, direction, size), in a fixed order: 180."""
+    return list(product(COLOURS, SHAPES, DIRECTIONS, RADII_PX))
+
+
+def held_out_combinations() -> list[tuple[str, str, str, str]]:
+    """The tenth of all combinations that training never shows: 18.
+
+    A Latin pattern: each colour lacks three directions once, each with another shape or size, so
+    every single value, and every pair of values, is still seen often.
+    """
+    colours, directions, sizes = list(COLOURS), list(DIRECTIONS), list(RADII_PX)
+    return [
+        (colour, SHAPES[(i + j) % 3], direction, sizes[(i + j // 2) % 2])
+        for i, colour in enumerate(colours)
+        for j, direction in enumerate(directions)
+        if (i + 2 * j) % 5 < 3
+    ]
+
+
+def seen_combinations() -> list[tuple[str, str, str, str]]:
+    """The combinations that training shows: 162."""
+    held_out = set(held_out_combinations())
+    return [combination for combination in all_combinations() if combination not in held_out]
+
+
+def path(direction: str, middle_xy: tuple[float, float]) -> NDArray[np.float32]:
+    """Centres (FRAMES, 2) in pixels of a shape that passes `middle_xy` half-way."""
+    step = np.asarray(DIRECTIONS[direction], dtype=np.float32) * STEP_PX
+    offsets = np.arange(FRAMES, dtype=np.float32) - (FRAMES - 1) / 2
+    return np.asarray(middle_xy, dtype=np.float32) + offsets[:, None] * step
+
+
+def middles(direction: str) -> list[tuple[float, float]]:
+    """Every middle of a path, in pixels. All keep the whole shape inside all the time, and all
+    centres of their paths are whole pixels, so that latents can be cached on a grid."""
+    dx, dy = DIRECTIONS[direction]
+    return [
+        (SIZE_PX / 2 + x, SIZE_PX / 2 + y)
+        for x, y in product(_jitter(along=bool(dx)), _jitter(along=bool(dy)))
+    ]
+
+
+def random_middle(direction: str, rng: np.random.Generator) -> tuple[float, float]:
+    """One of the middles."""
+    choices = middles(direction)
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _jitter(along: bool) -> range:
+    most = JITTER_ALONG_PX if along else JITTER_ACROSS_PX
+    return range(-most, most + 1, JITTER_STEP_PX)
+
+
+def coverage(
+    shape: str, radius_px: float, centres_xy: NDArray[np.float32], side_px: int = SIZE_PX
+) -> NDArray[np.float32]:
+    """How much of each pixel the shape covers, 0..1, antialiased: (N, side, side) for (N, 2)."""
+    grid = np.arange(side_px, dtype=np.float32) + 0.5
+    dx = grid[None, None, :] - centres_xy[:, 0, None, None]
+    dy = grid[None, :, None] - centres_xy[:, 1, None, None]
+    return np.clip(0.5 - _signed_distance(shape, radius_px, dx, dy), 0.0, 1.0)
+
+
+def draw_frames(scene: Scene, centres_xy: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Frames (N, 64, 64, 3) of the scene's shape at the given centres (N, 2) in pixels."""
+    covered = coverage(scene.shape, RADII_PX[scene.size], centres_xy)[..., None]
+    ground = np.asarray(BACKGROUNDS[scene.background], dtype=np.float32)
+    colour = np.asarray(COLOURS[scene.colour], dtype=np.float32)
+    return np.rint(ground + covered * (colour - ground)).astype(np.uint8)
+
+
+def draw_clip(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A clip (FRAMES, 64, 64, 3) of the scene, somewhere near the middle."""
+    return draw_frames(scene, path(scene.direction, random_middle(scene.direction, rng)))
+
+
+def _signed_distance(
+    shape: str, radius: float, dx: NDArray[np.float32], dy: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Pixels outside (+) or inside (-) the outline; the triangle points up."""
+    if shape == "circle":
+        return np.sqrt(dx**2 + dy**2) - np.float32(radius)
+    if shape == "square":
+        return np.maximum(np.abs(dx), np.abs(dy)) - np.float32(0.9 * radius)
+    slope = np.float32(1 / np.sqrt(5))  # the sides: from (0, -r) to (±r, r)
+    sides = (2 * np.abs(dx) - dy - np.float32(radius)) * slope
+    return np.maximum(sides, dy - np.float32(radius))

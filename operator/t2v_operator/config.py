@@ -1,0 +1,87 @@
+"""The operator's configuration: models, GPU pools, the runner's image, where videos go."""
+
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import Field, model_validator
+from t2v_api.base import ContractError, ContractModel
+from t2v_api.profile import ModelProfile
+
+
+class ConfigurationError(ValueError):
+    """The configuration file cannot be used; names the path of each wrong value."""
+
+
+class RunnerImage(ContractModel):
+    """The container that makes videos."""
+
+    image: str = Field(min_length=1)
+    """With a tag or a digest."""
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+
+
+class GpuPool(ContractModel):
+    """Nodes that jobs may run on, and how a pod gets a GPU there."""
+
+    name: str = Field(min_length=1, max_length=63)
+    gpu_resource: str = "nvidia.com/gpu"
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+    runtime_class_name: str | None = None
+
+
+class VolumeStorage(ContractModel):
+    """Videos go to a volume that every runner pod mounts."""
+
+    claim_name: str = Field(min_length=1)
+    """A PersistentVolumeClaim in the resource's namespace."""
+    url: Annotated[str, Field(pattern=r"^(https?|file)://\S+$")]
+    """What serves the volume's files: a key is appended to it."""
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]*$")] = "videos"
+
+
+class OperatorConfig(ContractModel):
+    """Everything the operator is told, once, at its start."""
+
+    runner: RunnerImage
+    models: tuple[ModelProfile, ...] = Field(min_length=1)
+    pools: tuple[GpuPool, ...] = Field(min_length=1)
+    storage: VolumeStorage
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for what, names in (
+            ("models", [model.id for model in self.models]),
+            ("pools", [pool.name for pool in self.pools]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: {', '.join(twice)} stands twice")
+        return self
+
+    @cached_property
+    def catalogue(self) -> dict[str, ModelProfile]:
+        """The models by id."""
+        return {model.id: model for model in self.models}
+
+
+def load_config(path: Path | None) -> OperatorConfig:
+    """Read a configuration file; without one, the documented default. Raises ConfigurationError."""
+    if path is None:
+        return _parse(resources.files("t2v_operator").joinpath("default.yaml").read_text(), "default")
+    try:
+        return _parse(path.read_text(), str(path))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+
+
+def _parse(text: str, source: str) -> OperatorConfig:
+    try:
+        return OperatorConfig.parse(yaml.safe_load(text))
+    except (ContractError, yaml.YAMLError) as error:
+        lines = str(error).splitlines()
+        raise ConfigurationError("\n".join(f"{source}: {line}" for line in lines)) from None

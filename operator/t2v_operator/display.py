@@ -1,0 +1,58 @@
+"""Show a running video on standard error: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bar
+from t2v_api.progress import Progress
+
+from t2v_operator.local import Watcher
+
+
+@contextmanager
+def display(name: str) -> Iterator[Watcher]:
+    """A watcher for one video, for as long as it runs."""
+    if sys.stderr.isatty():
+        with _bar(name) as watcher:
+            yield watcher
+    else:
+        yield Watcher(progress=lambda progress: _say(_plain(name, progress)), log=_say)
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Watcher]:
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.fields[stage]}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[eta]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=100, stage="", eta="")
+
+        def show(progress: Progress) -> None:
+            stage = progress.stage.value + (f" {_steps(progress)}" if progress.steps else "")
+            bar.update(task, completed=progress.percent, stage=stage, eta=_eta(progress))
+
+        yield Watcher(progress=show, log=lambda line: bar.console.print(line, markup=False))
+
+
+def _plain(name: str, progress: Progress) -> str:
+    parts = [name, f"{progress.percent:3d} %", progress.stage.value, _steps(progress)]
+    return "  ".join(part for part in [*parts, _eta(progress)] if part)
+
+
+def _steps(progress: Progress) -> str:
+    return f"{progress.step}/{progress.steps}" if progress.steps else ""
+
+
+def _eta(progress: Progress) -> str:
+    return "" if progress.eta_seconds is None else f"ETA {progress.eta_seconds:.0f} s"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,42 @@
+"""Names of what the operator makes: deterministic, valid, and the same after a restart."""
+
+import hashlib
+
+from t2v_api.resource import GROUP, TextToVideoJob
+
+JOB_LABEL = f"{GROUP}/job"
+REQUEST_LABEL = f"{GROUP}/request"
+MODEL_LABEL = f"{GROUP}/model"
+POOL_LABEL = f"{GROUP}/pool"
+RESOURCE_ANNOTATION = f"{GROUP}/resource"
+"""The resource's whole name, which as a label could be too long."""
+
+LABEL_CHARACTERS = 63
+HASH_CHARACTERS = 10
+
+
+def job_name(resource: TextToVideoJob) -> str:
+    """The Job's name: the resource's name and the request's hash, at most 63 characters.
+
+    The Job controller copies it into a pod label, hence the limit. A cut name could belong to two
+    resources, so the hash then covers the whole name too.
+    """
+    name, request = resource.metadata.name, resource.spec.request_hash
+    room = LABEL_CHARACTERS - HASH_CHARACTERS - 1
+    if len(name) <= room:
+        return f"{name}-{request[:HASH_CHARACTERS]}"
+    both = hashlib.sha256(f"{name}/{request}".encode()).hexdigest()
+    return f"{name[:room].rstrip('.-')}-{both[:HASH_CHARACTERS]}"
+
+
+def label_value(text: str) -> str:
+    """`text` as a label value: itself where it fits, else cut, with a hash of the whole."""
+    if len(text) <= LABEL_CHARACTERS:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:HASH_CHARACTERS]
+    return f"{text[: LABEL_CHARACTERS - HASH_CHARACTERS - 1].rstrip('.-')}-{digest}"
+
+
+def stable_id(uid: str) -> int:
+    """An integer below 2^53 for the resource: exact in JavaScript too."""
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8]) % 2**53

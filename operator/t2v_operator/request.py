@@ -1,0 +1,133 @@
+"""Resolve a resource: every value that the user left open is decided here. No I/O, no clock."""
+
+import hashlib
+from dataclasses import dataclass
+
+from t2v_api.base import nearest
+from t2v_api.profile import ModelLimits, ModelProfile
+from t2v_api.reasons import Reason
+from t2v_api.request import MAX_SEED, GenerationRequest
+from t2v_api.resource import TextToVideoJob, TextToVideoJobSpec
+from t2v_api.schedulers import Scheduler, Support, usable, verdict
+
+from t2v_operator.config import GpuPool, OperatorConfig
+from t2v_operator.enhance import enhance
+from t2v_operator.errors import RequestRefused
+
+DEFAULT_STRENGTH = 0.7
+
+
+@dataclass(frozen=True)
+class ResolvedJob:
+    """What will run, and where."""
+
+    resource: TextToVideoJob
+    request: GenerationRequest
+    profile: ModelProfile
+    pool: GpuPool
+
+
+def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
+    """Decide every value of the request. Raises RequestRefused."""
+    spec = resource.spec
+    profile = _profile(spec.model_id, config)
+    if (spec.init_image or spec.init_video) and profile.family.traits.video_to_video is None:
+        raise RequestRefused(
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            f"model {profile.id} ({profile.family}) takes no init image or video; "
+            "remove 'initImage', 'initVideo' and 'strength'",
+        )
+    request = _request(resource, profile)
+    _keep_limits(request, profile.limits)
+    return ResolvedJob(resource, request, profile, _pool(spec.pool, config))
+
+
+def _request(resource: TextToVideoJob, profile: ModelProfile) -> GenerationRequest:
+    spec, defaults = resource.spec, profile.defaults
+    has_init_media = bool(spec.init_image or spec.init_video)
+    return GenerationRequest(
+        model_id=profile.id,
+        prompt=enhance(spec.prompt, profile.prompt_enhancement)
+        if spec.enhance_prompt
+        else spec.prompt,
+        negative_prompt=spec.negative_prompt,
+        width=spec.width or defaults.width,
+        height=spec.height or defaults.height,
+        num_frames=spec.num_frames or defaults.num_frames,
+        fps=spec.fps or defaults.fps,
+        scheduler=_scheduler(spec, profile),
+        num_inference_steps=spec.num_inference_steps or defaults.num_inference_steps,
+        guidance_scale=spec.guidance_scale or defaults.guidance_scale,
+        seed=_drawn_seed(resource) if spec.seed is None else spec.seed,
+        init_image=spec.init_image,
+        init_video=spec.init_video,
+        strength=(spec.strength or DEFAULT_STRENGTH) if has_init_media else None,
+    )
+
+
+def _profile(model_id: str, config: OperatorConfig) -> ModelProfile:
+    profile = config.catalogue.get(model_id)
+    if profile is None:
+        known = ", ".join(sorted(config.catalogue))
+        raise RequestRefused(
+            Reason.MODEL_NOT_FOUND,
+            f"modelId {model_id!r} is not in the model catalogue"
+            f"{nearest(model_id, config.catalogue).split('; known')[0]} (known: {known})",
+        )
+    return profile
+
+
+def _pool(name: str | None, config: OperatorConfig) -> GpuPool:
+    if name is None:
+        return config.pools[0]
+    for pool in config.pools:
+        if pool.name == name:
+            return pool
+    known = [pool.name for pool in config.pools]
+    raise RequestRefused(
+        Reason.INVALID_REQUEST, f"pool {name!r} is not configured{nearest(name, known)}"
+    )
+
+
+def _scheduler(spec: TextToVideoJobSpec, profile: ModelProfile) -> Scheduler:
+    wanted = spec.scheduler or profile.defaults.scheduler
+    if verdict(profile.family, wanted).support is Support.UNSUPPORTED:
+        names = ", ".join(usable(profile.family))
+        raise RequestRefused(
+            Reason.SCHEDULER_NOT_SUPPORTED,
+            f"scheduler {wanted.value} cannot be used with model {profile.id} "
+            f"({profile.family}); choose one of {names}",
+        )
+    return wanted
+
+
+def _drawn_seed(resource: TextToVideoJob) -> int:
+    """A seed for `seed: null`: another one for each resource and request, the same after a restart."""
+    drawn = hashlib.sha256(f"{resource.metadata.uid}/{resource.spec.request_hash}".encode())
+    return int.from_bytes(drawn.digest()[:8]) & MAX_SEED
+
+
+def _keep_limits(request: GenerationRequest, limits: ModelLimits) -> None:
+    for name, value, largest, multiple, offset in (
+        ("width", request.width, limits.max_width, limits.size_multiple, 0),
+        ("height", request.height, limits.max_height, limits.size_multiple, 0),
+        (
+            "numFrames",
+            request.num_frames,
+            limits.max_frames,
+            limits.frames_multiple,
+            limits.frames_offset,
+        ),
+    ):
+        if value > largest:
+            raise RequestRefused(
+                Reason.INVALID_REQUEST, f"{name} is {value}; this model draws at most {largest}"
+            )
+        if (value - offset) % multiple:
+            rule = f"{multiple}n+{offset}" if offset else f"a multiple of {multiple}"
+            below = (value - offset) // multiple * multiple + offset
+            advice = below if below > 0 else below + multiple
+            raise RequestRefused(
+                Reason.INVALID_REQUEST,
+                f"{name} is {value}; this model needs {rule}, try {advice}",
+            )

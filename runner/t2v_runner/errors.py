@@ -1,0 +1,67 @@
+"""The runner's error tree. Each knows its reason; `t2v_api.reasons` knows the exit code."""
+
+from t2v_api.reasons import Reason
+from t2v_api.result import MESSAGE_CHARACTERS
+
+
+class RunnerError(Exception):
+    """No video, for a reason that the user is told."""
+
+    reason = Reason.RUNNER_FAULT
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message[:MESSAGE_CHARACTERS])
+
+
+class RequestRefused(RunnerError):
+    """The request asks for what this model or this runner cannot do."""
+
+    reason = Reason.INVALID_REQUEST
+
+
+class SchedulerNotSupported(RequestRefused):
+    """The scheduler would draw garbage with this model."""
+
+    reason = Reason.SCHEDULER_NOT_SUPPORTED
+
+
+class InitMediaNotSupported(RequestRefused):
+    """This model has no way to start from an image or video."""
+
+    reason = Reason.INIT_MEDIA_NOT_SUPPORTED
+
+
+class ModelNotLoadable(RunnerError):
+    """The model's files are missing, broken, or not safe to load."""
+
+    reason = Reason.MODEL_NOT_LOADABLE
+
+
+class OutOfMemory(RunnerError):
+    """The device's memory does not hold this request."""
+
+    reason = Reason.OUT_OF_MEMORY
+
+
+class StorageFailed(RunnerError):
+    """The video could not be written or uploaded, or the model not downloaded."""
+
+    reason = Reason.STORAGE_FAILED
+
+
+class InitMediaUnavailable(RunnerError):
+    """The init media could not be had now; another attempt may succeed."""
+
+    reason = Reason.INIT_MEDIA_UNAVAILABLE
+
+
+class InitMediaRefused(RunnerError):
+    """The init media is missing, unreadable, too large, or not to be fetched at all."""
+
+    reason = Reason.INIT_MEDIA_REFUSED
+
+
+class Stopped(RunnerError):
+    """Somebody asked the runner to stop."""
+
+    reason = Reason.STOPPED

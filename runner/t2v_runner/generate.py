@@ -1,0 +1,63 @@
+"""The way of one video: model, init media, denoising, MP4, record."""
+
+import hashlib
+
+from t2v_api.progress import Stage
+from t2v_api.result import GenerationResult, Video
+
+from t2v_runner.denoise import denoise
+from t2v_runner.init_media import read_init_frames
+from t2v_runner.model import load_pipeline, locate_model
+from t2v_runner.order import Order
+from t2v_runner.publish import Publication
+from t2v_runner.reporter import Reporter
+from t2v_runner.video import write_poster, write_video
+
+
+def generate(order: Order, reporter: Reporter) -> GenerationResult:
+    """Make the video and put it, its poster and its record into the output folder.
+
+    Raises RunnerError; then nothing stands there under a final name.
+    """
+    request, profile = order.request, order.profile
+    with Publication(order.output_dir) as publication:
+        init_frames = read_init_frames(request, order.media)
+
+        reporter.enter(Stage.DOWNLOAD)
+        folder = locate_model(profile, order.models_dir)
+
+        reporter.enter(Stage.LOAD)
+        pipeline = load_pipeline(folder, profile, from_video=init_frames is not None)
+
+        frames, effective = denoise(pipeline, request, init_frames, reporter)
+
+        reporter.enter(Stage.ENCODE)
+        write_video(frames, request.fps, publication.path("video.mp4"))
+        write_poster(frames[0], publication.path("poster.jpg"))
+
+        reporter.enter(Stage.UPLOAD)
+        mp4 = publication.path("video.mp4").read_bytes()
+        timings, generation_time = reporter.finish()
+        result = GenerationResult(
+            output=("video.mp4", "poster.jpg"),
+            video=Video(
+                sha256=hashlib.sha256(mp4).hexdigest(),
+                frames_sha256=hashlib.sha256(frames.tobytes()).hexdigest(),
+                bytes=len(mp4),
+                width=request.width,
+                height=request.height,
+                frames=len(frames),
+                fps=request.fps,
+                duration=len(frames) / request.fps,
+            ),
+            seed=request.seed,
+            scheduler=request.scheduler,
+            model_revision=profile.revision,
+            device=effective.device,
+            dtype=effective.dtype,
+            timings=timings,
+            generation_time=generation_time,
+            warnings=effective.warnings,
+        )
+        publication.publish(result)
+    return result

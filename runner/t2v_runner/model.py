@@ -1,0 +1,198 @@
+"""Find a model's files, check that they are whole and safe, load its pipeline.
+
+Only safetensors and only diffusers's own classes: a model folder never brings code along.
+"""
+
+import json
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2v_api.profile import ModelProfile
+
+from t2v_runner.eager import load_without_compiler
+from t2v_runner.errors import InitMediaNotSupported, ModelNotLoadable, StorageFailed
+
+if TYPE_CHECKING:
+    import torch
+
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
+MAX_HEADER_BYTES = 100_000_000
+"""What the safetensors format allows."""
+LIBRARIES = ("diffusers", "transformers")
+
+
+def locate_model(profile: ModelProfile, models_dir: Path) -> Path:
+    """The model's folder; a hub model is downloaded first. Raises ModelNotLoadable."""
+    source = profile.source
+    if source.path is not None:
+        folder = models_dir / source.path
+    else:
+        folder = _download(profile)
+    check_model_folder(folder, profile)
+    return folder
+
+
+def check_model_folder(folder: Path, profile: ModelProfile) -> None:
+    """Whether `folder` holds a whole pipeline of the profile's family. Raises ModelNotLoadable."""
+    index = _read_json(folder / "model_index.json", profile)
+    expected = profile.family.traits.text_to_video
+    if index.get("_class_name") != expected:
+        raise ModelNotLoadable(
+            f"{folder / 'model_index.json'} names the pipeline {index.get('_class_name')!r}; "
+            f"model {profile.id} is of family {profile.family} and needs {expected!r}"
+        )
+    for name, value in index.items():
+        if name.startswith("_") or not isinstance(value, list) or value[0] is None:
+            continue
+        if value[0] not in LIBRARIES:
+            raise ModelNotLoadable(
+                f"{folder}: component {name!r} wants the library {value[0]!r}; "
+                f"only {' and '.join(LIBRARIES)} are loaded, never a model's own code"
+            )
+        _check_component(folder / name)
+
+
+def load_pipeline(folder: Path, profile: ModelProfile, from_video: bool) -> Any:
+    """The diffusers pipeline of `folder` on the best device; `from_video`: its sibling that
+    starts from a video. Raises ModelNotLoadable, InitMediaNotSupported."""
+    load_without_compiler()
+    import diffusers
+    import torch
+
+    _be_quiet()
+    traits = profile.family.traits
+    device, dtype = choose_device()
+    try:
+        pipeline = getattr(diffusers, traits.text_to_video).from_pretrained(
+            str(folder), torch_dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        if "can't allocate memory" in str(error):
+            raise
+        raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
+    if from_video:
+        pipeline = _video_to_video(pipeline, profile)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def choose_device() -> "tuple[torch.device, torch.dtype]":
+    """CUDA in bfloat16 (float16 on older GPUs) where there is one, else the CPU in float32."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu"), torch.float32
+    dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.device("cuda"), dtype
+
+
+def _video_to_video(pipeline: Any, profile: ModelProfile) -> Any:
+    import inspect
+
+    import diffusers
+
+    name = profile.family.traits.video_to_video
+    if name is None:
+        raise InitMediaNotSupported(
+            f"model {profile.id} ({profile.family}) takes no init image or video"
+        )
+    sibling = getattr(diffusers, name)
+    wanted = inspect.signature(sibling.__init__).parameters
+    return sibling(**{key: value for key, value in pipeline.components.items() if key in wanted})
+
+
+def _be_quiet() -> None:
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def _download(profile: ModelProfile) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    source = profile.source
+    assert source.hub  # the profile has a path or a hub repository
+    try:
+        folder = snapshot_download(
+            source.hub, revision=source.revision, allow_patterns=list(HUB_PATTERNS)
+        )
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        message = f"hub model {source.hub} at {source.revision}: the hub answered {status}"
+        if 400 <= status < 500 and status != 429:
+            raise ModelNotLoadable(message) from None
+        raise StorageFailed(message) from None
+    except LocalEntryNotFoundError:
+        raise StorageFailed(
+            f"hub model {source.hub} at {source.revision}: the hub cannot be reached"
+        ) from None
+    return Path(folder)
+
+
+def _read_json(path: Path, profile: ModelProfile) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = "no such folder" if not path.parent.is_dir() else f"no {path.name} in it"
+        raise ModelNotLoadable(f"model {profile.id}: {path.parent}: {what}") from None
+    except (OSError, ValueError) as error:
+        raise ModelNotLoadable(f"{path}: not readable as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ModelNotLoadable(f"{path}: not a JSON object")
+    return value
+
+
+def _check_component(folder: Path) -> None:
+    """A component that has a config.json is a model, and then it has whole safetensors."""
+    if not folder.is_dir():
+        raise ModelNotLoadable(f"{folder}: the pipeline's component is missing")
+    if not (folder / "config.json").exists():
+        return
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = sorted(each.name for each in folder.iterdir() if each.suffix in PICKLE_SUFFIXES)
+        what = (
+            f"only pickle weights ({', '.join(pickles)}), which are never loaded; "
+            "convert them to safetensors"
+            if pickles
+            else "no weights: expected a .safetensors file"
+        )
+        raise ModelNotLoadable(f"{folder}: {what}")
+    for file in weights:
+        check_safetensors(file)
+
+
+def check_safetensors(file: Path) -> None:
+    """Whether `file` has the length that its own header says. Raises ModelNotLoadable.
+
+    Source: the safetensors format: 8 bytes header length, a JSON header, the tensors.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            start = stream.read(8)
+            if len(start) < 8:
+                raise ModelNotLoadable(f"{file}: truncated: {size} bytes are no safetensors file")
+            length = struct.unpack("<Q", start)[0]
+            if length > min(size - 8, MAX_HEADER_BYTES):
+                raise ModelNotLoadable(f"{file}: truncated or no safetensors file at all")
+            header = json.loads(stream.read(length))
+        ends = [
+            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+        ]
+    except OSError as error:
+        raise ModelNotLoadable(f"{file}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ModelNotLoadable(f"{file}: its safetensors header is broken") from None
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise ModelNotLoadable(f"{file}: truncated: {size} bytes of {expected}")

@@ -1,0 +1,58 @@
+"""What this process is asked to do: the runner's environment, read once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from t2v_api.base import ContractError
+from t2v_api.profile import ModelProfile
+from t2v_api.request import GenerationRequest
+
+from t2v_runner.errors import RequestRefused
+
+
+@dataclass(frozen=True)
+class MediaRules:
+    """Where init media may come from."""
+
+    folder: Path | None
+    """file:// URLs must stand below it; None refuses them all."""
+    allow_private_addresses: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """The request, the model, and where to put the video."""
+
+    request: GenerationRequest
+    profile: ModelProfile
+    output_dir: Path
+    models_dir: Path
+    media: MediaRules
+
+
+def read_order(environment: Mapping[str, str]) -> Order:
+    """Parse the environment. Raises RequestRefused."""
+    media_dir = environment.get("T2V_MEDIA_DIR")
+    try:
+        request = GenerationRequest.parse_json(_required("T2V_REQUEST", environment))
+        profile = ModelProfile.parse_json(_required("T2V_MODEL", environment))
+    except ContractError as error:
+        raise RequestRefused(f"the request does not fit the contract: {error}") from None
+    return Order(
+        request=request,
+        profile=profile,
+        output_dir=Path(environment.get("T2V_OUTPUT_DIR", "/output")),
+        models_dir=Path(environment.get("T2V_MODELS_DIR", "/models")),
+        media=MediaRules(
+            folder=Path(media_dir) if media_dir else None,
+            allow_private_addresses=environment.get("T2V_ALLOW_PRIVATE_MEDIA") == "1",
+        ),
+    )
+
+
+def _required(name: str, environment: Mapping[str, str]) -> str:
+    try:
+        return environment[name]
+    except KeyError:
+        raise RequestRefused(f"the environment variable {name} is not set") from None

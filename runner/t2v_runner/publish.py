@@ -1,0 +1,71 @@
+"""Put finished files under their final names, all together at the end or not at all."""
+
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from t2v_api.result import GenerationResult
+
+from t2v_runner.errors import StorageFailed
+
+RECORD = "result.json"
+
+
+class Publication:
+    """A working folder beside the final files; gone when the block ends.
+
+    The record is the last to appear: whoever finds it finds the video too.
+    """
+
+    def __init__(self, output_dir: Path) -> None:
+        self._output_dir = output_dir
+        self._made_output_dir = False
+        self._working: Path | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._made_output_dir = not self._output_dir.exists()
+            self._output_dir.mkdir(parents=True, exist_ok=True)
+            self._working = Path(tempfile.mkdtemp(prefix=".making-", dir=self._output_dir))
+        except OSError as error:
+            raise _storage_failed(error, self._output_dir) from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._working:
+            shutil.rmtree(self._working, ignore_errors=True)
+        if error is not None and self._made_output_dir and not any(self._output_dir.iterdir()):
+            self._output_dir.rmdir()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise _storage_failed(error, self._output_dir) from error
+
+    def path(self, name: str) -> Path:
+        """Where to write the file that will be called `name`."""
+        assert self._working  # set on entering
+        return self._working / name
+
+    def publish(self, result: GenerationResult) -> None:
+        """Move the files that `result` names to their final names, then the record."""
+        self.path(RECORD).write_text(result.model_dump_json(by_alias=True, indent=2) + "\n")
+        (self._output_dir / RECORD).unlink(missing_ok=True)
+        for name in (*result.output, RECORD):
+            _flush(self.path(name))
+            self.path(name).replace(self._output_dir / name)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _storage_failed(error: OSError, output_dir: Path) -> StorageFailed:
+    return StorageFailed(f"cannot write to {output_dir}: {error.strerror}")

@@ -1,0 +1,98 @@
+"""Keep the time of each stage and tell how far the video is, one JSON line each."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TextIO
+
+from t2v_api.progress import Progress, Stage
+
+from t2v_runner.stop import StopSignal
+
+PERCENT_AT_START = {
+    Stage.START: 0,
+    Stage.DOWNLOAD: 1,
+    Stage.LOAD: 2,
+    Stage.ENCODE_PROMPT: 9,
+    Stage.DENOISE: 10,
+    Stage.DECODE: 90,
+    Stage.ENCODE: 95,
+    Stage.UPLOAD: 98,
+}
+DENOISE_PERCENT = PERCENT_AT_START[Stage.DECODE] - PERCENT_AT_START[Stage.DENOISE]
+
+
+class Reporter:
+    """One video's way through the stages. Every report is also a chance to stop."""
+
+    def __init__(
+        self,
+        tell: Callable[[Progress], None],
+        stop: StopSignal,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stage = Stage.START
+        self._tell = tell
+        self._stop = stop
+        self._monotonic = monotonic
+        self._start = self._stage_start = monotonic()
+        self._timings: dict[Stage, float] = {}
+        self._report(step=0, steps=0, percent=0)
+
+    def enter(self, stage: Stage) -> None:
+        """Begin a stage; what came before it has ended. Raises Stopped."""
+        self._stop.check()
+        self._close_stage()
+        self.stage = stage
+        self._report(step=0, steps=0, percent=PERCENT_AT_START[stage])
+
+    def denoised(self, step: int, steps: int) -> None:
+        """`step` of `steps` evaluations are done. Raises Stopped."""
+        self._stop.check()
+        spent = self._monotonic() - self._stage_start
+        self._report(
+            step=step,
+            steps=steps,
+            percent=PERCENT_AT_START[Stage.DENOISE] + DENOISE_PERCENT * step // max(steps, 1),
+            eta_seconds=round(spent / step * (steps - step), 1) if step > 1 else None,
+        )
+
+    def finish(self) -> tuple[dict[Stage, float], float]:
+        """The seconds of each stage, and in all. Raises Stopped."""
+        self._stop.check()
+        self._close_stage()
+        self._report(step=0, steps=0, percent=100)
+        timings = {stage: round(seconds, 3) for stage, seconds in self._timings.items()}
+        return timings, round(self._monotonic() - self._start, 3)
+
+    def _close_stage(self) -> None:
+        now = self._monotonic()
+        self._timings[self.stage] = self._timings.get(self.stage, 0) + now - self._stage_start
+        self._stage_start = now
+
+    def _report(
+        self, step: int, steps: int, percent: int, eta_seconds: float | None = None
+    ) -> None:
+        self._tell(
+            Progress(
+                stage=self.stage,
+                step=step,
+                steps=steps,
+                percent=percent,
+                eta_seconds=eta_seconds,
+                updated_time=datetime.now(UTC),
+            )
+        )
+
+
+def tell_on(stream: TextIO) -> Callable[[Progress], None]:
+    """Write each report to `stream` as a line of JSON; a reader who has gone is no fault."""
+
+    def tell(progress: Progress) -> None:
+        try:
+            stream.write(progress.json_line() + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            return
+
+    return tell

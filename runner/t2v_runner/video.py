@@ -1,0 +1,56 @@
+"""Encode frames as an MP4 that plays in browsers, and one of them as a poster."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CRF = 15
+"""libx264's quality: visually lossless for generated frames."""
+
+
+def write_video(frames: "NDArray[np.uint8]", fps: int, path: Path) -> None:
+    """Write `frames`, uint8 RGB of shape (frames, height, width, 3), as H.264 yuv420p.
+
+    Exactly these frames at exactly this size, at constant `fps`; the index stands before the
+    data (faststart). Height and width must be even.
+    """
+    import av
+
+    count, height, width, _ = frames.shape
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"crf": str(CRF), "preset": "medium", "threads": "1"}
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = Fraction(1, fps)
+        # RGB is converted with BT.709 below; players assume another matrix unless told.
+        stream.codec_context.colorspace = 1
+        stream.codec_context.color_primaries = 1
+        stream.codec_context.color_trc = 1
+        stream.codec_context.color_range = 1
+        for index in range(count):
+            picture = av.VideoFrame.from_ndarray(frames[index], format="rgb24")
+            picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
+            picture.pts, picture.time_base = index, Fraction(1, fps)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
+def write_poster(frame: "NDArray[np.uint8]", path: Path) -> None:
+    """Write one frame, uint8 RGB of shape (height, width, 3), as a JPEG."""
+    from PIL import Image
+
+    Image.fromarray(frame).save(path, format="JPEG", quality=92)
+
+
+def read_frames(path: Path) -> "NDArray[np.uint8]":
+    """All frames of a video as uint8 RGB of shape (frames, height, width, 3)."""
+    import av
+    import numpy as np
+
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])

@@ -1,0 +1,32 @@
+"""The addresses of the one-node cluster and the bridge its pods hang on."""
+
+import json
+from contextlib import suppress
+
+from harness.commands import run
+from harness.errors import CommandError
+
+BRIDGE = "t2v-test0"
+# The machine's own address on the bridge: API server, DNS, kubelet, and what tests serve to pods.
+BRIDGE_ADDRESS = "10.87.0.1"
+POD_RANGE = "10.87.0.0/16"
+SERVICE_RANGE = "10.97.0.0/16"
+API_SERVICE_ADDRESS = "10.97.0.1"
+API_SERVER_PORT = 6443
+
+
+def add_bridge() -> None:
+    """Make the bridge before the first pod does: the API server advertises its address."""
+    run(["ip", "link", "add", "name", BRIDGE, "type", "bridge"])
+    run(["ip", "address", "add", f"{BRIDGE_ADDRESS}/16", "dev", BRIDGE])
+    run(["ip", "link", "set", BRIDGE, "up"])
+
+
+def remove_bridge() -> None:
+    """Remove the bridge and the pods' interfaces that still hang on it."""
+    with suppress(CommandError):
+        ports = json.loads(run(["ip", "-json", "link", "show", "master", BRIDGE]) or "[]")
+        for port in ports:
+            run(["ip", "link", "delete", port["ifname"]])
+    with suppress(CommandError):
+        run(["ip", "link", "delete", BRIDGE])
