@@ -1,13 +1,12 @@
 """The base of every model in the contract: frozen, strict, camelCase in JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
 
 class ContractError(ValueError):
@@ -28,18 +27,6 @@ class ContractModel(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_fields(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        unknown = [name for name in value if name not in known and name not in cls.model_fields]
-        if unknown:
-            advice = ", ".join(f"unknown field {n!r}{nearest(str(n), known)}" for n in unknown)
-            raise PydanticCustomError("unknown_field", "{advice}", {"advice": advice})
-        return value
-
     @classmethod
     def parse(cls, document: Any, at: str = "") -> Self:
         """Build the record from plain JSON data.
@@ -55,7 +42,7 @@ class ContractModel(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ContractError("\n".join(_lines(error, at))) from None
+            raise ContractError("\n".join(_line(detail, at, cls) for detail in error.errors())) from None
 
     def document(self) -> dict[str, Any]:
         """The record as plain JSON data; fields that are null are left out."""
@@ -78,21 +65,38 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; known are {', '.join(sorted(names))}" if names else ""
 
 
-def _lines(error: ValidationError, at: str) -> list[str]:
-    return [_line(detail, at) for detail in error.errors(include_url=False)]
-
-
-def _line(detail: Any, at: str) -> str:
+def _line(detail: Any, at: str, model: type[ContractModel]) -> str:
     path = ".".join(str(part) for part in (at, *detail["loc"]) if part != "")
-    message = detail["msg"]
-    if detail["type"] == "missing":
-        message = "is required"
-    elif detail["type"] == "string_pattern_mismatch" and not str(detail["input"]).strip():
-        message = "must not be blank"
-    elif detail["type"] not in ("unknown_field", "value_error", "json_invalid"):
-        message = f"{message}, not {_shortened(detail['input'])}{_hint(detail)}"
-    message = message.removeprefix("Value error, ")
+    message = _message(detail, model)
     return f"{path}: {message}" if path else message
+
+
+def _message(detail: Any, model: type[ContractModel]) -> str:
+    kind, message, given = detail["type"], detail["msg"], detail["input"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return f"unknown field{nearest(str(detail['loc'][-1]), _known_at(detail['loc'], model))}"
+    if kind in ("value_error", "json_invalid"):
+        return str(message.removeprefix("Value error, "))
+    if kind == "string_pattern_mismatch" and not given.strip():
+        return "must not be blank"
+    return f"{message}, not {_shortened(given)}{_hint(detail)}"
+
+
+def _known_at(loc: tuple[int | str, ...], model: type[ContractModel]) -> list[str]:
+    """The field names of the record that the last part of `loc` stands in."""
+    for part in loc[:-1]:
+        by_alias = {field.alias: field for field in model.model_fields.values()}
+        if part in by_alias:
+            model = _record_in(by_alias[part].annotation) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _record_in(annotation: Any) -> type[ContractModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, ContractModel):
+        return annotation
+    return next(filter(None, map(_record_in, get_args(annotation))), None)
 
 
 def _hint(detail: Any) -> str:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
@@ -272,11 +272,6 @@ class ObjectMeta(ContractModel):
     generation: int = 1
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_fields(cls, value: Any) -> Any:
-        return value
 
 
 class TextToVideoJob(ContractModel):

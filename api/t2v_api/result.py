@@ -50,6 +50,8 @@ class GenerationResult(ContractModel):
     video: Video
     seed: int = Field(ge=0)
     scheduler: Scheduler
+    scheduler_class: str = Field(max_length=128)
+    """The diffusers class that ran."""
     model_revision: str = Field(max_length=512)
     device: str = Field(max_length=128)
     dtype: str = Field(max_length=32)
@@ -57,7 +59,6 @@ class GenerationResult(ContractModel):
     """Seconds for each stage."""
     generation_time: float = Field(ge=0)
     """Seconds from the runner's start to the finished video."""
-    warnings: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=4)
 
 
 class GenerationFailure(ContractModel):

@@ -84,7 +84,8 @@ REST_WORDS: Final = ("still", "motionless", "stationary", "static", "at rest", "
 SPEEDS: Final = ("slowly", "quickly", "smoothly", "steadily", "gently", "fast", "slow")
 LEADS: Final = (
     "show me", "a video of", "video of", "a clip of", "an animation of", "draw", "make", "please",
-    "create a video of", "generate", "i want to see", "there is", "here is", "imagine", "a scene with",
+    "create a video of", "generate", "i want to see", "there is", "here is", "imagine",
+    "a scene with",
 )  # fmt: skip
 FILLERS: Final = (
     "beautiful", "nice", "simple", "shiny", "plain", "lovely", "cute", "single", "solid", "flat",
@@ -99,10 +100,15 @@ TAILS: Final = (
 )  # fmt: skip
 EMPTY_TALK: Final = (
     "", "", "", "low quality", "blurry", "blurry, low quality", "bad quality, distorted",
-    "watermark, text", "ugly", "noise", "worst quality, lowres, jpeg artifacts", "girl smiling and sitting on bench",
+    "watermark, text", "ugly", "noise", "worst quality, lowres, jpeg artifacts",
+    "girl smiling and sitting on bench",
     "something", "a video", "deformed, blurry", "nothing",
 )  # fmt: skip
-BACKGROUND_WORDS: Final = {"black": ("black", "dark"), "white": ("white",), "gray": ("gray", "grey")}
+BACKGROUND_WORDS: Final = {
+    "black": ("black", "dark"),
+    "white": ("white",),
+    "gray": ("gray", "grey"),
+}
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -142,7 +148,8 @@ def naming(scene: Scene, rng: random.Random) -> Named:
 
 def caption(named: Named, rng: random.Random) -> str:
     """One of very many sentences that name just this."""
-    form = rng.choice((_sentence, _sentence, _sentence, _relative, _statement, _tags, _motion_first))
+    forms = (_sentence, _sentence, _sentence, _relative, _statement, _tags, _motion_first)
+    form = rng.choice(forms)
     words = _with_background(form(named, rng), named.background, rng)
     if rng.random() < 0.25:
         words = f"{rng.choice(LEADS)} {words}"

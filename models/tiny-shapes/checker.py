@@ -75,7 +75,7 @@ def check(video: NDArray[np.uint8]) -> Verdict:
     """Judge frames (T, H, W, 3), uint8 RGB, T >= 2, H = W = 64 or thereabouts."""
     if video.ndim != 4 or video.shape[-1] != 3 or video.dtype != np.uint8 or len(video) < 2:
         raise ValueError(
-            f"video is {video.dtype} {video.shape}; need uint8 (frames, height, width, 3), 2+ frames"
+            f"video is {video.dtype} {video.shape}; need uint8 (frames >= 2, height, width, 3)"
         )
     pixels = video.astype(np.float32)
     background = _background(pixels)
@@ -164,7 +164,7 @@ def _eroded_once(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _fit_outline(
     covered: NDArray[np.float32],
 ) -> tuple[str | None, tuple[float, float], float]:
-    """The ideal outline of the same area and centroid that overlaps most: (name, centre, radius)."""
+    """The ideal outline of this area and centroid that overlaps most: (name, centre, radius)."""
     area = float(covered.sum())
     grid_y, grid_x = np.indices(covered.shape) + 0.5
     x, y = float((covered * grid_x).sum() / area), float((covered * grid_y).sum() / area)

@@ -21,7 +21,7 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from world import BACKGROUNDS, Scene, all_combinations
 
-STEPS = 3000
+STEPS = 2000
 BATCH = 64
 LEARNING_RATE = 1e-3
 TOKENS = 48
@@ -89,8 +89,8 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
             num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=TOKENS,
             projection_dim=WIDTH, bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )  # fmt: skip
-    )
+        )
+    )  # fmt: skip
 
 
 def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
@@ -164,7 +164,7 @@ def train_text(cache: Path) -> tuple[CLIPTokenizer, CLIPTextModel]:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if (step + 1) % 200 == 0:
-            print(f"text {step + 1}/{STEPS} loss {float(loss):.4f} alike {float(alike):.3f}, "
+            print(f"text {step + 1}/{STEPS} loss {loss.item():.4f} alike {alike.item():.3f}, "
                   f"{time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
         if (step + 1) % 500 == 0 or step + 1 == STEPS:
             save(cache / "text.pt", {"encoder": encoder.state_dict(), "heads": heads.state_dict(),
@@ -179,9 +179,9 @@ def text_gate(
 ) -> dict[str, float]:
     """The share of fresh captions whose every attribute the heads read right."""
     rng = random.Random("gate")
-    named, texts = zip(*((n, caption(n, rng)) for n in
-                         (naming(random_scene(rng), rng) for _ in range(count))), strict=True)  # fmt: skip
-    logits = heads(encoder(tokens_of(tokenizer, list(texts))).last_hidden_state[:, -1])
+    named = [naming(random_scene(rng), rng) for _ in range(count)]
+    texts = [caption(each, rng) for each in named]
+    logits = heads(encoder(tokens_of(tokenizer, texts)).last_hidden_state[:, -1])
     right = {k: (logits[k].argmax(1) == v) for k, v in _labels(list(named)).items()}
     joint = np.logical_and.reduce([value.numpy() for value in right.values()])
     return {k: float(v.float().mean()) for k, v in right.items()} | {"joint": float(joint.mean())}

@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL
 from torch.nn import functional
 
 STEPS = 1800
-BATCH = 32
+BATCH = 16
 LEARNING_RATE = 2e-3
 KL_WEIGHT = 3e-4
 FIRST_LOG_VARIANCE = -4.0
@@ -86,7 +86,7 @@ def train_vae(cache: Path, device: torch.device) -> AutoencoderKL:
     torch.manual_seed(0)
     vae = build_vae().to(device)
     ema = Ema(vae, 0.995)
-    optimizer = torch.optim.AdamW(vae.parameters(), LEARNING_RATE, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(vae.parameters(), LEARNING_RATE, betas=(0.9, 0.98))
     first = 0
     if state := load(cache / "vae.pt"):
         vae.load_state_dict(state["vae"])

@@ -90,7 +90,7 @@ def _succeeded(
             "timings": {stage.value: seconds for stage, seconds in result.timings.items()},
             "video": result.video,
             "attempts": (attempt,),
-            "message": "; ".join([message, *result.warnings]),
+            "message": message,
         }
     )
 

@@ -5,16 +5,129 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from t2v_api.family import ModelFamily
 from t2v_api.progress import Stage
 from t2v_api.request import GenerationRequest
 
-from t2v_runner.errors import RequestRefused, RunnerError
 from t2v_runner.reporter import Reporter
-from t2v_runner.scheduler import build_scheduler
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Frames = NDArray[np.uint8]
+
+
+def denoise(
+    pipeline: Any, request: GenerationRequest, init_frames: "Frames | None", reporter: Reporter
+) -> "Frames":
+    """Frames, uint8 RGB of shape (num_frames, height, width, 3).
+
+    `init_frames` have that shape too; without them the pipeline starts from noise.
+    Raises Stopped between two steps.
+    """
+    import torch
+
+    # Some pipelines call the scheduler without a generator, some schedulers draw on the CPU.
+    torch.manual_seed(request.seed)
+    generator = torch.Generator("cpu").manual_seed(request.seed)
+    _report_stages(pipeline, reporter)
+    reporter.enter(Stage.ENCODE_PROMPT)
+    with torch.inference_mode():
+        arguments = call_arguments(pipeline, request, init_frames)
+        video = pipeline(**arguments, generator=generator, output_type="np").frames[0]
+    return _to_frames(video)
+
+
+def call_arguments(
+    pipeline: Any, request: GenerationRequest, init_frames: "Frames | None"
+) -> dict[str, Any]:
+    """What of the request this pipeline's call takes, under the names that it takes it by."""
+    offered: dict[str, Any] = {
+        "prompt": request.prompt,
+        "width": request.width,
+        "height": request.height,
+        "num_frames": request.num_frames,
+        "video_length": request.num_frames,
+        "frame_rate": request.fps,
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": request.guidance_scale,
+    }
+    if request.negative_prompt:
+        # HunyuanVideo ignores a negative prompt unless true guidance is on.
+        offered |= {
+            "negative_prompt": request.negative_prompt,
+            "true_cfg_scale": request.guidance_scale,
+        }
+    taken = inspect.signature(pipeline.__call__).parameters
+    if init_frames is not None:
+        offered |= _init_arguments(taken, request, init_frames)
+    return {name: value for name, value in offered.items() if name in taken}
+
+
+def _init_arguments(
+    taken: Any, request: GenerationRequest, init_frames: "Frames"
+) -> dict[str, Any]:
+    from PIL import Image
+
+    assert request.strength is not None  # it comes with init media
+    # A strength below one step would denoise nothing at all.
+    strength = max(request.strength, 1 / request.num_inference_steps + 1e-6)
+    # LTXCondition's own `strength` is how firmly it holds on to the condition.
+    name = "denoise_strength" if "denoise_strength" in taken else "strength"
+    return {"video": [Image.fromarray(frame) for frame in init_frames], name: strength}
+
+
+def _report_stages(pipeline: Any, reporter: Reporter) -> None:
+    """Tell each denoising step and the decoding, whatever callbacks the pipeline may have.
+
+    Steps are counted where every pipeline passes, in the scheduler; raising there stops for good.
+    """
+    done = 0
+
+    def begin(*_: object) -> None:
+        if reporter.stage is Stage.ENCODE_PROMPT:
+            reporter.enter(Stage.DENOISE)
+
+    def step(real: Any, *arguments: Any, **named: Any) -> Any:
+        nonlocal done
+        result = real(*arguments, **named)
+        done += 1
+        reporter.denoised(done, max(done, _steps(pipeline)))
+        return result
+
+    def decode(real: Any, *arguments: Any, **named: Any) -> Any:
+        if reporter.stage is Stage.DENOISE:
+            reporter.enter(Stage.DECODE)
+        return real(*arguments, **named)
+
+    for name in ("unet", "transformer", "transformer_2"):
+        if denoiser := getattr(pipeline, name, None):
+            denoiser.register_forward_pre_hook(begin)
+    pipeline.scheduler.step = _around(pipeline.scheduler.step, step)
+    pipeline.vae.decode = _around(pipeline.vae.decode, decode)
+
+
+def _around(real: Any, wrapper: Any) -> Any:
+    """`wrapper(real, ...)` under the name and the signature of `real`, which pipelines inspect."""
+
+    @functools.wraps(real)
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        return wrapper(real, *arguments, **named)
+
+    return wrapped
+
+
+def _steps(pipeline: Any) -> int:
+    """The evaluations of this run: some schedulers need 2n-1, a strength below 1 fewer."""
+    counted = getattr(pipeline, "_num_timesteps", None)
+    return int(counted or len(pipeline.scheduler.timesteps))
+
+
+def _to_frames(video: Any) -> "Frames":
+    """Rounded, not truncated, from floats in 0..1."""
+    import numpy as np
+
+    if not np.isfinite(video).all():
+        raise FloatingPointError("the model drew values that are not numbers")
+    frames: Frames = np.rint(np.asarray(video) * 255).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(frames)

@@ -27,9 +27,12 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
         folder = locate_model(profile, order.models_dir)
 
         reporter.enter(Stage.LOAD)
-        pipeline = load_pipeline(folder, profile, from_video=init_frames is not None)
-
-        frames, effective = denoise(pipeline, request, init_frames, reporter)
+        # Strength 1.0 destroys all of the init media's information: it starts from noise.
+        start = init_frames if request.strength != 1.0 else None
+        pipeline = load_pipeline(
+            folder, profile, request.scheduler, from_video=start is not None
+        )
+        frames = denoise(pipeline, request, start, reporter)
 
         reporter.enter(Stage.ENCODE)
         write_video(frames, request.fps, publication.path("video.mp4"))
@@ -53,11 +56,11 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
             seed=request.seed,
             scheduler=request.scheduler,
             model_revision=profile.revision,
-            device=effective.device,
-            dtype=effective.dtype,
+            scheduler_class=type(pipeline.scheduler).__name__,
+            device=pipeline.device.type,
+            dtype=str(pipeline.dtype).removeprefix("torch."),
             timings=timings,
             generation_time=generation_time,
-            warnings=effective.warnings,
         )
         publication.publish(result)
     return result

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.profile import ModelProfile
+from t2v_api.schedulers import Scheduler
 
 from t2v_runner.eager import load_without_compiler
 from t2v_runner.errors import InitMediaNotSupported, ModelNotLoadable, StorageFailed
+from t2v_runner.scheduler import build_scheduler
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +56,14 @@ def check_model_folder(folder: Path, profile: ModelProfile) -> None:
         _check_component(folder / name)
 
 
-def load_pipeline(folder: Path, profile: ModelProfile, from_video: bool) -> Any:
-    """The diffusers pipeline of `folder` on the best device; `from_video`: its sibling that
-    starts from a video. Raises ModelNotLoadable, InitMediaNotSupported."""
+def load_pipeline(
+    folder: Path, profile: ModelProfile, scheduler: Scheduler, from_video: bool
+) -> Any:
+    """The diffusers pipeline of `folder` with `scheduler`, on the best device.
+
+    `from_video`: its sibling that starts from a video.
+    Raises ModelNotLoadable, SchedulerNotSupported, InitMediaNotSupported.
+    """
     load_without_compiler()
     import diffusers
     import torch
@@ -66,7 +73,7 @@ def load_pipeline(folder: Path, profile: ModelProfile, from_video: bool) -> Any:
     device, dtype = choose_device()
     try:
         pipeline = getattr(diffusers, traits.text_to_video).from_pretrained(
-            str(folder), torch_dtype=dtype, use_safetensors=True, local_files_only=True
+            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True
         )
     except torch.OutOfMemoryError:
         raise
@@ -74,6 +81,7 @@ def load_pipeline(folder: Path, profile: ModelProfile, from_video: bool) -> Any:
         if "can't allocate memory" in str(error):
             raise
         raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
+    pipeline.scheduler = build_scheduler(pipeline.scheduler, profile.family, scheduler)
     if from_video:
         pipeline = _video_to_video(pipeline, profile)
     pipeline.set_progress_bar_config(disable=True)

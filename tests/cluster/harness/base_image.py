@@ -1,4 +1,4 @@
-"""The base image `localhost/python:bookworm`: Debian's Python, where no image registry is reachable.
+"""The base image `localhost/python:bookworm`: Debian's Python, without an image registry.
 
 It stands in for the official python image: `python`, `python3` and `pip` are on the path.
 """
@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from harness import buildah
-from harness.commands import GENTLY, run
+from harness.commands import GENTLY, Words, run
 from harness.layout import CACHE
 from harness.stopwatch import step
 
@@ -42,7 +42,7 @@ def _bootstrap() -> None:
     root = Path(tempfile.mkdtemp(prefix="debootstrap-", dir=CACHE))
     try:
         options = ["--variant=minbase", f"--include={_PACKAGES}"]
-        command = [*GENTLY, "debootstrap", *options, "bookworm", root]
+        command: Words = [*GENTLY, "debootstrap", *options, "bookworm", root]
         run(command, environment={"LC_ALL": "C"}, timeout_seconds=1800)
         _finish(root)
         unfinished = _ARCHIVE.with_suffix(f".{os.getpid()}")

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.commands import GENTLY, run
+from harness.commands import GENTLY, Words, run
 from harness.layout import CACHE
 
 _STORAGE = CACHE / "buildah"
@@ -28,13 +28,16 @@ def build(
     volumes: Mapping[Path, str] | None = None,
 ) -> None:
     """Build `tag`. Steps that did not change are taken from earlier builds."""
-    arguments = [f"--build-arg={name}={value}" for name, value in build_args.items()]
+    arguments: Words = [f"--build-arg={name}={value}" for name, value in build_args.items()]
     places = [f"--volume={place}" for place in machine_volumes()]
     for folder, mounted_at in (volumes or {}).items():
         places.append(f"--volume={folder}:{mounted_at}:rw")
     buildah(
-        *("bud", "--isolation=chroot", "--network=host", "--layers", f"--file={dockerfile}"),
-        *(f"--tag={tag}", *arguments, *places, context),
+        *("bud", "--isolation=chroot", "--network=host", "--layers"),
+        *(f"--file={dockerfile}", f"--tag={tag}"),
+        *arguments,
+        *places,
+        context,
     )
 
 
@@ -55,9 +58,9 @@ def save(tag: str, archive: Path) -> None:
 def buildah(*words: str | Path) -> str:
     """Run buildah on the harness's storage."""
     _STORAGE.mkdir(parents=True, exist_ok=True)
-    places = ["--root", _STORAGE / "root", "--runroot", _STORAGE / "runroot"]
+    places: Words = ["--root", _STORAGE / "root", "--runroot", _STORAGE / "runroot"]
     environment = {"STORAGE_DRIVER": "overlay"}
-    command = [*GENTLY, "buildah", *places, *words]
+    command: Words = [*GENTLY, "buildah", *places, *words]
     return run(command, environment=environment, timeout_seconds=_BUILD_SECONDS)
 
 

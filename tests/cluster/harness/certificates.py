@@ -1,15 +1,18 @@
-"""Certificates and keys for one cluster, made with openssl. Nothing here knows Kubernetes' programs."""
+"""Certificates and keys for one cluster, made with openssl.
+
+Nothing here knows Kubernetes' programs.
+"""
 
 from pathlib import Path
 
-from harness.commands import run
+from harness.commands import Words, run
 
 _DAYS = "365"
 _ELLIPTIC_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 class CertificateAuthority:
-    """An authority whose files all lie in one folder: `ca.crt`, `ca.key`, and each `NAME.crt`, `.key`."""
+    """An authority with all its files in one folder: `ca.crt`, and `NAME.crt`, `NAME.key`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,6 +46,6 @@ class CertificateAuthority:
         self, name: str, subject: str, extensions: list[str], authority: list[str] | None = None
     ) -> None:
         added = [word for extension in extensions for word in ("-addext", extension)]
-        files = ["-keyout", self.folder / f"{name}.key", "-out", self.folder / f"{name}.crt"]
-        request = ["openssl", "req", "-x509", "-config", self._configuration, "-days", _DAYS]
+        files: Words = ["-keyout", self.folder / f"{name}.key", "-out", self.folder / f"{name}.crt"]
+        request: Words = ["openssl", "req", "-x509", "-config", self._configuration, "-days", _DAYS]
         run([*request, *_ELLIPTIC_KEY, "-subj", subject, *added, *files, *(authority or [])])

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from harness.commands import run
@@ -32,7 +33,7 @@ def remove_mounts(run_folder: Path) -> None:
             run(["umount", "--lazy", mount])
 
 
-def remove_network(run_folder: Path) -> None:
+def remove_network() -> None:
     remove_bridge()
     for program in ("iptables", "ip6tables"):
         _remove_chains(program)
@@ -44,7 +45,7 @@ def remove_cgroups() -> None:
     """Remove the pods' cgroups, in every hierarchy, the deepest first."""
     for parent in Path("/sys/fs/cgroup").rglob("kubepods"):
         folders = [Path(folder) for folder, _, _ in os.walk(parent, topdown=False)]
-        wait_until(lambda folders=folders: _removed(folders), f"{parent} empties", 10)
+        wait_until(partial(_removed, folders), f"{parent} empties", 10)
 
 
 def remove_folder(run_folder: Path) -> None:

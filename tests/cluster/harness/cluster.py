@@ -6,8 +6,9 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from harness.commands import run
+from harness.commands import Words, run
 from harness.errors import HarnessError
 from harness.go_programs import go_program
 from harness.waiting import wait_until
@@ -58,13 +59,13 @@ class Cluster(ABC):
         self, *words: str | Path, stdin: str | None = None, timeout_seconds: float = 120
     ) -> str:
         """Run kubectl and return what it printed. Raises CommandError."""
-        target = ["--kubeconfig", self.kubeconfig, "--context", self.context]
+        target: Words = ["--kubeconfig", self.kubeconfig, "--context", self.context]
         command = [_program("kubectl"), *target, *words]
         return run(command, stdin=stdin, timeout_seconds=timeout_seconds)
 
     def helm(self, *words: str | Path, timeout_seconds: float = 300) -> str:
         """Run helm and return what it printed. Raises CommandError."""
-        target = ["--kubeconfig", self.kubeconfig, "--kube-context", self.context]
+        target: Words = ["--kubeconfig", self.kubeconfig, "--kube-context", self.context]
         return run([_program("helm"), *target, *words], timeout_seconds=timeout_seconds)
 
     def set_gpus(self, count: int) -> None:
@@ -72,18 +73,18 @@ class Cluster(ABC):
 
         "Advertise Extended Resources for a Node" in the Kubernetes documentation.
         """
-        amounts = {"capacity": {GPU_RESOURCE: str(count)}, "allocatable": {GPU_RESOURCE: str(count)}}
-        patch = json.dumps({"status": amounts})
+        amount = {GPU_RESOURCE: str(count)}
+        patch = json.dumps({"status": {"capacity": amount, "allocatable": amount}})
         for node in self._nodes():
-            name = node["metadata"]["name"]
+            name = str(node["metadata"]["name"])
             self.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", patch)
         wait_until(lambda: self._gpus() == {str(count)}, f"nodes offer {count} {GPU_RESOURCE}", 30)
 
     def _gpus(self) -> set[str]:
         return {node["status"]["allocatable"].get(GPU_RESOURCE, "0") for node in self._nodes()}
 
-    def _nodes(self) -> list[dict[str, dict[str, dict[str, str]]]]:
-        nodes: list[dict[str, dict[str, dict[str, str]]]] = json.loads(
+    def _nodes(self) -> list[dict[str, Any]]:
+        nodes: list[dict[str, Any]] = json.loads(
             self.kubectl("get", "nodes", "-o", "json")
         )["items"]
         if not nodes:

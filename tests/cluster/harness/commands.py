@@ -8,6 +8,8 @@ from pathlib import Path
 
 from harness.errors import CommandError, HarnessError
 
+Words = Sequence[str | Path]
+
 # In a build the machine has other work to do.
 GENTLY = ("nice", "-n", "19")
 

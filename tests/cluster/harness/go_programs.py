@@ -1,6 +1,6 @@
 """Build the Go programs of `go/` once, each into a cache named after what it is built from.
 
-A killed build resumes: Go keeps its own cache, and a program appears under its name only when whole.
+A killed build resumes: Go keeps its own cache, and a program has its name only when whole.
 """
 
 import hashlib

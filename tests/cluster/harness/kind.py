@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.cluster import Cluster
-from harness.commands import run
+from harness.commands import Words, run
 from harness.errors import HarnessError
 from harness.layout import CACHE, locked
 from harness.stopwatch import step
@@ -26,7 +26,7 @@ class KindCluster(Cluster):
                 return
             self._delete()
             with step("create the kind cluster"):
-                where = ["--name", NAME, "--kubeconfig", self.kubeconfig]
+                where: Words = ["--name", NAME, "--kubeconfig", self.kubeconfig]
                 run(["kind", "create", "cluster", *where, "--wait", "120s"], timeout_seconds=900)
             self.set_gpus(2)
 
@@ -48,7 +48,7 @@ class KindCluster(Cluster):
         context: Path | None = None,
     ) -> str:
         arguments = [f"--build-arg={name}={value}" for name, value in (build_args or {}).items()]
-        where = ["--file", dockerfile, "--tag", tag, context or dockerfile.parent]
+        where: Words = ["--file", dockerfile, "--tag", tag, context or dockerfile.parent]
         with step(f"build image {tag}"):
             run(["docker", "build", *arguments, *where], timeout_seconds=3600)
         return tag

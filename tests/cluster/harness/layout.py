@@ -1,4 +1,4 @@
-"""Where the harness keeps its things: one folder of caches, and in it one for the running cluster."""
+"""Where the harness keeps its things: a folder of caches, in it one for the running cluster."""
 
 import fcntl
 import os

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.cluster import Cluster
-from harness.commands import run
+from harness.commands import Words, run
 from harness.errors import ClusterUnavailableError, HarnessError
 
 
@@ -44,7 +44,7 @@ class NamedContextCluster(Cluster):
         context: Path | None = None,
     ) -> str:
         arguments = [f"--build-arg={name}={value}" for name, value in (build_args or {}).items()]
-        where = ["--file", dockerfile, "--tag", tag, context or dockerfile.parent]
+        where: Words = ["--file", dockerfile, "--tag", tag, context or dockerfile.parent]
         run(["docker", "build", *arguments, *where], timeout_seconds=3600)
         return tag
 

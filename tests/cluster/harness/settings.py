@@ -51,7 +51,7 @@ def _containerd(run: Path) -> str:
         version = 2
         root = "{run}/containerd/root"
         state = "{run}/containerd/state"
-        disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
+        disabled_plugins = ["io.containerd.snapshotter.v1.btrfs"]
         [grpc]
           address = "{run}/containerd.sock"
         [plugins."io.containerd.internal.v1.opt"]

@@ -12,7 +12,7 @@ def wait_until(
     timeout_seconds: float = 60,
     every_seconds: float = 0.2,
 ) -> None:
-    """Return as soon as `holds()` is true. Raises HarnessError, with `what` in it, when too late."""
+    """Return as soon as `holds()` is true. Raises HarnessError, naming `what`, when too late."""
     deadline = time.monotonic() + timeout_seconds
     while not holds():
         if time.monotonic() > deadline:

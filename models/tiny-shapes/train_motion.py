@@ -1,0 +1,235 @@
+"""Third phase: the denoiser. First on single frames, then on whole clips.
+
+Works on cached latents alone: a batch is an index, no autoencoder runs. Predicts v, so that the
+high noise, where the direction of a clip is decided, weighs as much as the low.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import world
+from captions import caption, empty_talk, naming
+from checkpoint import Ema, load, save, warm_up_and_cosine
+from diffusers import AutoencoderKL, DDIMScheduler, UNetMotionModel
+from torch.nn import functional
+from train_text import WIDTH, tokens_of
+from train_vae import to_pixels
+from transformers import CLIPTextModel, CLIPTokenizer
+
+FRAME_STEPS = 1000
+FRAME_BATCH = 96
+CLIP_STEPS = 2800
+CLIP_BATCH = 8
+LEARNING_RATE = 1.5e-3
+CLIP_LEARNING_RATE = 1e-3
+UNCONDITIONAL = 0.1
+SAVE_EVERY = 100
+
+
+def build_scheduler() -> DDIMScheduler:
+    return DDIMScheduler(
+        num_train_timesteps=1000, beta_schedule="linear", beta_start=1e-4, beta_end=2e-2,
+        prediction_type="v_prediction", clip_sample=False, timestep_spacing="trailing",
+        set_alpha_to_one=True, steps_offset=0,
+    )  # fmt: skip
+
+
+def build_unet() -> UNetMotionModel:
+    """A motion UNet on 8x8x8 latents: 8x8, 4x4 and 2x2, text and motion everywhere."""
+    return UNetMotionModel(
+        sample_size=8, in_channels=8, out_channels=8,
+        down_block_types=("CrossAttnDownBlockMotion",) * 3,
+        up_block_types=("CrossAttnUpBlockMotion",) * 3,
+        block_out_channels=(48, 64, 96), layers_per_block=1, norm_num_groups=16,
+        cross_attention_dim=WIDTH, num_attention_heads=4, motion_num_attention_heads=4,
+        motion_max_seq_length=32, use_motion_mid_block=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Normalised latents (N, 8, 8, 8) of everything that can be seen, and where to find it."""
+
+    values: torch.Tensor
+    index: dict[tuple[str, str, str, str, float, float], int]
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def clip(self, scene: world.Scene, rng: np.random.Generator) -> torch.Tensor:
+        """A clip (16, 8, 8, 8) of the scene."""
+        centres = world.path(scene.direction, world.random_middle(scene.direction, rng))
+        look = (scene.colour, scene.shape, scene.size, scene.background)
+        return self.values[[self.index[(*look, float(x), float(y))] for x, y in centres]]
+
+
+def cache_latents(vae: AutoencoderKL, cache: Path, device: torch.device) -> Latents:
+    """Encode every (colour, shape, size, background, centre) once."""
+    centres = sorted(
+        {
+            (float(x), float(y))
+            for direction in world.DIRECTIONS
+            for middle in world.middles(direction)
+            for x, y in world.path(direction, middle)
+        }
+    )
+    looks = [
+        (c, s, r, b) for c in world.COLOURS for s in world.SHAPES
+        for r in world.RADII_PX for b in world.BACKGROUNDS
+    ]  # fmt: skip
+    places = [(*look, *xy) for look in looks for xy in centres]
+    index = {place: i for i, place in enumerate(places)}
+    state = load(cache / "latents.pt")
+    if state is None:
+        encoded = []
+        with torch.no_grad():
+            for colour, shape, size, background in looks:
+                scene = world.Scene(colour, shape, "still", size, background)
+                frames = world.draw_frames(scene, np.array(centres, dtype=np.float32))
+                for part in to_pixels(frames).split(32):
+                    encoded.append(vae.encode(part.to(device)).latent_dist.mean.half().cpu())
+        state = {"values": torch.cat(encoded)}
+        save(cache / "latents.pt", state)
+    values = state["values"].float()
+    mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3))
+    normalised = (values - mean[:, None, None]) / std[:, None, None]
+    print(f"latents {tuple(values.shape)}", flush=True)
+    return Latents(normalised, index, mean, std)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The frozen text encoder."""
+
+    tokenizer: CLIPTokenizer
+    encoder: CLIPTextModel
+
+    @torch.no_grad()
+    def states(self, texts: list[str]) -> torch.Tensor:
+        """Text states (N, tokens, width)."""
+        states: torch.Tensor = self.encoder(tokens_of(self.tokenizer, texts)).last_hidden_state
+        return states
+
+
+def batch_of(
+    count: int, clips: bool, latents: Latents, words: Words, step: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` clips (N, 16, 8, 8, 8), or frames (N, 1, 8, 8, 8) without `clips`, and their
+    captions' states (N, tokens, width). A function of `step`: a resumed run sees the same."""
+    rng, words_rng = np.random.default_rng([2, int(clips), step]), random.Random(step)
+    seen, grounds = world.seen_combinations(), list(world.BACKGROUNDS)
+    scenes = [
+        world.Scene(*seen[rng.integers(len(seen))], background=str(rng.choice(grounds)))
+        for _ in range(count)
+    ]
+    values = torch.stack([latents.clip(scene, rng) for scene in scenes])
+    if not clips:
+        chosen = torch.from_numpy(rng.integers(world.FRAMES, size=count))
+        values = values[torch.arange(count), chosen][:, None]
+    texts = [
+        empty_talk(words_rng)
+        if words_rng.random() < UNCONDITIONAL
+        else caption(naming(scene, words_rng), words_rng)
+        for scene in scenes
+    ]
+    return values, words.states(texts)
+
+
+def train_motion(
+    latents: Latents, words: Words, cache: Path, device: torch.device, clips: bool
+) -> UNetMotionModel:
+    """One of the two runs, resumed where it stopped; clips begin from the frames' weights."""
+    torch.manual_seed(int(clips))
+    name, steps = ("clips", CLIP_STEPS) if clips else ("frames", FRAME_STEPS)
+    rate = CLIP_LEARNING_RATE if clips else LEARNING_RATE
+    unet = build_unet().to(device)
+    if clips and (frames := load(cache / "frames.pt")):
+        unet.load_state_dict(frames["ema"])
+    ema = Ema(unet, 0.998)
+    optimizer = torch.optim.AdamW(unet.parameters(), rate, betas=(0.9, 0.99), weight_decay=0.01)
+    first = 0
+    if state := load(cache / f"{name}.pt"):
+        unet.load_state_dict(state["unet"])
+        ema.module.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+    alphas = build_scheduler().alphas_cumprod
+    started, bands = time.monotonic(), np.zeros((4, 2))
+    for step in range(first, steps):
+        values, states = batch_of(CLIP_BATCH if clips else FRAME_BATCH, clips, latents, words, step)
+        count, frames_each = values.shape[:2]
+        times = _times(count, step)
+        noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(step))
+        signal = alphas[times].sqrt()[:, None, None, None, None]
+        spread = (1 - alphas[times]).sqrt()[:, None, None, None, None]
+        noisy, target = signal * values + spread * noise, signal * noise - spread * values
+        predicted = unet(
+            noisy.transpose(1, 2).to(device),
+            times.to(device),
+            encoder_hidden_states=states.repeat_interleave(frames_each, 0).to(device),
+        ).sample.transpose(1, 2)
+        squared = functional.mse_loss(predicted, target.to(device), reduction="none")
+        errors = squared.mean((1, 2, 3, 4))
+        errors.mean().backward()
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * warm_up_and_cosine(step, steps, 100)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        ema.update(unet, step)
+        for band, error in zip((times // 250).tolist(), errors.tolist(), strict=True):
+            bands[band] += error, 1
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+            by_band = " ".join(f"{total / max(n, 1):.4f}" for total, n in bands)
+            print(f"{name} {step + 1}/{steps} v-loss by quarter of t {by_band}, "
+                  f"{time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
+            bands[:] = 0
+            save(cache / f"{name}.pt", {"unet": unet.state_dict(), "ema": ema.module.state_dict(),
+                 "optimizer": optimizer.state_dict(), "step": step + 1})  # fmt: skip
+    return ema.module
+
+
+def _times(count: int, step: int) -> torch.Tensor:
+    """Timesteps (N,) spread evenly over 0..999, so that no batch misses the high noise."""
+    generator = torch.Generator().manual_seed(10_000_000 + step)
+    offsets = torch.rand(count, generator=generator)
+    return ((torch.arange(count) + offsets) / count * 1000).long().clamp(0, 999)
+
+
+def normalised_vae(vae: AutoencoderKL, latents: Latents) -> AutoencoderKL:
+    """The autoencoder with the latents' mean and deviation baked into its two 1x1 convolutions."""
+    import copy
+
+    vae = copy.deepcopy(vae)
+    mean, std = latents.mean, latents.std
+    with torch.no_grad():
+        vae.quant_conv.weight[:8] /= std[:, None, None, None]
+        vae.quant_conv.bias[:8] = (vae.quant_conv.bias[:8] - mean) / std
+        vae.quant_conv.bias[8:] -= 2 * std.log()
+        vae.post_quant_conv.bias += vae.post_quant_conv.weight[:, :, 0, 0] @ mean
+        vae.post_quant_conv.weight *= std[None, :, None, None]
+    return vae
+
+
+def export(
+    unet: UNetMotionModel, vae: AutoencoderKL, latents: Latents, words: Words, folder: Path
+) -> dict[str, Any]:
+    """Write the pipeline to `folder` in fp16 safetensors; returns its size in bytes."""
+    from diffusers import AnimateDiffPipeline
+
+    pipeline = AnimateDiffPipeline(
+        vae=normalised_vae(vae, latents), text_encoder=words.encoder, tokenizer=words.tokenizer,
+        unet=unet, motion_adapter=None, scheduler=build_scheduler(),
+    )  # fmt: skip
+    import copy
+
+    for name in ("vae", "text_encoder", "unet"):
+        setattr(pipeline, name, copy.deepcopy(getattr(pipeline, name)).half())
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return {"bytes": sum(f.stat().st_size for f in folder.rglob("*.safetensors"))}

@@ -1,0 +1,289 @@
+"""Get the bytes behind a media URL, from a public host or the media folder.
+
+Knows nothing of images and videos. A host that resolves to any address outside the public
+internet is refused, and the connection goes to the very address that was checked, so a name that
+resolves anew in between gains nothing. Environment proxies are not used.
+"""
+
+import contextlib
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from t2v_runner.errors import InitMediaRefused, InitMediaUnavailable
+from t2v_runner.order import MediaRules
+
+MAX_BYTES = 100 * 2**20
+MAX_REDIRECTS = 5
+TOTAL_SECONDS = 60.0
+"""For everything, redirects included."""
+CONNECT_SECONDS = 10.0
+CHUNK_BYTES = 2**16
+PORTS = {"http": 80, "https": 443}
+REDIRECTS = (301, 302, 303, 307, 308)
+WORTH_A_RETRY = (408, 429)
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+HEADERS: Final = {"User-Agent": "text-to-video-operator", "Accept": "*/*"}
+
+Resolver = Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class _Target:
+    scheme: str
+    host: str
+    port: int
+    path: str
+    """Path and query, as they stand in the request line."""
+    shown: str
+    """For messages: without user, password and query, which may be secrets."""
+
+
+@dataclass(frozen=True)
+class _Redirect:
+    location: str
+
+
+def resolve_host(host: str) -> Sequence[str]:
+    """Every address of `host`. The system's resolver keeps time limits of its own."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def fetch(url: str, rules: MediaRules, resolve: Resolver = resolve_host) -> bytes:
+    """The body behind an http, https or file URL, at most `MAX_BYTES` long.
+
+    Raises InitMediaRefused where another attempt would end the same, else InitMediaUnavailable.
+    """
+    if url.lower().startswith("file:"):
+        return _read_file(url, rules)
+    deadline = time.monotonic() + TOTAL_SECONDS
+    for _ in range(MAX_REDIRECTS + 1):
+        target = _parse(url)
+        answer = _get(target, rules, resolve, deadline)
+        if isinstance(answer, bytes):
+            return answer
+        url = urljoin(url, answer.location)
+    raise InitMediaRefused(f"{target.shown}: more than {MAX_REDIRECTS} redirects; name the end")
+
+
+def is_public(address: str) -> bool:
+    """Whether `address` belongs to the public internet, also when it wraps an IPv4 address."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        wrapped = parsed.ipv4_mapped or parsed.sixtofour
+        if parsed in NAT64:
+            wrapped = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        if wrapped:
+            return is_public(str(wrapped))
+        if parsed not in GLOBAL_UNICAST:
+            return False
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+def _parse(url: str) -> _Target:
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode() if parts.hostname else ""
+        port = parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError:
+        raise InitMediaRefused("the media URL's host or port cannot be read") from None
+    shown = f"{parts.scheme}://{host}{parts.path}"
+    if parts.scheme not in PORTS:
+        raise InitMediaRefused(f"{shown}: only http, https and file URLs can be fetched")
+    if not host:
+        raise InitMediaRefused(f"{shown}: the media URL names no host")
+    if parts.username is not None or parts.password is not None:
+        raise InitMediaRefused(f"{shown}: carries a user or password; use a presigned URL")
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]") if parts.query else ""
+    return _Target(parts.scheme, host, port, path + query, shown)
+
+
+def _get(
+    target: _Target, rules: MediaRules, resolve: Resolver, deadline: float
+) -> bytes | _Redirect:
+    expired = threading.Event()
+    try:
+        with _connection(target, rules, resolve, deadline, expired) as connection:
+            connection.request("GET", target.path, headers=HEADERS)
+            body = _answer(connection.getresponse(), target)
+    except ssl.SSLCertVerificationError as error:
+        raise InitMediaRefused(
+            f"{target.shown}: its certificate is not trusted: {error.verify_message}"
+        ) from None
+    except (OSError, http.client.HTTPException) as error:
+        if expired.is_set() or isinstance(error, TimeoutError):
+            raise _too_slow(target) from None
+        what = getattr(error, "strerror", None) or type(error).__name__
+        raise InitMediaUnavailable(f"{target.shown}: cannot be fetched: {what}") from None
+    except (InitMediaUnavailable, InitMediaRefused):
+        if expired.is_set():
+            raise _too_slow(target) from None
+        raise
+    if expired.is_set():
+        raise _too_slow(target)
+    return body
+
+
+def _too_slow(target: _Target) -> InitMediaUnavailable:
+    return InitMediaUnavailable(
+        f"{target.shown}: too slow: not there within {TOTAL_SECONDS:g} s in all, "
+        f"{CONNECT_SECONDS:g} s to connect"
+    )
+
+
+@contextlib.contextmanager
+def _connection(
+    target: _Target,
+    rules: MediaRules,
+    resolve: Resolver,
+    deadline: float,
+    expired: threading.Event,
+) -> Iterator[http.client.HTTPConnection]:
+    """A connection to a checked address that is cut when the time is over."""
+    sock = _connect(target, _checked(target, rules, resolve), deadline)
+    context = ssl.create_default_context() if target.scheme == "https" else None
+    if context:
+        sock = context.wrap_socket(sock, server_hostname=target.host, do_handshake_on_connect=False)
+
+    def cut() -> None:
+        expired.set()
+        with contextlib.suppress(OSError):
+            # Not SSLSocket.shutdown: that one takes the TLS layer away from under a reader.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    watch = threading.Timer(max(0.0, deadline - time.monotonic()), cut)
+    watch.daemon = True
+    watch.start()
+    connection = http.client.HTTPConnection(target.host, target.port)
+    connection.default_port = PORTS[target.scheme]
+    connection.auto_open = 0  # never connect by name: the name may resolve anew
+    connection.sock = sock
+    try:
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        if isinstance(sock, ssl.SSLSocket):
+            sock.do_handshake()
+        yield connection
+    finally:
+        watch.cancel()
+        connection.close()
+        sock.close()
+
+
+def _checked(target: _Target, rules: MediaRules, resolve: Resolver) -> Sequence[str]:
+    addresses = resolve(target.host)
+    if not addresses:
+        raise InitMediaUnavailable(f"{target.shown}: {target.host} has no address")
+    if rules.allow_private_addresses:
+        return addresses
+    private = [address for address in addresses if not is_public(address)]
+    if private:
+        raise InitMediaRefused(
+            f"{target.shown}: {target.host} is {private[0]}, which is not an address of the "
+            "public internet; put the media on a public host"
+        )
+    return addresses
+
+
+def _connect(target: _Target, addresses: Sequence[str], deadline: float) -> socket.socket:
+    failure: OSError | None = None
+    give_up = min(deadline, time.monotonic() + CONNECT_SECONDS)
+    for address in addresses:
+        left = give_up - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            return socket.create_connection((address, target.port), timeout=left)
+        except OSError as error:
+            failure = error
+    raise failure or TimeoutError()
+
+
+def _answer(response: http.client.HTTPResponse, target: _Target) -> bytes | _Redirect:
+    status = response.status
+    location = response.getheader("Location")
+    if status in REDIRECTS and location:
+        return _Redirect(location)
+    if status >= 500 or status in WORTH_A_RETRY:
+        raise InitMediaUnavailable(f"{target.shown}: the server answered {status}")
+    if not 200 <= status < 300:
+        raise InitMediaRefused(
+            f"{target.shown}: the server answered {status}; the URL must give the media itself"
+        )
+    expected = response.length
+    body = _read_body(response, target)
+    if expected is not None and len(body) < expected:
+        raise InitMediaUnavailable(
+            f"{target.shown}: the connection ended after {len(body)} of {expected} bytes"
+        )
+    if not body:
+        raise InitMediaRefused(f"{target.shown}: the server answered {status} without a body")
+    return body
+
+
+def _read_body(response: http.client.HTTPResponse, target: _Target) -> bytes:
+    if response.length is not None and response.length > MAX_BYTES:
+        raise _too_large(target.shown, response.length)
+    body = bytearray()
+    while chunk := response.read1(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise _too_large(target.shown, len(body))
+    return bytes(body)
+
+
+def _too_large(shown: str, size: int) -> InitMediaRefused:
+    return InitMediaRefused(
+        f"{shown}: {size} bytes or more; at most {MAX_BYTES} are taken: "
+        "make it smaller, shorter, or compress it more"
+    )
+
+
+def _read_file(url: str, rules: MediaRules) -> bytes:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InitMediaRefused("the media URL cannot be read as a file URL") from None
+    shown = f"file://{parts.path}"
+    if rules.folder is None:
+        raise InitMediaRefused(f"{shown}: file URLs are not allowed here; use http or https")
+    if parts.netloc not in ("", "localhost"):
+        raise InitMediaRefused(f"{shown}: a file URL has three slashes: file:///folder/file")
+    try:
+        path = Path(unquote(parts.path)).resolve(strict=True)
+        if not path.is_relative_to(rules.folder.resolve(strict=True)):
+            raise InitMediaRefused(f"{shown}: is not below the media folder")
+        return _read_regular(path, shown)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise InitMediaRefused(f"{shown}: no such file") from None
+    except PermissionError:
+        raise InitMediaRefused(f"{shown}: may not be read") from None
+    except (OSError, RuntimeError) as error:
+        raise InitMediaUnavailable(f"{shown}: cannot be read: {error}") from None
+
+
+def _read_regular(path: Path, shown: str) -> bytes:
+    # Not blocking: to open a pipe would wait for its writer.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise InitMediaRefused(f"{shown}: is not a regular file")
+        if found.st_size > MAX_BYTES:
+            raise _too_large(shown, found.st_size)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES)
+    finally:
+        os.close(handle)

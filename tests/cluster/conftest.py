@@ -1,0 +1,56 @@
+"""Fixtures for tests on a real Kubernetes. They know nothing about the product."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.choice import choose_cluster  # noqa: E402
+from harness.cluster import Cluster  # noqa: E402
+from harness.errors import ClusterUnavailableError  # noqa: E402
+from harness.s3 import S3Server, s3_server  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running cluster. Stopped at the end if it was started here and T2V_KEEP_CLUSTER is not 1.
+
+    T2V_REQUIRE_CLUSTER=1 makes a machine that can't have one a failure instead of a skip.
+    """
+    try:
+        chosen = choose_cluster()
+        was_up = chosen.is_up()
+        chosen.up()
+    except ClusterUnavailableError as reason:
+        if os.environ.get("T2V_REQUIRE_CLUSTER") == "1":
+            raise
+        pytest.skip(f"no Kubernetes: {reason}")
+    yield chosen
+    if not was_up and os.environ.get("T2V_KEEP_CLUSTER") != "1":
+        chosen.down()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace under the restricted Pod Security Standard."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def s3(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server that tests and pods both reach."""
+    try:
+        address = cluster.host_address()
+    except ClusterUnavailableError as reason:
+        pytest.skip(f"no S3 server for pods: {reason}")
+    with s3_server(address, tmp_path_factory.mktemp("s3")) as server:
+        yield server
