@@ -40,7 +40,7 @@ class ContractModel(BaseModel):
     def parse_json(cls, text: str | bytes, at: str = "") -> Self:
         """Build the record from JSON text. Raises ContractError."""
         try:
-            return cls.model_validate_json(text)
+            return cls.model_validate_json(text, by_alias=True, by_name=False)
         except ValidationError as error:
             raise ContractError("\n".join(_line(detail, at, cls) for detail in error.errors())) from None
 

@@ -48,3 +48,11 @@ def warm_up_and_cosine(step: int, steps: int, warm_up: int) -> float:
         return (step + 1) / warm_up
     progress = (step - warm_up) / max(1, steps - warm_up)
     return float(0.5 * (1 + torch.cos(torch.tensor(torch.pi * min(1.0, progress)))))
+
+
+def warm_up_and_decay(step: int, steps: int, warm_up: int) -> float:
+    """The factor on the learning rate: linear up, level, linear down over the last fifth.
+
+    The level part does not depend on `steps`: a run can be made longer without a loss.
+    """
+    return min(1.0, (step + 1) / warm_up, 5 * (steps - step) / steps)

@@ -16,21 +16,48 @@ import numpy as np
 import torch
 import world
 from captions import caption, empty_talk, naming
-from checkpoint import Ema, load, save, warm_up_and_cosine
+from checkpoint import Ema, load, save, warm_up_and_decay
 from diffusers import AutoencoderKL, DDIMScheduler, UNetMotionModel
+from torch import distributed, nn
 from torch.nn import functional
 from train_text import WIDTH, tokens_of
 from train_vae import to_pixels
 from transformers import CLIPTextModel, CLIPTokenizer
 
-FRAME_STEPS = 1000
+FRAME_STEPS = 700
 FRAME_BATCH = 96
-CLIP_STEPS = 2800
+CLIP_STEPS = 5000
 CLIP_BATCH = 8
 LEARNING_RATE = 1.5e-3
 CLIP_LEARNING_RATE = 1e-3
 UNCONDITIONAL = 0.1
 SAVE_EVERY = 100
+
+
+def workers() -> int:
+    """How many processes share each batch (see torchrun)."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def worker() -> int:
+    """Which of them this is; 0 prints and saves."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def _average_gradients(module: nn.Module) -> None:
+    if workers() == 1:
+        return
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(together)
+    parts = together.div_(workers()).split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def _wait_for_all() -> None:
+    if workers() > 1:
+        distributed.barrier()
 
 
 def build_scheduler() -> DDIMScheduler:
@@ -120,9 +147,10 @@ class Words:
 def batch_of(
     count: int, clips: bool, latents: Latents, words: Words, step: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`count` clips (N, 16, 8, 8, 8), or frames (N, 1, 8, 8, 8) without `clips`, and their
+    """This worker's `count` clips (N, 16, 8, 8, 8), or frames (N, 1, 8, 8, 8) without `clips`, and their
     captions' states (N, tokens, width). A function of `step`: a resumed run sees the same."""
-    rng, words_rng = np.random.default_rng([2, int(clips), step]), random.Random(step)
+    rng = np.random.default_rng([2, int(clips), step, worker()])
+    words_rng = random.Random(step * workers() + worker())
     seen, grounds = world.seen_combinations(), list(world.BACKGROUNDS)
     scenes = [
         world.Scene(*seen[rng.integers(len(seen))], background=str(rng.choice(grounds)))
@@ -161,11 +189,13 @@ def train_motion(
         first = state["step"]
     alphas = build_scheduler().alphas_cumprod
     started, bands = time.monotonic(), np.zeros((4, 2))
+    batch = (CLIP_BATCH if clips else FRAME_BATCH) // workers()
     for step in range(first, steps):
-        values, states = batch_of(CLIP_BATCH if clips else FRAME_BATCH, clips, latents, words, step)
+        values, states = batch_of(batch, clips, latents, words, step)
         count, frames_each = values.shape[:2]
         times = _times(count, step)
-        noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(step))
+        generator = torch.Generator().manual_seed(step * workers() + worker())
+        noise = torch.randn(values.shape, generator=generator)
         signal = alphas[times].sqrt()[:, None, None, None, None]
         spread = (1 - alphas[times]).sqrt()[:, None, None, None, None]
         noisy, target = signal * values + spread * noise, signal * noise - spread * values
@@ -177,29 +207,33 @@ def train_motion(
         squared = functional.mse_loss(predicted, target.to(device), reduction="none")
         errors = squared.mean((1, 2, 3, 4))
         errors.mean().backward()
+        _average_gradients(unet)
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = rate * warm_up_and_cosine(step, steps, 100)
+            group["lr"] = rate * warm_up_and_decay(step, steps, 100)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         ema.update(unet, step)
         for band, error in zip((times // 250).tolist(), errors.tolist(), strict=True):
             bands[band] += error, 1
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+        if worker() == 0 and ((step + 1) % SAVE_EVERY == 0 or step + 1 == steps):
             by_band = " ".join(f"{total / max(n, 1):.4f}" for total, n in bands)
             print(f"{name} {step + 1}/{steps} v-loss by quarter of t {by_band}, "
                   f"{time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
             bands[:] = 0
             save(cache / f"{name}.pt", {"unet": unet.state_dict(), "ema": ema.module.state_dict(),
                  "optimizer": optimizer.state_dict(), "step": step + 1})  # fmt: skip
+    _wait_for_all()
     return ema.module
 
 
 def _times(count: int, step: int) -> torch.Tensor:
     """Timesteps (N,) spread evenly over 0..999, so that no batch misses the high noise."""
     generator = torch.Generator().manual_seed(10_000_000 + step)
-    offsets = torch.rand(count, generator=generator)
-    return ((torch.arange(count) + offsets) / count * 1000).long().clamp(0, 999)
+    whole = count * workers()
+    offsets = torch.rand(whole, generator=generator)
+    spread = ((torch.arange(whole) + offsets) / whole)[worker() :: workers()]
+    return (spread * 1000).long().clamp(0, 999)
 
 
 def normalised_vae(vae: AutoencoderKL, latents: Latents) -> AutoencoderKL:

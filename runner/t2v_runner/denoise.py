@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from t2v_api.progress import Stage
 from t2v_api.request import GenerationRequest
 
+from t2v_runner.errors import RequestRefused
 from t2v_runner.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -23,19 +24,27 @@ def denoise(
     """Frames, uint8 RGB of shape (num_frames, height, width, 3).
 
     `init_frames` have that shape too; without them the pipeline starts from noise.
-    Raises Stopped between two steps.
+    Raises Stopped between two steps, and RequestRefused.
     """
     import torch
 
     # Some pipelines call the scheduler without a generator, some schedulers draw on the CPU.
     torch.manual_seed(request.seed)
     generator = torch.Generator("cpu").manual_seed(request.seed)
+    _prepare_for_one_step(pipeline, request)
     _report_stages(pipeline, reporter)
     reporter.enter(Stage.ENCODE_PROMPT)
     with torch.inference_mode():
         arguments = call_arguments(pipeline, request, init_frames)
         video = pipeline(**arguments, generator=generator, output_type="np").frames[0]
-    return _to_frames(video)
+    frames = _to_frames(video)
+    if frames.shape[:3] != (request.num_frames, request.height, request.width):
+        count, height, width, _ = frames.shape
+        raise RequestRefused(
+            f"asked for {request.num_frames} frames of {request.width}x{request.height}, the model "
+            f"draws {count} of {width}x{height}; ask for a number and size that it can draw"
+        )
+    return frames
 
 
 def call_arguments(
@@ -60,21 +69,41 @@ def call_arguments(
         }
     taken = inspect.signature(pipeline.__call__).parameters
     if init_frames is not None:
-        offered |= _init_arguments(taken, request, init_frames)
+        offered |= _init_arguments(pipeline, request, init_frames)
     return {name: value for name, value in offered.items() if name in taken}
 
 
 def _init_arguments(
-    taken: Any, request: GenerationRequest, init_frames: "Frames"
+    pipeline: Any, request: GenerationRequest, init_frames: "Frames"
 ) -> dict[str, Any]:
     from PIL import Image
 
     assert request.strength is not None  # it comes with init media
     # A strength below one step would denoise nothing at all.
-    strength = max(request.strength, 1 / request.num_inference_steps + 1e-6)
-    # LTXCondition's own `strength` is how firmly it holds on to the condition.
-    name = "denoise_strength" if "denoise_strength" in taken else "strength"
-    return {"video": [Image.fromarray(frame) for frame in init_frames], name: strength}
+    strength = min(1.0, max(request.strength, 1 / request.num_inference_steps + 1e-6))
+    video = [Image.fromarray(frame) for frame in init_frames]
+    if "denoise_strength" in inspect.signature(pipeline.__call__).parameters:
+        # LTXCondition keeps its `video` as it is; what it starts from are its latents.
+        return {"latents": _latents(pipeline, video, request), "denoise_strength": strength}
+    return {"video": video, "strength": strength}
+
+
+def _latents(pipeline: Any, video: list[Any], request: GenerationRequest) -> Any:
+    """`video` in the model's own space, as LTXConditionPipeline itself encodes a condition."""
+    vae = pipeline.vae
+    pixels = pipeline.video_processor.preprocess_video(video, request.height, request.width)
+    encoded = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode()
+    return pipeline._normalize_latents(encoded, vae.latents_mean, vae.latents_std)
+
+
+def _prepare_for_one_step(pipeline: Any, request: GenerationRequest) -> None:
+    """Mochi's own schedule, and LTX's stretched one, divide by zero at one step."""
+    if request.num_inference_steps > 1:
+        return
+    if type(pipeline).__name__ == "MochiPipeline":
+        raise RequestRefused("numInferenceSteps is 1; Mochi models need at least 2")
+    if pipeline.scheduler.config.get("shift_terminal"):
+        pipeline.scheduler.register_to_config(shift_terminal=None)
 
 
 def _report_stages(pipeline: Any, reporter: Reporter) -> None:
@@ -82,17 +111,20 @@ def _report_stages(pipeline: Any, reporter: Reporter) -> None:
 
     Steps are counted where every pipeline passes, in the scheduler; raising there stops for good.
     """
-    done = 0
+    done = steps = 0
 
     def begin(*_: object) -> None:
         if reporter.stage is Stage.ENCODE_PROMPT:
             reporter.enter(Stage.DENOISE)
 
     def step(real: Any, *arguments: Any, **named: Any) -> Any:
-        nonlocal done
+        nonlocal done, steps
+        steps = steps or _steps(
+            pipeline, named["timestep"] if "timestep" in named else arguments[1]
+        )
         result = real(*arguments, **named)
         done += 1
-        reporter.denoised(done, max(done, _steps(pipeline)))
+        reporter.denoised(done, max(done, steps))
         return result
 
     def decode(real: Any, *arguments: Any, **named: Any) -> Any:
@@ -117,10 +149,11 @@ def _around(real: Any, wrapper: Any) -> Any:
     return wrapped
 
 
-def _steps(pipeline: Any) -> int:
+def _steps(pipeline: Any, first_timestep: Any) -> int:
     """The evaluations of this run: some schedulers need 2n-1, a strength below 1 fewer."""
     counted = getattr(pipeline, "_num_timesteps", None)
-    return int(counted or len(pipeline.scheduler.timesteps))
+    # TextToVideoSD and its sibling do not count: what is left from their first step on.
+    return int(counted or (pipeline.scheduler.timesteps <= first_timestep).sum())
 
 
 def _to_frames(video: Any) -> "Frames":

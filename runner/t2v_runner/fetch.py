@@ -118,7 +118,8 @@ def _get(
     try:
         with _connection(target, rules, resolve, deadline, expired) as connection:
             connection.request("GET", target.path, headers=HEADERS)
-            body = _answer(connection.getresponse(), target)
+            with contextlib.closing(connection.getresponse()) as response:
+                answer = _answer(response, target)
     except ssl.SSLCertVerificationError as error:
         raise InitMediaRefused(
             f"{target.shown}: its certificate is not trusted: {error.verify_message}"
@@ -134,7 +135,7 @@ def _get(
         raise
     if expired.is_set():
         raise _too_slow(target)
-    return body
+    return answer
 
 
 def _too_slow(target: _Target) -> InitMediaUnavailable:

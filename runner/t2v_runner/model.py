@@ -12,7 +12,12 @@ from t2v_api.profile import ModelProfile
 from t2v_api.schedulers import Scheduler
 
 from t2v_runner.eager import load_without_compiler
-from t2v_runner.errors import InitMediaNotSupported, ModelNotLoadable, StorageFailed
+from t2v_runner.errors import (
+    InitMediaNotSupported,
+    ModelNotLoadable,
+    SchedulerNotSupported,
+    StorageFailed,
+)
 from t2v_runner.scheduler import build_scheduler
 
 if TYPE_CHECKING:
@@ -110,7 +115,27 @@ def _video_to_video(pipeline: Any, profile: ModelProfile) -> Any:
         )
     sibling = getattr(diffusers, name)
     wanted = inspect.signature(sibling.__init__).parameters
-    return sibling(**{key: value for key, value in pipeline.components.items() if key in wanted})
+    components = {key: value for key, value in pipeline.components.items() if key in wanted}
+    if name == "LTXConditionPipeline":
+        components["scheduler"] = _for_fixed_timesteps(pipeline.scheduler, profile)
+    return sibling(**components)
+
+
+def _for_fixed_timesteps(scheduler: Any, profile: ModelProfile) -> Any:
+    """LTXConditionPipeline gives timesteps of its own, so nothing may shift them again.
+
+    It steps each token from a time of its own, and one scheduler class can do that.
+    """
+    import inspect
+
+    if "per_token_timesteps" not in inspect.signature(scheduler.step).parameters:
+        raise SchedulerNotSupported(
+            f"scheduler {type(scheduler).__name__} cannot start from an image or video with model "
+            f"{profile.id} ({profile.family}); use {Scheduler.EULER_DISCRETE.value}"
+        )
+    return type(scheduler).from_config(
+        scheduler.config, use_dynamic_shifting=False, shift=1.0, shift_terminal=None
+    )
 
 
 def _be_quiet() -> None:

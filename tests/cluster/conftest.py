@@ -10,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.choice import choose_cluster  # noqa: E402
-from harness.cluster import Cluster  # noqa: E402
-from harness.errors import ClusterUnavailableError  # noqa: E402
-from harness.s3 import S3Server, s3_server  # noqa: E402
+from harness.choice import choose_cluster
+from harness.cluster import Cluster
+from harness.errors import ClusterUnavailableError
+from harness.s3 import S3Server, s3_server
 
 
 @pytest.fixture(scope="session")

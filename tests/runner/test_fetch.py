@@ -1,6 +1,7 @@
 """Downloads against a real HTTP server; refusals without a network."""
 
 import os
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -293,8 +294,10 @@ def test_messages_leave_out_the_query(site: str) -> None:
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     subprocess.run(
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=media.example "
-        "-keyout key.pem -out cert.pem".split(),
+        shlex.split(
+            "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=media.example "
+            "-keyout key.pem -out cert.pem"
+        ),
         cwd=tmp_path,
         check=True,
         capture_output=True,
@@ -302,7 +305,9 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with _QuietServer(("127.0.0.1", 0), _Site) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"https://media.example:{server.server_port}/media"
         with pytest.raises(InitMediaRefused, match="certificate is not trusted"):

@@ -19,7 +19,7 @@ BASE_PYTHON = (3, 11)
 
 _PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 _ARCHIVE = CACHE / "base-image.tar"
-_DOCKERFILE = f"FROM scratch\nADD {_ARCHIVE.name} /\nCMD [\"python3\"]\n"
+_DOCKERFILE = f'FROM scratch\nADD {_ARCHIVE.name} /\nCMD ["python3"]\n'
 _NOT_NEEDED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale")
 
 

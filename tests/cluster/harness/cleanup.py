@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.commands import run
 from harness.errors import CommandError, HarnessError
-from harness.network import BRIDGE, remove_bridge
+from harness.network import remove_bridge
 from harness.waiting import wait_until
 
 _OUR_CHAINS = ("KUBE-", "CNI-")
@@ -33,12 +33,14 @@ def remove_mounts(run_folder: Path) -> None:
             run(["umount", "--lazy", mount])
 
 
-def remove_network() -> None:
+def remove_network(run_folder: Path) -> None:
     remove_bridge()
     for program in ("iptables", "ip6tables"):
         _remove_chains(program)
-    for result in Path("/var/lib/cni/results").glob(f"{BRIDGE}-*"):
-        result.unlink()
+    for result in Path("/var/lib/cni/results").glob("*"):
+        # It names the pod's network namespace, which lies in our containerd's folder.
+        if str(run_folder) in result.read_text():
+            result.unlink()
 
 
 def remove_cgroups() -> None:

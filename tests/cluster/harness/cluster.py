@@ -84,9 +84,9 @@ class Cluster(ABC):
         return {node["status"]["allocatable"].get(GPU_RESOURCE, "0") for node in self._nodes()}
 
     def _nodes(self) -> list[dict[str, Any]]:
-        nodes: list[dict[str, Any]] = json.loads(
-            self.kubectl("get", "nodes", "-o", "json")
-        )["items"]
+        nodes: list[dict[str, Any]] = json.loads(self.kubectl("get", "nodes", "-o", "json"))[
+            "items"
+        ]
         if not nodes:
             raise HarnessError("the cluster has no node")
         return nodes

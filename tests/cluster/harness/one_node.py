@@ -146,7 +146,7 @@ class OneNodeCluster(Cluster):
             self._daemons.stop(name)
         cleanup.remove_mounts(RUN)
         cleanup.remove_cgroups()
-        cleanup.remove_network()
+        cleanup.remove_network(RUN)
         restore_kernel_settings(RUN / "kernel-settings.json")
         cleanup.remove_folder(RUN)
 

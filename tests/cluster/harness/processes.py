@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,26 +18,26 @@ class Daemons:
     folder: Path
 
     def start(
-        self,
-        name: str,
-        command: Sequence[str | Path],
-        environment: Mapping[str, str],
-        cwd: Path | None = None,
+        self, name: str, command: Sequence[str | Path], environment: Mapping[str, str], cwd: Path
     ) -> None:
-        """Start `command` in a session of its own, with nothing in its environment but this one."""
+        """Start `command` in a session of its own, with nothing in its environment but this one.
+
+        Not with subprocess: its objects complain when a program is meant to outlive them.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log(name).open("ab") as log:
-            process = subprocess.Popen(
-                [str(word) for word in command],
-                env=dict(environment),
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        started = _start_time(process.pid)
-        self._pid_file(name).write_text(f"{process.pid} {started}\n")
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        pid = os.posix_spawnp(
+            "env",
+            ["env", "-C", str(cwd), *(str(word) for word in command)],
+            environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(self.log(name)), append, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        self._pid_file(name).write_text(f"{pid} {_start_time(pid)}\n")
 
     def is_alive(self, name: str) -> bool:
         return self._pid(name) is not None

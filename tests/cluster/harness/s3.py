@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.commands import Words
 from harness.go_programs import go_program
 from harness.waiting import wait_until
 
@@ -39,7 +40,7 @@ def s3_server(address: str, folder: Path) -> Iterator[S3Server]:
         region="us-east-1",
         folder=buckets,
     )
-    command = [go_program("versitygw"), "--port", f"{address}:{port}", "posix", buckets]
+    command: Words = [go_program("versitygw"), "--port", f"{address}:{port}", "posix", buckets]
     credentials = {
         "ROOT_ACCESS_KEY": server.access_key,
         "ROOT_SECRET_KEY": server.secret_key,

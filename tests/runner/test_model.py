@@ -1,0 +1,110 @@
+"""What of a model folder is loaded, and what is refused before anything is."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from t2v_api.profile import ModelProfile
+from t2v_operator.config import load_config
+from t2v_runner.errors import ModelNotLoadable
+from t2v_runner.model import check_model_folder, check_safetensors, locate_model
+
+PROFILE = load_config(None).catalogue["tiny-shapes"]
+
+
+def safetensors(size: int = 8) -> bytes:
+    header = {"w": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(size)
+
+
+def a_model_folder(folder: Path, **index: Any) -> Path:
+    """A folder whose unet has whole weights; `index` changes model_index.json."""
+    document = {
+        "_class_name": "AnimateDiffPipeline",
+        "unet": ["diffusers", "UNetMotionModel"],
+        "motion_adapter": [None, None],
+        **index,
+    }
+    unet = folder / "unet"
+    unet.mkdir(parents=True)
+    (folder / "model_index.json").write_text(json.dumps(document))
+    (unet / "config.json").write_text("{}")
+    (unet / "diffusion_pytorch_model.safetensors").write_bytes(safetensors())
+    return folder
+
+
+def refusal(folder: Path, profile: ModelProfile = PROFILE) -> str:
+    with pytest.raises(ModelNotLoadable) as error:
+        check_model_folder(folder, profile)
+    return str(error.value)
+
+
+def test_a_whole_folder_passes(tmp_path: Path) -> None:
+    check_model_folder(a_model_folder(tmp_path / "m"), PROFILE)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotLoadable, match="tiny-shapes: no such folder"):
+        locate_model(PROFILE, tmp_path)
+
+
+def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
+    assert "no model_index.json in it" in refusal(tmp_path)
+
+
+def test_a_broken_index_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text("{")
+    assert "not readable as JSON" in refusal(tmp_path)
+
+
+def test_another_pipeline_than_the_family_s_is_refused(tmp_path: Path) -> None:
+    said = refusal(a_model_folder(tmp_path / "m", _class_name="WanPipeline"))
+    assert "'WanPipeline'" in said
+    assert "'AnimateDiffPipeline'" in said
+
+
+def test_a_model_s_own_code_is_never_run(tmp_path: Path) -> None:
+    said = refusal(a_model_folder(tmp_path / "m", unet=["my_unet", "MyUnet"]))
+    assert "never a model's own code" in said
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    folder = a_model_folder(tmp_path / "m")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    assert "unet: no weights" in refusal(folder)
+
+
+def test_pickle_weights_are_named_and_refused(tmp_path: Path) -> None:
+    folder = a_model_folder(tmp_path / "m")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    said = refusal(folder)
+    assert "diffusion_pytorch_model.bin" in said
+    assert "convert them to safetensors" in said
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 20, -1])
+def test_truncated_weights_are_named(tmp_path: Path, length: int) -> None:
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(safetensors()[:length])
+    with pytest.raises(ModelNotLoadable, match=r"w\.safetensors: truncated"):
+        check_safetensors(file)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(struct.pack("<Q", 2**60) + b"{}", id="a header longer than the file"),
+        pytest.param(struct.pack("<Q", 2) + b"[]", id="a list as header"),
+        pytest.param(struct.pack("<Q", 4) + b"\xff\xff\xff\xff", id="bytes as header"),
+        pytest.param(struct.pack("<Q", 9) + b'{"w": {}}', id="a tensor without offsets"),
+        pytest.param(b"PK\x03\x04" + bytes(100), id="a zip file"),
+    ],
+)
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(ModelNotLoadable, match=r"w\.safetensors"):
+        check_safetensors(tmp_path / "w.safetensors")

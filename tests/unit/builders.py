@@ -1,0 +1,33 @@
+"""Resources, profiles and configurations for tests: name only what the test is about."""
+
+from typing import Any
+
+from t2v_api.resource import TextToVideoJob
+from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.request import ResolvedJob, resolve
+
+
+def a_resource(
+    name: str = "red-circle", namespace: str = "default", uid: str = "uid-1", **spec: Any
+) -> TextToVideoJob:
+    """A valid resource with the given spec fields (camelCase)."""
+    return TextToVideoJob.parse(
+        {
+            "apiVersion": "textto.video/v1alpha1",
+            "kind": "TextToVideoJob",
+            "metadata": {"name": name, "namespace": namespace, "uid": uid},
+            "spec": {"modelId": "tiny-shapes", "prompt": "a red circle", **spec},
+        }
+    )
+
+
+def a_config(**model: Any) -> OperatorConfig:
+    """The default configuration, its model's top-level fields replaced."""
+    document = load_config(None).document()
+    document["models"][0] |= model
+    return OperatorConfig.parse(document)
+
+
+def a_job(config: OperatorConfig | None = None, **spec: Any) -> ResolvedJob:
+    """A resolved job."""
+    return resolve(a_resource(**spec), config or a_config())

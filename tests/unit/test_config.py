@@ -1,0 +1,49 @@
+"""A wrong configuration stops the operator with the path of the value."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from t2v_operator.config import ConfigurationError, load_config
+
+
+def written(tmp_path: Path, document: Any) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_the_documented_default_is_valid() -> None:
+    assert "tiny-shapes" in load_config(None).catalogue
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pool": []}, "pool: unknown field; did you mean 'pools'?"),
+        ({"models": []}, "models: "),
+        ({"runner": {"image": 7}}, "runner.image: Input should be a valid string, not 7"),
+        ({"pools": [{"name": "a"}, {"name": "a"}]}, "pools: a stands twice"),
+        (None, "Input should be an object"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_named(tmp_path: Path, change: Any, message: str) -> None:
+    document = load_config(None).document() | change if change is not None else [1]
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(written(tmp_path, document))
+    assert message in str(refusal.value)
+
+
+def test_a_hub_model_needs_a_revision(tmp_path: Path) -> None:
+    document = load_config(None).document()
+    document["models"][0]["source"] = {"hub": "owner/name"}
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(written(tmp_path, document))
+    assert "models.0.source: 'hub' needs a 'revision'" in str(refusal.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load_config(tmp_path / "absent.yaml")

@@ -1,0 +1,83 @@
+"""The Job that a resource becomes."""
+
+import json
+import re
+
+import pytest
+from t2v_operator.job import build_job
+from t2v_operator.names import job_name, label_value, stable_id
+
+from tests.unit.builders import a_config, a_job, a_resource
+
+LABEL = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+
+
+def test_the_pod_may_do_nothing_but_make_a_video() -> None:
+    pod = build_job(a_job(), a_config())["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def test_the_runner_gets_the_whole_request_and_the_profile() -> None:
+    job = a_job(prompt='a "quoted"\nline 🔴', seed=5)
+    (container,) = build_job(job, a_config())["spec"]["template"]["spec"]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert json.loads(environment["T2V_REQUEST"])["prompt"] == 'a "quoted"\nline 🔴'
+    assert json.loads(environment["T2V_MODEL"])["id"] == "tiny-shapes"
+    assert environment["T2V_OUTPUT_DIR"].endswith(f"/default/{job.request.digest}")
+
+
+def test_another_attempt_is_not_made_where_it_cannot_help() -> None:
+    rules = build_job(a_job(), a_config())["spec"]["podFailurePolicy"]["rules"]
+    assert rules[0]["onExitCodes"]["values"] == [2, 3, 6]
+    assert rules[0]["action"] == "FailJob"
+    assert rules[1]["action"] == "Ignore"
+
+
+def test_what_a_kubernetes_user_sets_reaches_the_job() -> None:
+    spec = build_job(
+        a_job(
+            backoffLimit=0,
+            activeDeadlineSeconds=9,
+            ttlSecondsAfterFinished=0,
+            priorityClassName="high",
+        ),
+        a_config(),
+    )["spec"]
+    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 9)
+    assert spec["ttlSecondsAfterFinished"] == 0
+    assert spec["template"]["spec"]["priorityClassName"] == "high"
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "red-circle", "a" * 253, "a." * 126 + "a", "b" * 51 + ".-x".replace("-", "")]
+)
+def test_names_of_any_length_give_valid_names(name: str) -> None:
+    resource = a_resource(name=name)
+    assert SUBDOMAIN.match(job_name(resource))
+    assert LABEL.match(job_name(resource))
+    assert LABEL.match(label_value(name))
+
+
+def test_long_names_that_begin_alike_get_jobs_of_their_own() -> None:
+    one, other = (a_resource(name="a" * 200 + end) for end in "xy")
+    assert job_name(one) != job_name(other)
+
+
+def test_a_changed_request_gets_a_job_of_its_own() -> None:
+    assert job_name(a_resource()) != job_name(a_resource(prompt="a blue circle"))
+    assert job_name(a_resource()) == job_name(a_resource(trackId="x"))
+
+
+def test_the_id_is_exact_in_javascript() -> None:
+    assert 0 <= stable_id("some-uid") < 2**53
+    assert stable_id("some-uid") == stable_id("some-uid")

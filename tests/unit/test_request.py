@@ -1,0 +1,114 @@
+"""What is decided for a user who left values open."""
+
+from typing import Any
+
+import pytest
+from t2v_api.reasons import Reason
+from t2v_api.request import GenerationRequest
+from t2v_api.schedulers import Scheduler
+from t2v_operator.enhance import QUALITY_TERMS
+from t2v_operator.errors import RequestRefused
+from t2v_operator.request import resolve
+
+from tests.unit.builders import a_config, a_job, a_resource
+
+MEDIA = {"initVideo": "https://example.com/a.mp4"}
+WAN_LIMITS = {
+    "limits": {"maxFrames": 121, "framesMultiple": 4, "framesOffset": 1, "sizeMultiple": 16}
+}
+
+
+def test_the_model_fills_in_what_the_user_left_open() -> None:
+    request = a_job().request
+    assert (request.width, request.num_frames, request.fps) == (64, 16, 8)
+    assert request.scheduler is Scheduler.DDIM
+
+
+def test_what_the_user_says_wins() -> None:
+    request = a_job(width=128, scheduler="PNDMScheduler", seed=0, guidanceScale=1.0).request
+    assert (request.width, request.scheduler, request.seed) == (128, Scheduler.PNDM, 0)
+    assert request.guidance_scale == 1.0
+
+
+def test_a_null_seed_is_drawn_once_for_a_resource() -> None:
+    seed = a_job(uid="one").request.seed
+    assert a_job(uid="one").request.seed == seed
+    assert a_job(uid="two").request.seed != seed
+    assert a_job(uid="one", trackId="t").request.seed == seed
+
+
+def test_strength_has_a_default_only_with_init_media() -> None:
+    assert a_job().request.strength is None
+    assert a_job(**MEDIA).request.strength == 0.7
+
+
+def test_the_resolved_request_survives_json_and_keeps_its_digest() -> None:
+    request = a_job(**MEDIA, seed=3, prompt='"\n🔴').request
+    again = GenerationRequest.parse_json(request.json_line())
+    assert again == request
+    assert again.digest == request.digest
+
+
+def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:
+    config = a_config(promptEnhancement="Rules")
+    enhanced = a_job(config, prompt="a cat, sharp focus").request.prompt
+    assert enhanced.startswith("a cat, sharp focus, ")
+    assert all(enhanced.count(term) == 1 for term in QUALITY_TERMS)
+    assert a_job(config, prompt=enhanced).request.prompt == enhanced
+    assert a_job(config, prompt="a cat", enhancePrompt=False).request.prompt == "a cat"
+    assert a_job(prompt="a cat").request.prompt == "a cat"
+
+
+@pytest.mark.parametrize(
+    ("model", "spec", "reason", "message"),
+    [
+        pytest.param(
+            {},
+            {"modelId": "tiny-shape"},
+            Reason.MODEL_NOT_FOUND,
+            "did you mean 'tiny-shapes'? (known: tiny-shapes)",
+            id="unknown model",
+        ),
+        pytest.param({}, {"width": 520}, Reason.INVALID_REQUEST, "at most 512", id="too wide"),
+        pytest.param({}, {"numFrames": 33}, Reason.INVALID_REQUEST, "at most 32", id="too long"),
+        pytest.param(
+            WAN_LIMITS,
+            {"numFrames": 82},
+            Reason.INVALID_REQUEST,
+            "numFrames is 82; this model needs 4n+1, try 81",
+            id="frames not 4n+1",
+        ),
+        pytest.param(
+            WAN_LIMITS,
+            {"numFrames": 81, "height": 72},
+            Reason.INVALID_REQUEST,
+            "height is 72; this model needs a multiple of 16, try 64",
+            id="height not a multiple",
+        ),
+        pytest.param(
+            {},
+            {"scheduler": "KarrasVeScheduler"},
+            Reason.SCHEDULER_NOT_SUPPORTED,
+            "KarrasVeScheduler cannot be used with model tiny-shapes",
+            id="scheduler",
+        ),
+        pytest.param(
+            {"family": "Mochi", "defaults": None},
+            MEDIA,
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "takes no init image or video",
+            id="init media",
+        ),
+        pytest.param(
+            {}, {"pool": "defalt"}, Reason.INVALID_REQUEST, "did you mean 'default'?", id="pool"
+        ),
+    ],
+)
+def test_what_no_video_can_be_made_of_is_refused(
+    model: dict[str, Any], spec: dict[str, Any], reason: Reason, message: str
+) -> None:
+    replaced = {name: value for name, value in model.items() if value is not None}
+    with pytest.raises(RequestRefused) as refusal:
+        resolve(a_resource(**spec), a_config(**replaced))
+    assert refusal.value.reason is reason
+    assert message in refusal.value.message
