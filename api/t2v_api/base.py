@@ -42,7 +42,9 @@ class ContractModel(BaseModel):
         try:
             return cls.model_validate_json(text, by_alias=True, by_name=False)
         except ValidationError as error:
-            raise ContractError("\n".join(_line(detail, at, cls) for detail in error.errors())) from None
+            raise ContractError(
+                "\n".join(_line(detail, at, cls) for detail in error.errors())
+            ) from None
 
     def document(self) -> dict[str, Any]:
         """The record as plain JSON data; fields that are null are left out."""

@@ -174,7 +174,7 @@ class TextToVideoJobSpec(ContractModel):
     @property
     def request_hash(self) -> str:
         """SHA-256 in hex over the fields that make the video, as the user wrote them."""
-        wanted = self.model_copy(update={name: None for name in _other_fields()})
+        wanted = self.model_copy(update=dict.fromkeys(_other_fields()))
         return hashlib.sha256(wanted.json_line().encode()).hexdigest()
 
 

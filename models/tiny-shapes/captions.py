@@ -179,7 +179,7 @@ def _relative(named: Named, rng: random.Random) -> str:
 
 
 def _statement(named: Named, rng: random.Random) -> str:
-    """"the circle is red and small and moves left"."""
+    """ "the circle is red and small and moves left"."""
     shape = rng.choice(SHAPE_WORDS[named.shape]) if named.shape else "shape"
     facts = [
         *([rng.choice(COLOUR_WORDS[named.colour])] if named.colour else []),
@@ -193,7 +193,7 @@ def _statement(named: Named, rng: random.Random) -> str:
 
 
 def _tags(named: Named, rng: random.Random) -> str:
-    """"red circle, small, moving left", in any order."""
+    """ "red circle, small, moving left", in any order."""
     tags = [_thing(Named(named.colour, named.shape, None, None, None), rng)]
     tags += [rng.choice(SIZE_WORDS[named.size])] if named.size else []
     if named.direction:

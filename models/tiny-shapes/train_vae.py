@@ -125,8 +125,10 @@ def train_vae(cache: Path, device: torch.device) -> AutoencoderKL:
 def vae_gate(vae: AutoencoderKL, device: torch.device) -> dict[str, float]:
     """The share of true clips that keep each attribute through the autoencoder."""
     rng = np.random.default_rng(7)
-    scenes = [world.Scene(*c, background=str(rng.choice(list(world.BACKGROUNDS))))
-              for c in world.all_combinations()]
+    scenes = [
+        world.Scene(*c, background=str(rng.choice(list(world.BACKGROUNDS))))
+        for c in world.all_combinations()
+    ]
     names = ("colour", "shape", "direction", "size", "background")
     right = dict.fromkeys(names, 0)
     for scene in scenes:

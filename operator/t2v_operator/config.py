@@ -72,7 +72,9 @@ class OperatorConfig(ContractModel):
 def load_config(path: Path | None) -> OperatorConfig:
     """Read a configuration file; without one, the documented default. Raises ConfigurationError."""
     if path is None:
-        return _parse(resources.files("t2v_operator").joinpath("default.yaml").read_text(), "default")
+        return _parse(
+            resources.files("t2v_operator").joinpath("default.yaml").read_text(), "default"
+        )
     try:
         return _parse(path.read_text(), str(path))
     except OSError as error:

@@ -69,7 +69,6 @@ def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
     }
 
 
-
 def output_key(job: ResolvedJob, config: OperatorConfig) -> str:
     """Where the video's files stand in the storage: one folder for each distinct request."""
     parts = (config.storage.prefix.strip("/"), job.resource.metadata.namespace, job.request.digest)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from t2v_api.base import ContractError
 from t2v_api.progress import Progress, Stage
@@ -76,13 +76,14 @@ def outcome_of(termination_message: str, exit_code: int) -> GenerationResult | G
         )
 
 
-def _command(container: Any) -> list[str]:
-    program, *arguments = [*container["command"], *container.get("args", [])]
-    return [sys.executable if program in INTERPRETERS else program, *arguments]
+def _command(container: Manifest) -> list[str]:
+    command: list[str] = [*container["command"], *container.get("args", [])]
+    program = sys.executable if command[0] in INTERPRETERS else command[0]
+    return [program, *command[1:]]
 
 
 def _environment(
-    container: Any, output_dir: Path, scratch: Path, machine: LocalMachine
+    container: Manifest, output_dir: Path, scratch: Path, machine: LocalMachine
 ) -> dict[str, str]:
     """The container's environment with this machine's folders in the place of the mounts."""
     return {

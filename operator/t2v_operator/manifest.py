@@ -33,12 +33,14 @@ def _resource(document: Any, at: str) -> TextToVideoJob:
     try:
         return TextToVideoJob.parse(document)
     except ContractError as error:
-        raise ManifestError("\n".join(f"{at}: {line}" for line in str(error).splitlines())) from None
+        raise ManifestError(
+            "\n".join(f"{at}: {line}" for line in str(error).splitlines())
+        ) from None
 
 
 def _documents(text: str, source: str) -> Iterator[Any]:
     try:
-        yield from (each for each in yaml.load_all(text, Loader=_Loader) if each is not None)  # noqa: S506
+        yield from (each for each in yaml.load_all(text, Loader=_Loader) if each is not None)
     except yaml.YAMLError as error:
         raise ManifestError(f"{source}: not YAML: {_one_line(error)}") from None
 
@@ -53,7 +55,7 @@ def _one_line(error: yaml.YAMLError) -> str:
 class _Loader(yaml.SafeLoader):
     """YAML as kubectl reads it: a date is text, a name stands once in a mapping."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012
+    yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

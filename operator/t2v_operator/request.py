@@ -102,7 +102,7 @@ def _scheduler(spec: TextToVideoJobSpec, profile: ModelProfile) -> Scheduler:
 
 
 def _drawn_seed(resource: TextToVideoJob) -> int:
-    """A seed for `seed: null`: another one for each resource and request, the same after a restart."""
+    """A seed for `seed: null`: one for each resource and request, the same after a restart."""
     drawn = hashlib.sha256(f"{resource.metadata.uid}/{resource.spec.request_hash}".encode())
     return int.from_bytes(drawn.digest()[:8]) & MAX_SEED
 

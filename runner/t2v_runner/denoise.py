@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.progress import Stage

@@ -33,10 +33,7 @@ LIBRARIES = ("diffusers", "transformers")
 def locate_model(profile: ModelProfile, models_dir: Path) -> Path:
     """The model's folder; a hub model is downloaded first. Raises ModelNotLoadable."""
     source = profile.source
-    if source.path is not None:
-        folder = models_dir / source.path
-    else:
-        folder = _download(profile)
+    folder = models_dir / source.path if source.path is not None else _download(profile)
     check_model_folder(folder, profile)
     return folder
 

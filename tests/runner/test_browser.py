@@ -21,9 +21,17 @@ const say = text => fetch("/said/" + encodeURIComponent(text));
 video.onended = () => say(`ended ${video.videoWidth}x${video.videoHeight} ${video.currentTime}`);
 video.onerror = () => say(`error ${video.error.message}`);
 </script>"""
-QUIET = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-         "--disable-background-networking --disable-component-update "
-         "--autoplay-policy=no-user-gesture-required").split()  # fmt: skip
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--autoplay-policy=no-user-gesture-required",
+)
 
 
 @contextmanager

@@ -15,9 +15,7 @@ def test_several_documents_keep_their_order() -> None:
 
 
 def test_a_date_stays_text_as_in_kubectl() -> None:
-    (resource,) = read_manifests(
-        HEAD + "spec: {modelId: m, prompt: p, trackId: 2024-01-01}", "f"
-    )
+    (resource,) = read_manifests(HEAD + "spec: {modelId: m, prompt: p, trackId: 2024-01-01}", "f")
     assert resource.spec.track_id == "2024-01-01"
 
 
