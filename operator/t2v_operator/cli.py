@@ -16,6 +16,7 @@ from t2v_api.resource import Phase, TextToVideoJob, TextToVideoJobStatus
 from t2v_api.schedulers import Scheduler, verdict
 
 from t2v_operator.config import ConfigurationError, OperatorConfig, load_config
+from t2v_operator.crd import custom_resource_definition_yaml
 from t2v_operator.display import display
 from t2v_operator.errors import RequestRefused
 from t2v_operator.job import build_job
@@ -90,6 +91,12 @@ def schedulers(options: argparse.Namespace) -> int:
     for scheduler in Scheduler:
         supports = (f"{each.id}: {verdict(each.family, scheduler).support}" for each in profiles)
         _print(f"{scheduler:34} {'  '.join(supports)}")
+    return ExitCode.DONE
+
+
+def crd(options: argparse.Namespace) -> int:
+    """Print the CustomResourceDefinition."""
+    _print(custom_resource_definition_yaml().rstrip())
     return ExitCode.DONE
 
 
@@ -200,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     command(validate, needs_manifests=True)
     command(models, needs_manifests=False)
     command(schedulers, needs_manifests=False)
+    command(crd, needs_manifests=False)
     return parser
 
 

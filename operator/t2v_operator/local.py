@@ -71,9 +71,14 @@ def outcome_of(termination_message: str, exit_code: int) -> GenerationResult | G
     except ContractError:
         return GenerationFailure(
             reason=Reason.RUNNER_VANISHED,
-            message=f"the runner ended with exit code {exit_code} and left no result",
+            message=f"the runner left no result; its exit code is {exit_code}{_hint(exit_code)}",
             stage=Stage.START,
         )
+
+
+def _hint(exit_code: int) -> str:
+    killed = exit_code == 128 + signal.SIGKILL
+    return ": it was killed, most often because the machine's memory ran out" if killed else ""
 
 
 def _command(container: Manifest) -> list[str]:

@@ -65,8 +65,9 @@ def _known(error: BaseException) -> RunnerError | None:
             "the device's memory does not hold this request: "
             "fewer frames or a smaller size need less"
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFailed(f"no space left on the device: {error.filename or 'output'}")
+    # FFmpeg's errors have an errno too, but are not always OSErrors.
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFailed(f"no space left on the device: {error}")
     cause = error.__cause__ or error.__context__
     return _known(cause) if cause is not None else None
 

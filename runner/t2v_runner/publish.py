@@ -1,6 +1,5 @@
 """Put finished files under their final names, all together at the end or not at all."""
 
-import errno
 import os
 import shutil
 import tempfile
@@ -45,8 +44,6 @@ class Publication:
             shutil.rmtree(self._working, ignore_errors=True)
         if error is not None and self._made_output_dir and not any(self._output_dir.iterdir()):
             self._output_dir.rmdir()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise _storage_failed(error, self._output_dir) from error
 
     def path(self, name: str) -> Path:
         """Where to write the file that will be called `name`."""
@@ -56,9 +53,10 @@ class Publication:
     def publish(self, result: GenerationResult) -> None:
         """Move the files that `result` names to their final names, then the record."""
         self.path(RECORD).write_text(result.model_dump_json(by_alias=True, indent=2) + "\n")
-        (self._output_dir / RECORD).unlink(missing_ok=True)
         for name in (*result.output, RECORD):
             _flush(self.path(name))
+        (self._output_dir / RECORD).unlink(missing_ok=True)
+        for name in (*result.output, RECORD):
             self.path(name).replace(self._output_dir / name)
 
 

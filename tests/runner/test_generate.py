@@ -150,5 +150,13 @@ def test_the_machine_s_failures_have_reasons(error: Exception, reason: Reason) -
     assert known.reason is reason
 
 
+def test_a_disk_that_fills_up_while_the_video_is_written_is_a_storage_failure() -> None:
+    with pytest.raises(Exception) as error:
+        write_video(np.zeros((4, 64, 64, 3), np.uint8), 8, Path("/dev/full"))
+    known = runner._known(error.value)
+    assert known
+    assert known.reason is Reason.STORAGE_FAILED
+
+
 def test_any_other_fault_is_not_explained_away() -> None:
     assert runner._known(ZeroDivisionError()) is None

@@ -1,6 +1,5 @@
 """Finished files appear all together, or not at all."""
 
-import errno
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,9 +72,3 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path
         Publication(tmp_path / "file" / "x"),
     ):
         raise AssertionError("not reached")
-
-
-def test_a_full_disk_is_a_storage_failure(tmp_path: Path) -> None:
-    with pytest.raises(StorageFailed, match="No space left"), Publication(tmp_path):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert os.listdir(tmp_path) == []

@@ -1,0 +1,45 @@
+"""The CRD says what the models say."""
+
+from pathlib import Path
+
+from t2v_api.resource import SPEC_RULES
+from t2v_operator.crd import custom_resource_definition, custom_resource_definition_yaml
+
+CRD = Path(__file__).parents[2] / "crds" / "texttovideojobs.textto.video.yaml"
+SCHEMA = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+SPEC = SCHEMA["properties"]["spec"]["properties"]
+
+
+def test_the_file_is_the_generated_one() -> None:
+    assert CRD.read_text() == custom_resource_definition_yaml(), "run: t2v crd > crds/..."
+
+
+def test_every_field_is_explained() -> None:
+    assert [name for name, field in SPEC.items() if not field.get("description")] == []
+
+
+def test_limits_are_the_models_limits() -> None:
+    assert SPEC["width"] == {
+        "type": "integer",
+        "description": "Pixels, a multiple of 8. Default: the model's.",
+        "minimum": 64,
+        "maximum": 1024,
+        "multipleOf": 8,
+        "format": "int64",
+        "nullable": True,
+    }
+    assert SPEC["strength"]["minimum"] == 0
+    assert SPEC["strength"]["exclusiveMinimum"] is True
+    assert SPEC["strength"]["maximum"] == 1
+    assert len(SPEC["scheduler"]["enum"]) == 18
+
+
+def test_the_rules_that_span_fields_reach_the_api_server() -> None:
+    rules = SCHEMA["properties"]["spec"]["x-kubernetes-validations"]
+    assert [rule["rule"] for rule in rules] == [rule.cel for rule in SPEC_RULES]
+
+
+def test_nothing_is_left_that_a_structural_schema_forbids() -> None:
+    text = custom_resource_definition_yaml()
+    for word in ("$ref", "anyOf", "$defs", "title:", "additionalProperties: false"):
+        assert word not in text
