@@ -157,7 +157,7 @@ def table(scores: dict[str, dict[str, float]]) -> str:
 
 def load_pipeline(folder: Path) -> AnimateDiffPipeline:
     """The exported model in float32 with the DDIM scheduler."""
-    pipeline = DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipeline = DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -26,11 +26,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 FRAME_STEPS = 700
 FRAME_BATCH = 96
-CLIP_STEPS = 5000
+CLIP_STEPS = 2420
 CLIP_BATCH = 8
 LEARNING_RATE = 1.5e-3
 CLIP_LEARNING_RATE = 1.5e-3
-HIGH_NOISE = 1.6  # 1 spreads the timesteps evenly; more draws more of the high ones
+HIGH_NOISE = 1.3  # 1 spreads the timesteps evenly; more draws more of the high ones
 UNCONDITIONAL = 0.1
 SAVE_EVERY = 100
 
@@ -148,8 +148,9 @@ class Words:
 def batch_of(
     count: int, clips: bool, latents: Latents, words: Words, step: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """This worker's `count` clips (N, 16, 8, 8, 8), or frames (N, 1, 8, 8, 8) without `clips`, and their
-    captions' states (N, tokens, width). A function of `step`: a resumed run sees the same."""
+    """This worker's `count` clips (N, 16, 8, 8, 8), or frames (N, 1, 8, 8, 8) without `clips`,
+    and their captions' states (N, tokens, width). A function of `step`: a resumed run sees the
+    same."""
     rng = np.random.default_rng([2, int(clips), step, worker()])
     words_rng = random.Random(step * workers() + worker())
     seen, grounds = world.seen_combinations(), list(world.BACKGROUNDS)

@@ -86,8 +86,8 @@ def custom_resource_definition() -> Schema:
 
 def custom_resource_definition_yaml() -> str:
     """The manifest as the file in crds/ holds it."""
-    header = "# Generated from api/t2v_api/resource.py by `t2v crd`; a test fails when it differs.\n"
-    return header + yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=100)
+    document = yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=100)
+    return f"# Generated from the models by `t2v crd`; a test fails when it differs.\n{document}"
 
 
 def _resource() -> Schema:
