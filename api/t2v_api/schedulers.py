@@ -38,7 +38,7 @@ class Support(StrEnum):
     EXACT = "Exact"
     """The class that was asked for, as it is."""
     ADAPTED = "Adapted"
-    """The flow-matching form of what was asked for."""
+    """The family's own form of what was asked for."""
     UNSUPPORTED = "Unsupported"
     """It would draw garbage."""
 
@@ -58,6 +58,12 @@ _NOISE_PREDICTING = frozenset(Scheduler) - {
     Scheduler.KARRAS_VE,
     Scheduler.SCORE_SDE_VE,
 }
+
+_COGVIDEOX = {
+    Scheduler.DDIM: "CogVideoXDDIMScheduler",
+    Scheduler.DPM_SOLVER_MULTISTEP: "CogVideoXDPMScheduler",
+}
+"""CogVideoX shifts the signal-to-noise ratio of its schedule; other classes would ignore that."""
 
 _FLOW_MATCHING = {
     Scheduler.EULER_DISCRETE: "FlowMatchEulerDiscreteScheduler",
@@ -85,13 +91,13 @@ _UNSUPPORTED = Verdict(Support.UNSUPPORTED, "")
 def verdict(family: ModelFamily, scheduler: Scheduler) -> Verdict:
     """Whether, and as which diffusers class, `family` can use `scheduler`."""
     traits = family.traits
+    if family is ModelFamily.COGVIDEOX:
+        return _adapted(_COGVIDEOX, scheduler)
     if traits.prediction is Prediction.NOISE:
         return _noise_verdict(scheduler)
     if traits.custom_sigmas and scheduler not in _TAKE_CUSTOM_SIGMAS:
         return _UNSUPPORTED
-    if scheduler not in _FLOW_MATCHING:
-        return _UNSUPPORTED
-    return Verdict(Support.ADAPTED, _FLOW_MATCHING[scheduler])
+    return _adapted(_FLOW_MATCHING, scheduler)
 
 
 def usable(family: ModelFamily) -> tuple[Scheduler, ...]:
@@ -101,6 +107,11 @@ def usable(family: ModelFamily) -> tuple[Scheduler, ...]:
         for scheduler in Scheduler
         if verdict(family, scheduler).support is not Support.UNSUPPORTED
     )
+
+
+def _adapted(classes: dict[Scheduler, str], scheduler: Scheduler) -> Verdict:
+    name = classes.get(scheduler)
+    return Verdict(Support.ADAPTED, name) if name else _UNSUPPORTED
 
 
 def _noise_verdict(scheduler: Scheduler) -> Verdict:

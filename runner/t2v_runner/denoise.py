@@ -118,9 +118,9 @@ def _report_stages(pipeline: Any, reporter: Reporter) -> None:
 
     def step(real: Any, *arguments: Any, **named: Any) -> Any:
         nonlocal done, steps
-        steps = steps or _steps(
-            pipeline, named["timestep"] if "timestep" in named else arguments[1]
-        )
+        # Where the timestep stands differs from scheduler to scheduler.
+        given = inspect.signature(real).bind(*arguments, **named).arguments
+        steps = steps or _steps(pipeline, given["timestep"])
         result = real(*arguments, **named)
         done += 1
         reporter.denoised(done, max(done, steps))

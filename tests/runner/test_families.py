@@ -201,3 +201,15 @@ def test_a_family_that_cannot_start_from_a_video_says_so(load: Loader, family: M
     request, _ = from_video(family)
     with pytest.raises(InitMediaNotSupported, match="takes no init image or video"):
         load(family, request)
+
+
+@pytest.mark.parametrize("scheduler", [Scheduler.DDIM, Scheduler.DPM_SOLVER_MULTISTEP])
+def test_cogvideox_gets_the_classes_that_know_its_schedule(
+    load: Loader, scheduler: Scheduler
+) -> None:
+    request = a_request(ModelFamily.COGVIDEOX, scheduler=scheduler, num_inference_steps=3)
+    pipeline = load(ModelFamily.COGVIDEOX, request)
+    frames, told = draw(pipeline, request)
+    assert type(pipeline.scheduler).__name__.startswith("CogVideoX")
+    assert len(frames) == request.num_frames
+    assert [(each.step, each.steps) for each in told if each.step] == [(1, 3), (2, 3), (3, 3)]
