@@ -30,7 +30,7 @@ ATTRIBUTES: Final = ("colour", "shape", "direction", "size", "background")
 JOINT: Final = ("colour", "shape", "direction")
 BATCH: Final = 9
 GUIDANCE: Final = 2.0
-ALSO: Final = 18  # seen, and as many held-out, prompts at each of the other guidance scales
+ALSO: Final = 12  # seen, and as many held-out, prompts at each of the other guidance scales
 SHEET_FRAMES: Final = (0, 3, 6, 9, 12, 15)
 SHEET_ROWS: Final = 10
 
