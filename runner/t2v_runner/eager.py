@@ -6,7 +6,10 @@ small model. A stand-in answers what eager code asks; whoever asks for more gets
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
@@ -23,6 +26,7 @@ def load_without_compiler() -> None:
         stand_in = _StandIn(NAME)
         sys.modules[NAME] = stand_in
         torch.__dict__["_dynamo"] = stand_in
+        sys.meta_path.insert(0, _Finder())
 
 
 class _OptimizedModule:
@@ -30,11 +34,17 @@ class _OptimizedModule:
 
 
 class _StandIn(ModuleType):
+    # `from torch._dynamo import ...` asks whether it is a package; `_Finder` knows what is in it.
+    __path__ = []
     eval_frame = SimpleNamespace(OptimizedModule=_OptimizedModule)
 
     @staticmethod
     def allow_in_graph(function: Decorated) -> Decorated:
         return function
+
+    @staticmethod
+    def disable(function: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+        return function if function is not None else lambda decorated: decorated
 
     @staticmethod
     def mark_static_address(tensor: object, guard: bool = True) -> None:
@@ -45,6 +55,25 @@ class _StandIn(ModuleType):
         if name in ("__file__", "__warningregistry__", "__wrapped__"):
             raise AttributeError(name)
         return getattr(_real(), name)
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Whoever imports a part of the compiler gets the real one, and the real whole before it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(f"{NAME}.") or not isinstance(sys.modules[NAME], _StandIn):
+            return None
+        _real()
+        importlib.import_module(fullname)
+        return spec_from_loader(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: it has run already."""
 
 
 def _real() -> ModuleType:
