@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from t2v_api.profile import ModelProfile
 from t2v_api.schedulers import Scheduler
 
-from t2v_runner.eager import load_without_compiler
 from t2v_runner.errors import (
     InitMediaNotSupported,
     ModelNotLoadable,
@@ -66,7 +65,6 @@ def load_pipeline(
     `from_video`: its sibling that starts from a video.
     Raises ModelNotLoadable, SchedulerNotSupported, InitMediaNotSupported.
     """
-    load_without_compiler()
     import diffusers
     import torch
 
