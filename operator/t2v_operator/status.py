@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from t2v_api.reasons import Reason
 from t2v_api.resource import (
@@ -16,6 +17,8 @@ from t2v_api.result import GenerationFailure, GenerationResult
 
 from t2v_operator.names import job_name, stable_id
 from t2v_operator.request import ResolvedJob
+
+Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,86 +36,73 @@ def ended_status(
     job: ResolvedJob, end: RunnerEnd, runner_image: str, base_url: str
 ) -> TextToVideoJobStatus:
     """The final status. `base_url` is what serves the folder that the files stand in."""
-    attempt = Attempt(
-        pod_name=end.pod_name,
-        reason=None,
-        exit_code=end.exit_code,
-        start_time=end.start_time,
-        completion_time=end.completion_time,
-    )
-    common = TextToVideoJobStatus(
-        observed_generation=job.resource.metadata.generation,
-        id=stable_id(job.resource.metadata.uid),
-        job_name=job_name(job.resource),
-        pool=job.pool.name,
-        resolved=_resolved(job, runner_image),
-        start_time=end.start_time,
-        completion_time=end.completion_time,
-    )
+    common: Fields = {
+        "job_name": job_name(job.resource),
+        "pool": job.pool.name,
+        "resolved": _resolved(job, runner_image),
+        "start_time": end.start_time,
+    }
     if isinstance(end.outcome, GenerationFailure):
-        return _failed(common, end.outcome, attempt)
-    return _succeeded(common, end.outcome, attempt, base_url)
+        special = _failed(job.resource, end, end.outcome)
+    else:
+        special = _succeeded(job.resource, end, end.outcome, base_url)
+    return TextToVideoJobStatus(**common, **special)
 
 
 def refused_status(
     resource: TextToVideoJob, reason: Reason, message: str, now: datetime
 ) -> TextToVideoJobStatus:
     """The status of a resource that no video can be made of."""
-    generation = resource.metadata.generation
-    return TextToVideoJobStatus(
-        phase=Phase.FAILED,
-        observed_generation=generation,
-        id=stable_id(resource.metadata.uid),
-        conditions=_conditions(Phase.FAILED, reason, message, now, generation),
-        completion_time=now,
-        message=message,
-    )
+    return TextToVideoJobStatus(**_final(resource, Phase.FAILED, reason, message, now))
 
 
 def _succeeded(
-    common: TextToVideoJobStatus, result: GenerationResult, attempt: Attempt, base_url: str
-) -> TextToVideoJobStatus:
+    resource: TextToVideoJob, end: RunnerEnd, result: GenerationResult, base_url: str
+) -> Fields:
     urls = tuple(f"{base_url.rstrip('/')}/{name}" for name in result.output)
     message = f"video made in {result.generation_time:.1f} s"
-    return common.model_copy(
-        update={
-            "phase": Phase.SUCCEEDED,
-            "conditions": _conditions(
-                Phase.SUCCEEDED,
-                "Succeeded",
-                message,
-                _completed(common),
-                common.observed_generation,
-            ),
-            "output_url": urls[0],
-            "output": urls,
-            "generation_time": result.generation_time,
-            "timings": {stage.value: seconds for stage, seconds in result.timings.items()},
-            "video": result.video,
-            "attempts": (attempt,),
-            "message": message,
-        }
-    )
+    return {
+        **_final(resource, Phase.SUCCEEDED, "Succeeded", message, end.completion_time),
+        "output_url": urls[0],
+        "output": urls,
+        "generation_time": result.generation_time,
+        "timings": {stage.value: seconds for stage, seconds in result.timings.items()},
+        "video": result.video,
+        "attempts": (_attempt(end, None, ""),),
+    }
 
 
-def _failed(
-    common: TextToVideoJobStatus, failure: GenerationFailure, attempt: Attempt
-) -> TextToVideoJobStatus:
-    return common.model_copy(
-        update={
-            "phase": Phase.FAILED,
-            "conditions": _conditions(
-                Phase.FAILED,
-                failure.reason,
-                failure.message,
-                _completed(common),
-                common.observed_generation,
-            ),
-            "attempts": (
-                attempt.model_copy(update={"reason": failure.reason, "message": failure.message}),
-            ),
-            "message": failure.message,
-        }
+def _failed(resource: TextToVideoJob, end: RunnerEnd, failure: GenerationFailure) -> Fields:
+    reason, message = failure.reason, failure.message
+    return {
+        **_final(resource, Phase.FAILED, reason, message, end.completion_time),
+        "attempts": (_attempt(end, reason, message),),
+    }
+
+
+def _final(
+    resource: TextToVideoJob, phase: Phase, reason: str, message: str, now: datetime
+) -> Fields:
+    """What every end has: how, why, when, and for which generation of the resource."""
+    generation = resource.metadata.generation
+    return {
+        "phase": phase,
+        "observed_generation": generation,
+        "id": stable_id(resource.metadata.uid),
+        "conditions": _conditions(phase, reason, message, now, generation),
+        "completion_time": now,
+        "message": message,
+    }
+
+
+def _attempt(end: RunnerEnd, reason: Reason | None, message: str) -> Attempt:
+    return Attempt(
+        pod_name=end.pod_name,
+        reason=reason,
+        message=message,
+        exit_code=end.exit_code,
+        start_time=end.start_time,
+        completion_time=end.completion_time,
     )
 
 
@@ -122,13 +112,8 @@ def _resolved(job: ResolvedJob, runner_image: str) -> ResolvedRequest:
     )
 
 
-def _completed(status: TextToVideoJobStatus) -> datetime:
-    assert status.completion_time is not None  # set by ended_status
-    return status.completion_time
-
-
 def _conditions(
-    phase: Phase, reason: str, message: str, now: datetime, generation: int | None
+    phase: Phase, reason: str, message: str, now: datetime, generation: int
 ) -> tuple[Condition, ...]:
     """What kstatus reads: a finished resource is Ready, a failed one Stalled."""
     ready = phase is Phase.SUCCEEDED
