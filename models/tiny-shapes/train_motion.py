@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 FRAME_STEPS = 700
 FRAME_BATCH = 96
-CLIP_STEPS = 2420
+CLIP_STEPS = 6000
 CLIP_BATCH = 8
 LEARNING_RATE = 1.5e-3
 CLIP_LEARNING_RATE = 1.5e-3
 HIGH_NOISE = 1.3  # 1 spreads the timesteps evenly; more draws more of the high ones
+SHAPE_WEIGHT = 1.0  # how much the latents that tell the shapes apart weigh besides the plain mean
 UNCONDITIONAL = 0.1
 SAVE_EVERY = 100
 
@@ -96,6 +97,15 @@ class Latents:
         look = (scene.colour, scene.shape, scene.size, scene.background)
         return self.values[[self.index[(*look, float(x), float(y))] for x, y in centres]]
 
+    def shape_weights(self, scene: world.Scene) -> torch.Tensor:
+        """How much each latent of the scene's clip, through the middle, weighs: (16, 8, 8, 8),
+        mean 1. A circle and a square differ in their corners only; in a plain mean over all
+        latents these hardly count, and the denoiser learns them last."""
+        rng = np.random.default_rng(0)
+        clips = [self.clip(replace(scene, shape=shape), rng) for shape in world.SHAPES]
+        apart = torch.stack(clips).std(0)
+        return (1 + SHAPE_WEIGHT * apart / apart.mean()) / (1 + SHAPE_WEIGHT)
+
 
 def cache_latents(vae: AutoencoderKL, cache: Path, device: torch.device) -> Latents:
     """Encode every (colour, shape, size, background, centre) once."""
@@ -147,10 +157,10 @@ class Words:
 
 def batch_of(
     count: int, clips: bool, latents: Latents, words: Words, step: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """This worker's `count` clips (N, 16, 8, 8, 8), or frames (N, 1, 8, 8, 8) without `clips`,
-    and their captions' states (N, tokens, width). A function of `step`: a resumed run sees the
-    same."""
+    the weights of their latents, and their captions' states (N, tokens, width). A function of
+    `step`: a resumed run sees the same."""
     rng = np.random.default_rng([2, int(clips), step, worker()])
     words_rng = random.Random(step * workers() + worker())
     seen, grounds = world.seen_combinations(), list(world.BACKGROUNDS)
@@ -159,28 +169,56 @@ def batch_of(
         for _ in range(count)
     ]
     values = torch.stack([latents.clip(scene, rng) for scene in scenes])
+    weights = torch.stack([latents.shape_weights(scene) for scene in scenes])
     if not clips:
         chosen = torch.from_numpy(rng.integers(world.FRAMES, size=count))
         values = values[torch.arange(count), chosen][:, None]
+        weights = weights[torch.arange(count), chosen][:, None]
     texts = [
         empty_talk(words_rng)
         if words_rng.random() < UNCONDITIONAL
         else caption(naming(scene, words_rng), words_rng)
         for scene in scenes
     ]
-    return values, words.states(texts)
+    return values, weights, words.states(texts)
 
 
-def train_motion(
-    latents: Latents, words: Words, cache: Path, device: torch.device, clips: bool
+def train_frames(
+    latents: Latents, words: Words, cache: Path, device: torch.device
 ) -> UNetMotionModel:
-    """One of the two runs, resumed where it stopped; clips begin from the frames' weights."""
-    torch.manual_seed(int(clips))
-    name, steps = ("clips", CLIP_STEPS) if clips else ("frames", FRAME_STEPS)
-    rate = CLIP_LEARNING_RATE if clips else LEARNING_RATE
-    unet = build_unet().to(device)
-    if clips and (frames := load(cache / "frames.pt")):
-        unet.load_state_dict(frames["ema"])
+    """Train an untrained UNet on single frames, or go on with it."""
+    run = Run("frames", FRAME_STEPS, FRAME_BATCH, LEARNING_RATE, clips=False)
+    return _train(build_unet(), run, latents, words, cache, device)
+
+
+def train_clips(
+    unet: UNetMotionModel, steps: int, latents: Latents, words: Words, cache: Path,
+    device: torch.device,
+) -> UNetMotionModel:  # fmt: skip
+    """Train `unet` on whole clips, or go on where an earlier run of this phase stopped."""
+    run = Run("clips", steps, CLIP_BATCH, CLIP_LEARNING_RATE, clips=True)
+    return _train(unet, run, latents, words, cache, device)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What differs between the two phases."""
+
+    name: str
+    steps: int
+    batch: int
+    rate: float
+    clips: bool
+
+
+def _train(
+    unet: UNetMotionModel, run: Run, latents: Latents, words: Words, cache: Path,
+    device: torch.device,
+) -> UNetMotionModel:  # fmt: skip
+    """One of the two phases, resumed where it stopped; returns the averaged weights."""
+    torch.manual_seed(int(run.clips))
+    name, steps, rate, clips = run.name, run.steps, run.rate, run.clips
+    unet = unet.to(device).requires_grad_(True).train()
     ema = Ema(unet, 0.998)
     optimizer = torch.optim.AdamW(unet.parameters(), rate, betas=(0.9, 0.99), weight_decay=0.01)
     first = 0
@@ -191,9 +229,9 @@ def train_motion(
         first = state["step"]
     alphas = build_scheduler().alphas_cumprod
     started, bands = time.monotonic(), np.zeros((4, 2))
-    batch = (CLIP_BATCH if clips else FRAME_BATCH) // workers()
+    batch = run.batch // workers()
     for step in range(first, steps):
-        values, states = batch_of(batch, clips, latents, words, step)
+        values, weights, states = batch_of(batch, clips, latents, words, step)
         count, frames_each = values.shape[:2]
         times = _times(count, step)
         generator = torch.Generator().manual_seed(step * workers() + worker())
@@ -207,7 +245,7 @@ def train_motion(
             encoder_hidden_states=states.repeat_interleave(frames_each, 0).to(device),
         ).sample.transpose(1, 2)
         squared = functional.mse_loss(predicted, target.to(device), reduction="none")
-        errors = squared.mean((1, 2, 3, 4))
+        errors = (squared * weights.to(device)).mean((1, 2, 3, 4))
         errors.mean().backward()
         _average_gradients(unet)
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
