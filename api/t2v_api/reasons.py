@@ -1,4 +1,4 @@
-"""Every reason a video can fail, and the runner's exit codes. Named here, nowhere else."""
+"""Every reason that a status can have, and the runner's exit codes. Named here, nowhere else."""
 
 from enum import IntEnum, StrEnum
 
@@ -33,6 +33,34 @@ class Reason(StrEnum):
     STOPPED = "Stopped"
     RUNNER_FAULT = "RunnerFault"
     RUNNER_VANISHED = "RunnerVanished"
+    DISRUPTED = "Disrupted"
+    """The pod was evicted, preempted or lost with its node; it does not count as an attempt."""
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    JOB_DELETED = "JobDeleted"
+    """Somebody deleted the Job while it was needed."""
+
+
+class Waiting(StrEnum):
+    """Why a video is not there yet: the reason of the conditions until it has ended."""
+
+    REQUEST_CHANGED = "RequestChanged"
+    """The Job of the earlier request is being removed."""
+    JOB_NAME_TAKEN = "JobNameTaken"
+    """A Job that belongs to something else has the name that ours must have."""
+    JOB_NOT_CREATED = "JobNotCreated"
+    """The API server refused the Job."""
+    JOB_BEING_DELETED = "JobBeingDeleted"
+    NO_POD = "NoPod"
+    """The Job controller has made no pod yet."""
+    UNSCHEDULABLE = "Unschedulable"
+    STARTING = "Starting"
+    """The pod has a node; its container does not run yet."""
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+
+
+SUCCEEDED = "Succeeded"
+"""The conditions' reason when the video is there."""
 
 
 EXIT_CODES: dict[Reason, ExitCode] = {
@@ -49,4 +77,7 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.STOPPED: ExitCode.STOPPED,
     Reason.RUNNER_FAULT: ExitCode.FAULT,
     Reason.RUNNER_VANISHED: ExitCode.FAULT,
+    Reason.DISRUPTED: ExitCode.STOPPED,
+    Reason.DEADLINE_EXCEEDED: ExitCode.STOPPED,
+    Reason.JOB_DELETED: ExitCode.STOPPED,
 }

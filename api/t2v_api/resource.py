@@ -4,10 +4,11 @@ The CRD is generated from these models, so what they refuse the API server refus
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
@@ -173,13 +174,20 @@ class TextToVideoJobSpec(ContractModel):
 
     @property
     def request_hash(self) -> str:
-        """SHA-256 in hex over the fields that make the video, as the user wrote them."""
-        wanted = self.model_copy(update=dict.fromkeys(_other_fields()))
-        return hashlib.sha256(wanted.json_line().encode()).hexdigest()
+        """SHA-256 in hex over the fields that make the video, as the user wrote them.
+
+        Fields that have their default are left out: a field that a later version adds does not
+        change the hash of a resource that is there already.
+        """
+        wanted = self.model_dump(
+            mode="json", by_alias=True, include=set(REQUEST_FIELDS), exclude_defaults=True
+        )
+        return hash_of(wanted)
 
 
-def _other_fields() -> set[str]:
-    return set(TextToVideoJobSpec.model_fields) - set(REQUEST_FIELDS)
+def hash_of(document: Any) -> str:
+    """SHA-256 in hex over plain JSON data, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 class Phase(StrEnum):
@@ -240,6 +248,8 @@ class TextToVideoJobStatus(ContractModel):
     conditions: tuple[Condition, ...] = ()
     id: int | None = Field(default=None, ge=0, lt=2**53)
     """Stable for the resource; the endpoint's `id`."""
+    request_hash: str | None = None
+    """Of the request that this status is about."""
     job_name: str | None = None
     pool: str | None = None
     output_url: str | None = None

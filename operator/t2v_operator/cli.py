@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from t2v_operator.errors import RequestRefused
 from t2v_operator.job import build_job
 from t2v_operator.local import LocalMachine, run_job
 from t2v_operator.manifest import ManifestError, read_manifests
+from t2v_operator.plan import read_plan
 from t2v_operator.request import resolve
-from t2v_operator.status import ended_status, refused_status
+from t2v_operator.status import Subject, ended_status, failed_status
 
 VIDEO = "video.mp4"
 CONTACT_SHEET = "contact-sheet.png"
@@ -100,6 +102,22 @@ def crd(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def operator(options: argparse.Namespace) -> int:
+    """Run the operator: turn the cluster's TextToVideoJobs into videos."""
+    config = load_config(options.config)
+    # Of all the commands this one alone needs kopf and a Kubernetes client.
+    import kopf
+
+    from t2v_operator.controller import run_operator
+
+    kopf.configure(
+        verbose=options.verbose,
+        log_format=kopf.LogFormat.JSON if options.log_format == "json" else kopf.LogFormat.FULL,
+    )
+    run_operator(config)
+    return ExitCode.DONE
+
+
 def _run_one(
     resource: TextToVideoJob, config: OperatorConfig, machine: LocalMachine, output: Path
 ) -> int:
@@ -108,13 +126,18 @@ def _run_one(
     try:
         job = resolve(resource, config)
     except RequestRefused as refusal:
-        status = refused_status(resource, refusal.reason, refusal.message, datetime.now(UTC))
+        subject = _subject(resource)
+        status = failed_status(subject, None, refusal.reason, refusal.message, (), subject.now)
         _show(resource, status)
         _complain(f"{resource.metadata.name}: {refusal.reason}: {refusal.message}")
         return EXIT_CODES[refusal.reason]
+    manifest = build_job(job, config)
     with display(resource.metadata.name) as watcher:
-        end = run_job(build_job(job, config), folder, machine, watcher)
-    status = ended_status(job, end, runner_image="local", base_url=folder.as_uri())
+        end = run_job(manifest, folder, machine, watcher)
+    plan = read_plan(manifest)
+    assert plan  # we built it
+    here = replace(plan, runner_image="local", output_url=folder.as_uri())
+    status = ended_status(_subject(resource), here, end, [end.attempt])
     _show(resource, status)
     if status.phase is not Phase.SUCCEEDED:
         _complain(f"{resource.metadata.name}: {status.conditions[0].reason}: {status.message}")
@@ -147,6 +170,10 @@ def _with_uid(resource: TextToVideoJob) -> TextToVideoJob:
     """The API server gives every resource a uid; here that falls to us."""
     metadata = resource.metadata.model_copy(update={"uid": str(uuid.uuid4())})
     return resource.model_copy(update={"metadata": metadata})
+
+
+def _subject(resource: TextToVideoJob) -> Subject:
+    return Subject(resource.metadata, resource.spec.request_hash, datetime.now(UTC))
 
 
 def _show(resource: TextToVideoJob, status: TextToVideoJobStatus) -> None:
@@ -208,6 +235,13 @@ def _parser() -> argparse.ArgumentParser:
     command(models, needs_manifests=False)
     command(schedulers, needs_manifests=False)
     command(crd, needs_manifests=False)
+    operators = command(operator, needs_manifests=False)
+    operators.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="lines or JSON (text)"
+    )
+    operators.add_argument(
+        "-v", "--verbose", action="store_true", help="log what is decided again and again, too"
+    )
     return parser
 
 

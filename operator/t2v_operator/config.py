@@ -3,7 +3,7 @@
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, model_validator
@@ -20,8 +20,9 @@ class RunnerImage(ContractModel):
 
     image: str = Field(min_length=1)
     """With a tag or a digest."""
-    pull_policy: str = "IfNotPresent"
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets in the resources' namespaces."""
 
 
 class GpuPool(ContractModel):
@@ -31,6 +32,7 @@ class GpuPool(ContractModel):
     gpu_resource: str = "nvidia.com/gpu"
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
+    """As a pod has them."""
     runtime_class_name: str | None = None
 
 
@@ -51,6 +53,10 @@ class OperatorConfig(ContractModel):
     models: tuple[ModelProfile, ...] = Field(min_length=1)
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: VolumeStorage
+    namespaces: tuple[str, ...] = ()
+    """The namespaces that are watched; none named: all of them."""
+    pod_template_patch: dict[str, Any] = {}
+    """Merged into every Job's pod template: a strategic merge patch, as `kubectl patch` takes."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

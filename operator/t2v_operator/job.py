@@ -12,12 +12,15 @@ from t2v_operator.config import OperatorConfig
 from t2v_operator.names import (
     JOB_LABEL,
     MODEL_LABEL,
+    NOTICES_ANNOTATION,
+    OUTPUT_URL_ANNOTATION,
     POOL_LABEL,
     REQUEST_LABEL,
     RESOURCE_ANNOTATION,
     job_name,
     label_value,
 )
+from t2v_operator.pod_template_patch import patched
 from t2v_operator.request import ResolvedJob
 
 CONTAINER = "runner"
@@ -32,13 +35,22 @@ Manifest = dict[str, Any]
 
 
 def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
-    """The Job for `job`, complete but for what the API server fills in."""
+    """The Job for `job`, complete but for what the API server fills in.
+
+    It has no TTL of its own: a Job that went before its result was recorded would have been for
+    nothing, so the operator removes it, after that.
+    """
     resource, spec = job.resource, job.resource.spec
     labels = {
         JOB_LABEL: label_value(resource.metadata.name),
         REQUEST_LABEL: spec.request_hash[:LABEL_HASH],
         MODEL_LABEL: spec.model_id,
         POOL_LABEL: job.pool.name,
+    }
+    resource_name = {RESOURCE_ANNOTATION: resource.metadata.name}
+    template = {
+        "metadata": {"labels": labels, "annotations": resource_name},
+        "spec": _pod(job, config),
     }
     return {
         "apiVersion": "batch/v1",
@@ -47,24 +59,20 @@ def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
             "name": job_name(resource),
             "namespace": resource.metadata.namespace,
             "labels": labels,
-            "annotations": {RESOURCE_ANNOTATION: resource.metadata.name},
+            "annotations": resource_name
+            | {OUTPUT_URL_ANNOTATION: f"{config.storage.url.rstrip('/')}/{output_key(job, config)}"}
+            | ({NOTICES_ANNOTATION: "; ".join(job.notices)} if job.notices else {}),
             "ownerReferences": [_owner(job)],
         },
         "spec": _present(
             completions=1,
             parallelism=1,
+            suspend=spec.suspend,
             backoffLimit=spec.backoff_limit,
             activeDeadlineSeconds=spec.active_deadline_seconds,
-            ttlSecondsAfterFinished=spec.ttl_seconds_after_finished,
             podReplacementPolicy="Failed",
             podFailurePolicy=_pod_failure_policy(),
-            template={
-                "metadata": {
-                    "labels": labels,
-                    "annotations": {RESOURCE_ANNOTATION: resource.metadata.name},
-                },
-                "spec": _pod(job, config),
-            },
+            template=patched(template, config.pod_template_patch),
         ),
     }
 
@@ -122,9 +130,10 @@ def _container(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         "imagePullPolicy": config.runner.pull_policy,
         "command": ["python", "-m", "t2v_runner"],
         "env": [
-            {"name": "T2V_REQUEST", "value": job.request.json_line()},
-            {"name": "T2V_MODEL", "value": job.profile.json_line()},
+            {"name": "T2V_REQUEST", "value": _literal(job.request.json_line())},
+            {"name": "T2V_MODEL", "value": _literal(job.profile.json_line())},
             {"name": "T2V_OUTPUT_DIR", "value": f"{OUTPUT_DIR}/{output_key(job, config)}"},
+            {"name": "HOME", "value": SCRATCH_DIR},
             {"name": "TMPDIR", "value": SCRATCH_DIR},
             {"name": "HF_HOME", "value": f"{SCRATCH_DIR}/huggingface"},
         ],
@@ -142,6 +151,14 @@ def _container(job: ResolvedJob, config: OperatorConfig) -> Manifest:
             {"name": "scratch", "mountPath": SCRATCH_DIR},
         ],
     }
+
+
+def _literal(json_line: str) -> str:
+    """JSON in which a kubelet finds nothing to expand: "$(NAME)" in a value names a variable.
+
+    A dollar sign can stand in JSON's strings only, and there has another spelling.
+    """
+    return json_line.replace("$", "\\u0024")
 
 
 def _pod_failure_policy() -> Manifest:

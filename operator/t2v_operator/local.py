@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import IO
 
 from t2v_api.base import ContractError
-from t2v_api.progress import Progress, Stage
-from t2v_api.reasons import Reason
-from t2v_api.result import GenerationFailure, GenerationResult, read_outcome
+from t2v_api.progress import Progress
 
+from t2v_operator.attempts import RunnerEnd, outcome_of
 from t2v_operator.job import STOP_SECONDS, Manifest
-from t2v_operator.status import RunnerEnd
 
 INTERPRETERS = ("python", "python3")
 
@@ -62,23 +60,6 @@ def run_job(job: Manifest, output_dir: Path, machine: LocalMachine, watcher: Wat
         start_time=start_time,
         completion_time=datetime.now(UTC),
     )
-
-
-def outcome_of(termination_message: str, exit_code: int) -> GenerationResult | GenerationFailure:
-    """The runner's record; where it left none, a failure that says so."""
-    try:
-        return read_outcome(termination_message)
-    except ContractError:
-        return GenerationFailure(
-            reason=Reason.RUNNER_VANISHED,
-            message=f"the runner left no result; its exit code is {exit_code}{_hint(exit_code)}",
-            stage=Stage.START,
-        )
-
-
-def _hint(exit_code: int) -> str:
-    killed = exit_code == 128 + signal.SIGKILL
-    return ": it was killed, most often because the machine's memory ran out" if killed else ""
 
 
 def _command(container: Manifest) -> list[str]:

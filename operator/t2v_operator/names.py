@@ -10,18 +10,26 @@ MODEL_LABEL = f"{GROUP}/model"
 POOL_LABEL = f"{GROUP}/pool"
 RESOURCE_ANNOTATION = f"{GROUP}/resource"
 """The resource's whole name, which as a label could be too long."""
+OUTPUT_URL_ANNOTATION = f"{GROUP}/output-url"
+"""On a Job: what serves the folder that the video's files will stand in."""
+NOTICES_ANNOTATION = f"{GROUP}/notices"
+"""On a Job: what the user should know about how the request was understood."""
 
 LABEL_CHARACTERS = 63
 HASH_CHARACTERS = 10
 
 
 def job_name(resource: TextToVideoJob) -> str:
-    """The Job's name: the resource's name and the request's hash, at most 63 characters.
+    """The name of the Job that makes the resource's video."""
+    return job_name_of(resource.metadata.name, resource.spec.request_hash)
+
+
+def job_name_of(name: str, request: str) -> str:
+    """The resource's `name` and the hash of its `request`, at most 63 characters together.
 
     The Job controller copies it into a pod label, hence the limit. A cut name could belong to two
     resources, so the hash then covers the whole name too.
     """
-    name, request = resource.metadata.name, resource.spec.request_hash
     room = LABEL_CHARACTERS - HASH_CHARACTERS - 1
     if len(name) <= room:
         return f"{name}-{request[:HASH_CHARACTERS]}"

@@ -25,6 +25,8 @@ class ResolvedJob:
     request: GenerationRequest
     profile: ModelProfile
     pool: GpuPool
+    notices: tuple[str, ...] = ()
+    """What the user should know about how the request was understood."""
 
 
 def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:

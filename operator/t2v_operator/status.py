@@ -1,135 +1,147 @@
-"""Compute the status of a resource whose video has ended. Pure: values in, a status out."""
+"""Compute a resource's status. Pure: values in, a status out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from t2v_api.reasons import Reason
-from t2v_api.resource import (
-    Attempt,
-    Condition,
-    Phase,
-    ResolvedRequest,
-    TextToVideoJob,
-    TextToVideoJobStatus,
-)
-from t2v_api.result import GenerationFailure, GenerationResult
+from t2v_api.progress import Progress, Stage
+from t2v_api.reasons import SUCCEEDED, Reason, Waiting
+from t2v_api.resource import Attempt, Condition, ObjectMeta, Phase, TextToVideoJobStatus
+from t2v_api.result import GenerationFailure
 
-from t2v_operator.names import job_name, stable_id
-from t2v_operator.request import ResolvedJob
+from t2v_operator.attempts import RunnerEnd
+from t2v_operator.names import stable_id
+from t2v_operator.plan import Plan
 
-Fields = dict[str, Any]
+KEPT = ("job_name", "pool", "resolved", "progress", "attempts", "start_time")
+"""What one status of a request hands on to the next."""
+
+STALLED = frozenset({Waiting.JOB_NAME_TAKEN, Waiting.JOB_NOT_CREATED})
+"""These do not end by themselves: somebody has to look."""
 
 
 @dataclass(frozen=True)
-class RunnerEnd:
-    """How the runner's container ended."""
+class Subject:
+    """The resource and request that a status is about, and the status before."""
 
-    outcome: GenerationResult | GenerationFailure
-    exit_code: int
-    start_time: datetime
-    completion_time: datetime
-    pod_name: str | None = None
+    metadata: ObjectMeta
+    request_hash: str
+    now: datetime
+    before: TextToVideoJobStatus | None = None
+
+    @property
+    def previous(self) -> TextToVideoJobStatus | None:
+        """The status before, where it is about the same request."""
+        same = self.before is not None and self.before.request_hash == self.request_hash
+        return self.before if same else None
+
+
+def status_of(
+    subject: Subject, phase: Phase, reason: Reason | Waiting | str, message: str, **fields: Any
+) -> TextToVideoJobStatus:
+    """The status with this phase and reason; `fields` go over what the request had so far."""
+    previous, generation = subject.previous, subject.metadata.generation
+    kept = {name: getattr(previous, name) for name in KEPT} if previous else {}
+    common = {
+        "phase": phase,
+        "observed_generation": generation,
+        "conditions": _conditions(subject, phase, str(reason), message),
+        "id": stable_id(subject.metadata.uid),
+        "request_hash": subject.request_hash,
+        "message": message,
+    }
+    return TextToVideoJobStatus(**(kept | common | fields))
+
+
+def planned(plan: Plan | None) -> dict[str, Any]:
+    """What a status says of the Job."""
+    if plan is None:
+        return {}
+    return {"job_name": plan.job_name, "pool": plan.pool, "resolved": plan.resolved}
 
 
 def ended_status(
-    job: ResolvedJob, end: RunnerEnd, runner_image: str, base_url: str
+    subject: Subject, plan: Plan | None, end: RunnerEnd, attempts: Sequence[Attempt]
 ) -> TextToVideoJobStatus:
-    """The final status. `base_url` is what serves the folder that the files stand in."""
-    common: Fields = {
-        "job_name": job_name(job.resource),
-        "pool": job.pool.name,
-        "resolved": _resolved(job, runner_image),
-        "start_time": end.start_time,
-    }
+    """The final status after the run that decided it."""
     if isinstance(end.outcome, GenerationFailure):
-        special = _failed(job.resource, end, end.outcome)
-    else:
-        special = _succeeded(job.resource, end, end.outcome, base_url)
-    return TextToVideoJobStatus(**common, **special)
-
-
-def refused_status(
-    resource: TextToVideoJob, reason: Reason, message: str, now: datetime
-) -> TextToVideoJobStatus:
-    """The status of a resource that no video can be made of."""
-    return TextToVideoJobStatus(**_final(resource, Phase.FAILED, reason, message, now))
-
-
-def _succeeded(
-    resource: TextToVideoJob, end: RunnerEnd, result: GenerationResult, base_url: str
-) -> Fields:
-    urls = tuple(f"{base_url.rstrip('/')}/{name}" for name in result.output)
-    message = f"video made in {result.generation_time:.1f} s"
-    return {
-        **_final(resource, Phase.SUCCEEDED, "Succeeded", message, end.completion_time),
-        "output_url": urls[0],
-        "output": urls,
-        "generation_time": result.generation_time,
-        "timings": {stage.value: seconds for stage, seconds in result.timings.items()},
-        "video": result.video,
-        "attempts": (_attempt(end, None, ""),),
-    }
-
-
-def _failed(resource: TextToVideoJob, end: RunnerEnd, failure: GenerationFailure) -> Fields:
-    reason, message = failure.reason, failure.message
-    return {
-        **_final(resource, Phase.FAILED, reason, message, end.completion_time),
-        "attempts": (_attempt(end, reason, message),),
-    }
-
-
-def _final(
-    resource: TextToVideoJob, phase: Phase, reason: str, message: str, now: datetime
-) -> Fields:
-    """What every end has: how, why, when, and for which generation of the resource."""
-    generation = resource.metadata.generation
-    return {
-        "phase": phase,
-        "observed_generation": generation,
-        "id": stable_id(resource.metadata.uid),
-        "conditions": _conditions(phase, reason, message, now, generation),
-        "completion_time": now,
-        "message": message,
-    }
-
-
-def _attempt(end: RunnerEnd, reason: Reason | None, message: str) -> Attempt:
-    return Attempt(
-        pod_name=end.pod_name,
-        reason=reason,
-        message=message,
-        exit_code=end.exit_code,
+        failure = end.outcome
+        return failed_status(
+            subject, plan, failure.reason, failure.message, attempts, end.completion_time
+        )
+    result = end.outcome
+    urls = tuple(f"{plan.output_url.rstrip('/')}/{name}" for name in result.output) if plan else ()
+    message = _sentence(f"video made in {result.generation_time:.1f} s", plan)
+    return status_of(
+        subject,
+        Phase.SUCCEEDED,
+        SUCCEEDED,
+        message,
+        **planned(plan),
+        output_url=urls[0] if urls else None,
+        output=urls,
+        generation_time=result.generation_time,
+        timings={stage.value: seconds for stage, seconds in result.timings.items()},
+        video=result.video,
+        progress=_finished(end.completion_time),
+        attempts=tuple(attempts),
         start_time=end.start_time,
         completion_time=end.completion_time,
     )
 
 
-def _resolved(job: ResolvedJob, runner_image: str) -> ResolvedRequest:
-    return ResolvedRequest(
-        **dict(job.request), model_revision=job.profile.revision, runner_image=runner_image
+def failed_status(
+    subject: Subject,
+    plan: Plan | None,
+    reason: Reason,
+    message: str,
+    attempts: Sequence[Attempt],
+    completion_time: datetime,
+) -> TextToVideoJobStatus:
+    """The final status of a request that no video came of."""
+    began = next((attempt.start_time for attempt in attempts if attempt.start_time), None)
+    return status_of(
+        subject,
+        Phase.FAILED,
+        reason,
+        message,
+        **planned(plan),
+        attempts=tuple(attempts),
+        start_time=began,
+        completion_time=completion_time,
     )
 
 
-def _conditions(
-    phase: Phase, reason: str, message: str, now: datetime, generation: int
-) -> tuple[Condition, ...]:
-    """What kstatus reads: a finished resource is Ready, a failed one Stalled."""
-    ready = phase is Phase.SUCCEEDED
+def _finished(now: datetime) -> Progress:
+    return Progress(stage=Stage.UPLOAD, step=0, steps=0, percent=100, updated_time=now)
 
-    def condition(kind: str, holds: bool) -> Condition:
+
+def _sentence(message: str, plan: Plan | None) -> str:
+    return f"{message}; {plan.notices}" if plan and plan.notices else message
+
+
+def _conditions(subject: Subject, phase: Phase, reason: str, message: str) -> tuple[Condition, ...]:
+    """What kstatus reads. A condition's time changes with its status, not with its message."""
+    stalled = phase is Phase.FAILED or reason in STALLED
+    ended = phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED)
+    holds = {
+        "Ready": phase is Phase.SUCCEEDED,
+        "Reconciling": not ended and not stalled,
+        "Stalled": stalled,
+    }
+    before = {each.type: each for each in subject.before.conditions} if subject.before else {}
+
+    def condition(kind: str, held: bool) -> Condition:
+        earlier = before.get(kind)
+        same = earlier is not None and (earlier.status == "True") == held
         return Condition(
             type=kind,
-            status="True" if holds else "False",
+            status="True" if held else "False",
             reason=reason,
             message=message,
-            last_transition_time=now,
-            observed_generation=generation,
+            last_transition_time=earlier.last_transition_time if earlier and same else subject.now,
+            observed_generation=subject.metadata.generation,
         )
 
-    return (
-        condition("Ready", ready),
-        condition("Reconciling", False),
-        condition("Stalled", phase is Phase.FAILED),
-    )
+    return tuple(condition(kind, held) for kind, held in holds.items())

@@ -48,13 +48,11 @@ def test_what_a_kubernetes_user_sets_reaches_the_job() -> None:
         a_job(
             backoffLimit=0,
             activeDeadlineSeconds=9,
-            ttlSecondsAfterFinished=0,
             priorityClassName="high",
         ),
         a_config(),
     )["spec"]
     assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 9)
-    assert spec["ttlSecondsAfterFinished"] == 0
     assert spec["template"]["spec"]["priorityClassName"] == "high"
 
 

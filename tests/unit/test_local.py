@@ -7,11 +7,14 @@ from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase
 from t2v_api.result import GenerationFailure
+from t2v_operator.attempts import RunnerEnd, outcome_of
 from t2v_operator.display import _plain
-from t2v_operator.local import Watcher, _tell, outcome_of
-from t2v_operator.status import RunnerEnd, ended_status, refused_status
+from t2v_operator.job import build_job
+from t2v_operator.local import Watcher, _tell
+from t2v_operator.plan import read_plan
+from t2v_operator.status import Subject, ended_status, failed_status
 
-from tests.unit.builders import a_job, a_resource
+from tests.unit.builders import a_config, a_job, a_resource
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -60,7 +63,9 @@ def test_a_runner_that_dies_silently_is_a_failure(message: str, exit_code: int, 
 def test_a_failure_reaches_phase_conditions_and_attempts() -> None:
     failure = GenerationFailure(reason=Reason.OUT_OF_MEMORY, message="full", stage=Stage.DENOISE)
     end = RunnerEnd(failure, exit_code=4, start_time=NOW, completion_time=NOW)
-    status = ended_status(a_job(), end, runner_image="image", base_url="file:///out")
+    job = a_job()
+    subject = Subject(job.resource.metadata, job.resource.spec.request_hash, NOW)
+    status = ended_status(subject, read_plan(build_job(job, a_config())), end, [end.attempt])
     conditions = {each.type: (each.status, each.reason) for each in status.conditions}
     assert status.phase is Phase.FAILED
     assert conditions == {
@@ -75,6 +80,7 @@ def test_a_failure_reaches_phase_conditions_and_attempts() -> None:
 
 
 def test_a_refused_resource_says_why_on_its_status() -> None:
-    status = refused_status(a_resource(), Reason.MODEL_NOT_FOUND, "no such model", NOW)
+    subject = Subject(a_resource().metadata, "hash", NOW)
+    status = failed_status(subject, None, Reason.MODEL_NOT_FOUND, "no such model", (), NOW)
     assert (status.phase, status.message) == (Phase.FAILED, "no such model")
     assert status.attempts == ()

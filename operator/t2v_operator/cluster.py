@@ -1,0 +1,220 @@
+"""What the operator asks of the API server: the only place that knows the client.
+
+Objects come as plain JSON. Every effect can run twice safely.
+"""
+
+import json
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Any
+
+from kubernetes.aio.client import ApiClient, CoreV1Api, CustomObjectsApi
+from kubernetes.aio.client.exceptions import ApiException
+from t2v_api.base import ContractError
+from t2v_api.progress import Progress
+from t2v_api.resource import API_VERSION, GROUP, KIND, PLURAL, VERSION, TextToVideoJobStatus
+
+from t2v_operator.decide import Action, CreateJob, DeleteJob, PatchJob
+from t2v_operator.events import Notice
+from t2v_operator.job import CONTAINER, Manifest
+from t2v_operator.observed import ObservedResource
+
+FIELD_MANAGER = "text-to-video-operator"
+LOG_LINES = 40
+"""So many of a runner's last log lines are searched for a report of its progress."""
+SECONDS = 30.0
+"""How long an answer may take."""
+
+_RESOURCES = {"group": GROUP, "version": VERSION, "plural": PLURAL}
+_JOBS = {"group": "batch", "version": "v1", "plural": "jobs"}
+
+
+class JobRefused(Exception):
+    """The API server will not have the Job as it is."""
+
+
+class Cluster:
+    """The API server, for one operator."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._objects = CustomObjectsApi(client)
+        self._core = CoreV1Api(client)
+
+    async def resource(self, namespace: str, name: str) -> Manifest | None:
+        """The resource as it is now; None when it is gone."""
+        found: Manifest | None = await _found(
+            self._objects.get_namespaced_custom_object(
+                **_RESOURCES, namespace=namespace, name=name, _request_timeout=SECONDS
+            )
+        )
+        return found
+
+    async def job(self, namespace: str, name: str) -> Manifest | None:
+        """The Job as it is now; None when it is gone."""
+        found: Manifest | None = await _found(
+            self._objects.get_namespaced_custom_object(
+                **_JOBS, namespace=namespace, name=name, _request_timeout=SECONDS
+            )
+        )
+        return found
+
+    async def pods(self, namespace: str, job_name: str) -> list[Manifest]:
+        """The Job's pods as they are now."""
+        answer = await self._core.list_namespaced_pod_without_preload_content(
+            namespace,
+            label_selector=f"batch.kubernetes.io/job-name={job_name}",
+            _request_timeout=SECONDS,
+        )
+        items: list[Manifest] = json.loads(await answer.read())["items"]
+        return items
+
+    async def trouble(self, namespace: str, job_uid: str) -> str:
+        """The latest complaint of the Job controller that it can make no pod; often none."""
+        answer = await self._core.list_namespaced_event_without_preload_content(
+            namespace,
+            field_selector=f"involvedObject.uid={job_uid},reason=FailedCreate",
+            _request_timeout=SECONDS,
+        )
+        items = json.loads(await answer.read())["items"]
+        return str(items[-1].get("message", "")) if items else ""
+
+    async def progress(self, namespace: str, pod_name: str) -> Progress | None:
+        """The last report of the runner in its log; None when there is none to be had."""
+        try:
+            answer = await self._core.read_namespaced_pod_log_without_preload_content(
+                pod_name,
+                namespace,
+                container=CONTAINER,
+                tail_lines=LOG_LINES,
+                _request_timeout=SECONDS,
+            )
+            lines = (await answer.read()).decode(errors="replace").splitlines()
+        except ApiException:
+            return None
+        return next(filter(None, map(_progress, reversed(lines))), None)
+
+    async def perform(self, action: Action, namespace: str) -> None:
+        """Do it. Raises JobRefused when the API server will not have the Job."""
+        match action:
+            case CreateJob(manifest):
+                await self._create_job(manifest, namespace)
+            case PatchJob(name, spec):
+                await self._objects.patch_namespaced_custom_object(
+                    **_JOBS,
+                    namespace=namespace,
+                    name=name,
+                    body={"spec": spec},
+                    field_manager=FIELD_MANAGER,
+                    _content_type="application/merge-patch+json",
+                    _request_timeout=SECONDS,
+                )
+            case DeleteJob(name, uid):
+                await self._delete_job(name, uid, namespace)
+
+    async def write_status(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
+        """Apply the whole status; nothing else of the resource is touched."""
+        metadata = resource.metadata
+        await _found(
+            self._objects.patch_namespaced_custom_object_status(
+                **_RESOURCES,
+                namespace=metadata.namespace,
+                name=metadata.name,
+                body={
+                    "apiVersion": API_VERSION,
+                    "kind": KIND,
+                    # The uid: never the status of a namesake that came later.
+                    "metadata": {
+                        "name": metadata.name,
+                        "namespace": metadata.namespace,
+                        "uid": metadata.uid,
+                    },
+                    "status": status.document(),
+                },
+                field_manager=FIELD_MANAGER,
+                force=True,
+                _content_type="application/apply-patch+yaml",
+                _request_timeout=SECONDS,
+            )
+        )
+
+    async def tell(self, resource: ObservedResource, notice: Notice, now: datetime) -> None:
+        """Write an Event about the resource."""
+        metadata = resource.metadata
+        time = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+        event = {
+            "metadata": {"generateName": "text-to-video-", "namespace": metadata.namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+            },
+            "type": notice.kind,
+            "reason": notice.reason,
+            "message": notice.message,
+            "source": {"component": FIELD_MANAGER},
+            "reportingComponent": FIELD_MANAGER,
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+            "count": 1,
+        }
+        await self._core.create_namespaced_event_without_preload_content(
+            metadata.namespace, event, _request_timeout=SECONDS
+        )
+
+    async def _create_job(self, manifest: Manifest, namespace: str) -> None:
+        try:
+            await self._objects.create_namespaced_custom_object(
+                **_JOBS,
+                namespace=namespace,
+                body=manifest,
+                field_manager=FIELD_MANAGER,
+                _request_timeout=SECONDS,
+            )
+        except ApiException as error:
+            # 409, a Job of this name came in between: the next look sees whose it is.
+            if error.status in (400, 403, 404, 422):
+                raise JobRefused(_message(error)) from None
+            if error.status != 409:
+                raise
+
+    async def _delete_job(self, name: str, uid: str, namespace: str) -> None:
+        try:
+            await self._objects.delete_namespaced_custom_object(
+                **_JOBS,
+                namespace=namespace,
+                name=name,
+                body={"preconditions": {"uid": uid}, "propagationPolicy": "Background"},
+                _request_timeout=SECONDS,
+            )
+        except ApiException as error:
+            # Gone already, or another Job of that name has come: nothing is left to delete.
+            if error.status not in (404, 409):
+                raise
+
+
+async def _found(request: Awaitable[Any]) -> Any:
+    try:
+        return await request
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _progress(line: str) -> Progress | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        return Progress.parse_json(line)
+    except ContractError:
+        return None
+
+
+def _message(error: ApiException) -> str:
+    """The API server's own words."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, LookupError):
+        return str(error.reason)

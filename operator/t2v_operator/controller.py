@@ -1,0 +1,164 @@
+"""The thin shell: kopf watches, the queue orders, `reconcile` does the work.
+
+kopf's low-level handlers only: no annotations, no finalizers, no daemons on the resources.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import kopf
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client import ApiClient
+from t2v_api.resource import GROUP, KIND, PLURAL, VERSION
+
+from t2v_operator.cluster import Cluster
+from t2v_operator.config import OperatorConfig
+from t2v_operator.job import Manifest
+from t2v_operator.names import JOB_LABEL, RESOURCE_ANNOTATION
+from t2v_operator.observed import ObservedJob, ObservedPod, observe_job, observe_pod
+from t2v_operator.reconcile import Reconciler
+from t2v_operator.work_queue import WorkQueue
+
+WORKERS = 16
+"""So many resources are worked on at a time; the work is waiting for the API server."""
+HEALTH_ENDPOINT = "http://0.0.0.0:8080/healthz"
+
+logger = logging.getLogger("t2v_operator")
+
+Key = tuple[str, str]
+"""Namespace and name of a resource."""
+
+
+class KopfView:
+    """The Jobs and pods that kopf's watches have seen."""
+
+    def __init__(self) -> None:
+        self._jobs: Any = {}
+        self._pods: Any = {}
+
+    def use(self, jobs: Any, pods: Any) -> None:
+        """Look at kopf's indexes, which it hands to its handlers only."""
+        self._jobs, self._pods = jobs, pods
+
+    def jobs(self, owner_uid: str) -> Sequence[ObservedJob]:
+        """The Jobs that the resource owns."""
+        return list(self._jobs.get(owner_uid, ()))
+
+    def pods(self, job_uid: str) -> Sequence[ObservedPod]:
+        """The pods of a Job."""
+        return list(self._pods.get(job_uid, ()))
+
+
+def run_operator(config: OperatorConfig) -> None:
+    """Run until a signal ends it."""
+    asyncio.run(_run(config))
+
+
+async def _run(config: OperatorConfig) -> None:
+    await _load_credentials()
+    async with ApiClient() as client:
+        view = KopfView()
+        reconciler = Reconciler(Cluster(client), view, config, lambda: datetime.now(UTC))
+
+        async def work(key: Key) -> float | None:
+            return await reconciler.reconcile(*key)
+
+        await kopf.operator(
+            registry=_registry(WorkQueue(work), view),
+            settings=_settings(),
+            clusterwide=not config.namespaces,
+            namespaces=config.namespaces,
+            standalone=True,
+            liveness_endpoint=HEALTH_ENDPOINT,
+        )
+
+
+def _registry(queue: WorkQueue[Key], view: KopfView) -> kopf.OperatorRegistry:
+    """Every trigger does the same: it adds the resource to the queue.
+
+    The handlers are coroutines, as kopf calls others in threads.
+    """
+    registry = kopf.OperatorRegistry()
+    ours: Any = {"labels": {JOB_LABEL: kopf.PRESENT}, "registry": registry}
+    kopf.on.login(registry=registry)(_login)
+
+    def add(namespace: str | None, name: str) -> None:
+        assert namespace  # all that is watched has one
+        queue.add((namespace, name))
+
+    @kopf.on.startup(registry=registry)
+    async def start(memo: kopf.Memo, **_: Any) -> None:
+        memo.workers = asyncio.create_task(_work(queue))
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(memo: kopf.Memo, **_: Any) -> None:
+        memo.workers.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await memo.workers
+
+    @kopf.index("batch", "v1", "jobs", id="jobs", **ours)
+    async def jobs(body: kopf.Body, **_: Any) -> dict[str, ObservedJob]:
+        job = observe_job(_plain(body))
+        return {job.owner_uid: job}
+
+    @kopf.index("", "v1", "pods", id="pods", **ours)
+    async def pods(body: kopf.Body, **_: Any) -> dict[str, ObservedPod]:
+        pod = observe_pod(_plain(body))
+        return {pod.job_uid: pod}
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def resource_changed(namespace: str | None, name: str, **named: Any) -> None:
+        view.use(named["jobs"], named["pods"])
+        add(namespace, name)
+
+    @kopf.on.event("batch", "v1", "jobs", **ours)
+    async def job_changed(namespace: str | None, body: kopf.Body, **named: Any) -> None:
+        view.use(named["jobs"], named["pods"])
+        for owner in body.metadata.get("ownerReferences") or ():
+            if owner["kind"] == KIND:
+                add(namespace, owner["name"])
+
+    @kopf.on.event("", "v1", "pods", **ours)
+    async def pod_changed(
+        namespace: str | None, annotations: kopf.Annotations, **named: Any
+    ) -> None:
+        view.use(named["jobs"], named["pods"])
+        if name := annotations.get(RESOURCE_ANNOTATION):
+            add(namespace, name)
+
+    return registry
+
+
+async def _work(queue: WorkQueue[Key]) -> None:
+    await queue.run(WORKERS)
+
+
+def _plain(body: kopf.Body) -> Manifest:
+    return dict(body)
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    # The CRD and the namespaces are there before the operator; it may not watch for new ones.
+    settings.scanning.disabled = True
+    settings.watching.server_timeout = 300
+    settings.watching.connect_timeout = 10
+    return settings
+
+
+def _login(**named: Any) -> kopf.ConnectionInfo | None:
+    """The pod's service account, else the user's kubeconfig."""
+    return kopf.login_with_service_account(**named) or kopf.login_with_kubeconfig(**named)
+
+
+async def _load_credentials() -> None:
+    """The same for our own client."""
+    try:
+        kubernetes_config.load_incluster_config()
+    except kubernetes_config.ConfigException:
+        await kubernetes_config.load_kube_config()

@@ -1,0 +1,61 @@
+"""The Kubernetes Events that tell a person what happened to a resource. Pure.
+
+`kubectl describe` shows them. They are for people: nothing of the product reads them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from t2v_api.reasons import Waiting
+from t2v_api.resource import Phase, TextToVideoJobStatus
+
+from t2v_operator.decide import Action, CreateJob, DeleteJob, PatchJob
+from t2v_operator.status import STALLED
+
+MESSAGE_CHARACTERS = 1024
+"""Kubernetes takes no longer ones."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One Event."""
+
+    kind: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def notices(
+    before: TextToVideoJobStatus | None,
+    after: TextToVideoJobStatus | None,
+    actions: Sequence[Action],
+) -> list[Notice]:
+    """What was done, then what became of it, if that is news."""
+    done = [_done(action) for action in actions]
+    if after is None or _told(after) in (_told(before), ()):
+        return done
+    phase, reason = _told(after)
+    if reason == Waiting.NO_POD:
+        return done  # the Job's creation was told, or the failed attempt
+    worrying = phase == Phase.FAILED or reason in STALLED
+    return [*done, _notice("Warning" if worrying else "Normal", reason, after.message)]
+
+
+def _told(status: TextToVideoJobStatus | None) -> tuple[str, ...]:
+    return (status.phase, status.conditions[0].reason) if status and status.conditions else ()
+
+
+def _done(action: Action) -> Notice:
+    match action:
+        case CreateJob(manifest):
+            return _notice("Normal", "JobCreated", f"made the Job {manifest['metadata']['name']}")
+        case PatchJob(name, spec):
+            changed = ", ".join(f"{field}={value}" for field, value in spec.items())
+            return _notice("Normal", "JobChanged", f"changed the Job {name}: {changed}")
+        case DeleteJob(name):
+            return _notice("Normal", "JobRemoved", f"removed the Job {name}")
+
+
+def _notice(kind: Literal["Normal", "Warning"], reason: str, message: str) -> Notice:
+    return Notice(kind, reason, message[:MESSAGE_CHARACTERS])
