@@ -87,7 +87,7 @@ def _given_up(attempt: Attempt) -> Attempt:
     """A run that was seen going on and whose pod is gone ended without a word."""
     if attempt.completion_time or attempt.reason:
         return attempt
-    message = "the pod was removed while it ran"
+    message = "its pod is gone and left no result"
     return attempt.model_copy(update={"reason": Reason.RUNNER_VANISHED, "message": message})
 
 

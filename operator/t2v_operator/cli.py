@@ -243,7 +243,3 @@ def _parser() -> argparse.ArgumentParser:
         "-v", "--verbose", action="store_true", help="log what is decided again and again, too"
     )
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

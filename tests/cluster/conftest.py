@@ -1,9 +1,10 @@
-"""Fixtures for tests on a real Kubernetes. They know nothing about the product."""
+"""Fixtures for tests on a real Kubernetes: a cluster, the product in it, a namespace to work in."""
 
 import os
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from harness.choice import choose_cluster
 from harness.cluster import Cluster
 from harness.errors import ClusterUnavailableError
 from harness.s3 import S3Server, s3_server
+from installation import SYSTEM, Installation, Workspace
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +37,45 @@ def cluster() -> Iterator[Cluster]:
         chosen.down()
 
 
-@pytest.fixture
-def namespace(cluster: Cluster) -> Iterator[str]:
-    """A fresh namespace under the restricted Pod Security Standard."""
-    name = f"test-{secrets.token_hex(4)}"
+@contextmanager
+def _namespace(cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace under the restricted Pod Security Standard, with the longest name."""
+    name = f"test-{secrets.token_hex(4)}".ljust(63, "x")
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def installation(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The operator, installed from its chart; its log is printed when a test failed."""
+    installed = Installation(cluster)
+    installed.install(tmp_path_factory.mktemp("chart") / "values.json")
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", SYSTEM, label, "--overwrite")
+    yield installed
+    print(installed.logs())
+    installed.uninstall()
+
+
+@pytest.fixture
+def workspace(installation: Installation) -> Iterator[Workspace]:
+    """A fresh namespace in which the operator can make videos."""
+    with _namespace(installation.cluster) as namespace:
+        made = Workspace(installation.cluster, namespace)
+        made.prepare()
+        yield made
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def workspace_for_all(installation: Installation) -> Iterator[Workspace]:
+    """A namespace for tests that make no video."""
+    with _namespace(installation.cluster) as namespace:
+        yield Workspace(installation.cluster, namespace)
 
 
 @pytest.fixture(scope="session")

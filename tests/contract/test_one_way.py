@@ -14,7 +14,7 @@ from t2v_api.reasons import ExitCode
 from t2v_api.resource import TextToVideoJobStatus
 
 ROOT = Path(__file__).parents[2]
-T2V = [sys.executable, "-m", "t2v_operator.cli"]
+T2V = [sys.executable, "-m", "t2v_operator"]
 
 
 def a_manifest(name: str = "red-circle", **spec: Any) -> str:

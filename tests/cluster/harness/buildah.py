@@ -26,6 +26,7 @@ def build(
     build_args: Mapping[str, str],
     context: Path,
     volumes: Mapping[Path, str] | None = None,
+    target: str | None = None,
 ) -> None:
     """Build `tag`. Steps that did not change are taken from earlier builds."""
     arguments: Words = [f"--build-arg={name}={value}" for name, value in build_args.items()]
@@ -35,6 +36,7 @@ def build(
     buildah(
         *("bud", "--isolation=chroot", "--network=host", "--layers"),
         *(f"--file={dockerfile}", f"--tag={tag}"),
+        *([f"--target={target}"] if target else []),
         *arguments,
         *places,
         context,

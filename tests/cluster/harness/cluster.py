@@ -21,6 +21,8 @@ class Cluster(ABC):
 
     kubeconfig: Path
     context: str
+    shares_files = False
+    """Whether its node sees this machine's files, so that a pod may mount them."""
 
     @abstractmethod
     def up(self) -> None:
@@ -41,8 +43,10 @@ class Cluster(ABC):
         tag: str,
         build_args: Mapping[str, str] | None = None,
         context: Path | None = None,
+        target: str | None = None,
     ) -> str:
-        """Build and return `tag`. The context is the Dockerfile's folder unless given.
+        """Build and return `tag`. The context is the Dockerfile's folder unless given; `target`
+        is the stage to stop at.
 
         Where no image registry is reachable, the build argument BASE is a local Debian with Python.
         """

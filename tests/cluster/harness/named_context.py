@@ -42,9 +42,11 @@ class NamedContextCluster(Cluster):
         tag: str,
         build_args: Mapping[str, str] | None = None,
         context: Path | None = None,
+        target: str | None = None,
     ) -> str:
         arguments = [f"--build-arg={name}={value}" for name, value in (build_args or {}).items()]
-        where: Words = ["--file", dockerfile, "--tag", tag, context or dockerfile.parent]
+        stage = [f"--target={target}"] if target else []
+        where: Words = [*stage, "--file", dockerfile, "--tag", tag, context or dockerfile.parent]
         run(["docker", "build", *arguments, *where], timeout_seconds=3600)
         return tag
 

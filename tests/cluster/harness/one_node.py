@@ -38,6 +38,7 @@ class OneNodeCluster(Cluster):
 
     kubeconfig = RUN / "kubeconfigs" / "admin"
     context = "test"
+    shares_files = True
 
     def __init__(self) -> None:
         self._daemons = Daemons(RUN / "processes")
@@ -77,12 +78,15 @@ class OneNodeCluster(Cluster):
         tag: str,
         build_args: Mapping[str, str] | None = None,
         context: Path | None = None,
+        target: str | None = None,
     ) -> str:
         with locked():
             ensure_base_image()
             arguments = {"BASE": BASE_IMAGE, **(build_args or {})}
             with step(f"build image {tag}"):
-                buildah.build(dockerfile, tag, arguments, context or dockerfile.parent)
+                buildah.build(
+                    dockerfile, tag, arguments, context or dockerfile.parent, target=target
+                )
         return tag
 
     def load_image(self, tag: str) -> None:

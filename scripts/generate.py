@@ -1,0 +1,72 @@
+"""Write what is generated from the models: the CRD, the chart's copy of it, the values' schema.
+
+python scripts/generate.py    # a test fails when a file differs from what this writes
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from t2v_operator.config import OperatorConfig
+from t2v_operator.crd import custom_resource_definition_yaml
+
+ROOT = Path(__file__).parents[1]
+CHART = ROOT / "charts" / "text-to-video-operator"
+
+TEXT = {"type": "string"}
+BOOLEAN = {"type": "boolean"}
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+ANYTHING = {"type": "object"}
+LIST = {"type": "array", "items": {"type": "object"}}
+
+
+def generated() -> dict[Path, str]:
+    """Each file with what it must hold."""
+    crd = custom_resource_definition_yaml()
+    return {
+        ROOT / "crds" / "texttovideojobs.textto.video.yaml": crd,
+        CHART / "files" / "crd.yaml": crd,
+        CHART / "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
+    }
+
+
+def values_schema() -> dict[str, Any]:
+    """The chart's values: its own, and the operator's configuration as the models have it."""
+    config = OperatorConfig.model_json_schema(by_alias=True)
+    definitions = config.pop("$defs")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_closed(
+            image=_closed(
+                repository={**TEXT, "minLength": 1},
+                tag=TEXT,
+                digest={**TEXT, "pattern": "^(sha256:[0-9a-f]{64})?$"},
+                pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]},
+            ),
+            imagePullSecrets=LIST,
+            crds=_closed(install=BOOLEAN, keep=BOOLEAN),
+            logFormat={"enum": ["text", "json"]},
+            serviceAccount=_closed(create=BOOLEAN, name=TEXT, annotations=TEXTS),
+            resources=ANYTHING,
+            podAnnotations=TEXTS,
+            podLabels=TEXTS,
+            nodeSelector=TEXTS,
+            tolerations=LIST,
+            affinity=ANYTHING,
+            priorityClassName=TEXT,
+            config=config,
+            # helm gives every chart this one.
+            **{"global": ANYTHING},
+        ),
+        "$defs": definitions,
+    }
+
+
+def _closed(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.write_text(text)
+        print(path.relative_to(ROOT))  # noqa: T201

@@ -1,0 +1,289 @@
+"""The product in a cluster, installed as a user would: its images, its chart, nothing else.
+
+What the tests do with it, they do through kubectl.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from harness.cluster import Cluster
+from harness.errors import CommandError
+from harness.layout import CACHE
+from harness.runner_environment import runner_environment
+from harness.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "text-to-video-operator"
+RELEASE = "text-to-video-operator"
+SYSTEM = "t2v-system"
+OPERATOR_IMAGE = "localhost/text-to-video-operator:test"
+RUNNER_IMAGE = "localhost/text-to-video-runner:test"
+CLAIM = "videos"
+PACKAGES_CLAIM = "packages"
+URL = "http://videos.test"
+
+Document = dict[str, Any]
+
+
+def a_manifest(name: str, **spec: Any) -> Document:
+    """A resource that is made quickly; `spec` goes over that."""
+    return {
+        "apiVersion": "textto.video/v1alpha1",
+        "kind": "TextToVideoJob",
+        "metadata": {"name": name},
+        "spec": {
+            "modelId": "tiny-shapes",
+            "prompt": "a large red circle moving right",
+            "numInferenceSteps": 3,
+            "seed": 1,
+            **spec,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A namespace whose runner pods find what they need."""
+
+    cluster: Cluster
+    namespace: str
+
+    def kubectl(self, *words: str, stdin: str | None = None, timeout_seconds: float = 120) -> str:
+        return self.cluster.kubectl(
+            "-n", self.namespace, *words, stdin=stdin, timeout_seconds=timeout_seconds
+        )
+
+    def apply(self, *manifests: Document) -> str:
+        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+    def get(self, name: str) -> Document:
+        found: Document = json.loads(self.kubectl("get", "t2v", name, "-o", "json"))
+        return found
+
+    def status(self, name: str) -> Document:
+        status: Document = self.get(name).get("status", {})
+        return status
+
+    def children(self, kind: str) -> list[Document]:
+        """The Jobs or pods that belong to resources of this namespace."""
+        items: list[Document] = json.loads(
+            self.kubectl("get", kind, "-l", "textto.video/job", "-o", "json")
+        )["items"]
+        return items
+
+    def patch(self, name: str, **spec: Any) -> None:
+        self.kubectl("patch", "t2v", name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def wait_for(
+        self, name: str, holds: Callable[[Document], bool], what: str, seconds: float = 180
+    ) -> Document:
+        """The status once it `holds`; the last one stands in the error."""
+        last: Document = {}
+
+        def reached() -> bool:
+            last.clear()
+            last.update(self.status(name))
+            return holds(last)
+
+        try:
+            wait_until(reached, f"{name} is {what}", seconds)
+        except Exception as error:
+            error.add_note(json.dumps(last, indent=1)[-3000:])
+            error.add_note(self.kubectl("get", "events,pods,jobs")[-3000:])
+            raise
+        return last
+
+    def wait_for_phase(self, name: str, *phases: str, seconds: float = 180) -> Document:
+        return self.wait_for(
+            name, lambda status: status.get("phase") in phases, "/".join(phases), seconds
+        )
+
+    def file(self, url: str) -> bytes:
+        """A finished file, read from the volume as a web server would."""
+        assert url.startswith(f"{URL}/"), url
+        code = "import base64,sys;print(base64.b64encode(open(sys.argv[1],'rb').read()).decode())"
+        path = f"/videos/{url.removeprefix(f'{URL}/')}"
+        return base64.b64decode(self.kubectl("exec", "reader", "--", "python", "-c", code, path))
+
+    def prepare(self) -> None:
+        """Give the namespace its volumes and the pod that reads them."""
+        documents = [_claim(self.cluster, CLAIM, self.namespace), _reader()]
+        if self.cluster.shares_files:
+            folder = CACHE / "run" / "videos" / self.namespace
+            folder.mkdir(parents=True)
+            folder.chmod(0o777)
+            packages = runner_environment(ROOT / "runner" / "requirements.txt")
+            documents += [
+                _volume(CLAIM, self.namespace, folder),
+                _volume(PACKAGES_CLAIM, self.namespace, packages),
+                _claim(self.cluster, PACKAGES_CLAIM, self.namespace),
+            ]
+        self.apply(*documents)
+        self.kubectl("wait", "pod/reader", "--for=condition=Ready", "--timeout=60s")
+
+    def remove(self) -> None:
+        self.cluster.kubectl("delete", "namespace", self.namespace, timeout_seconds=180)
+        for claim in (CLAIM, PACKAGES_CLAIM):
+            volume = f"{claim}-{self.namespace}"
+            self.cluster.kubectl("delete", "pv", volume, "--ignore-not-found")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The operator in its namespace."""
+
+    cluster: Cluster
+
+    def install(self, values: Path, **config: Any) -> None:
+        """Build and load the images, install the chart. `config` goes over the tests' own."""
+        runner_stage = "code" if self.cluster.shares_files else None
+        for image, program, stage in (
+            (OPERATOR_IMAGE, "operator", None),
+            (RUNNER_IMAGE, "runner", runner_stage),
+        ):
+            dockerfile = ROOT / program / "Dockerfile"
+            self.cluster.build_image(dockerfile, image, context=ROOT, target=stage)
+            self.cluster.load_image(image)
+        values.write_text(json.dumps(self._values(**config)))
+        self.cluster.helm(
+            *("upgrade", "--install", RELEASE, CHART, "--namespace", SYSTEM),
+            *("--create-namespace", "--values", values, "--wait", "--timeout", "3m"),
+        )
+
+    def uninstall(self) -> None:
+        self.cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
+        self.cluster.kubectl("delete", "crd", "texttovideojobs.textto.video")
+
+    def kubectl(self, *words: str) -> str:
+        return self.cluster.kubectl("-n", SYSTEM, *words)
+
+    def kill(self) -> None:
+        """SIGKILL, as far as kubectl can: no grace, no goodbye. The Deployment starts another."""
+        self.kubectl("delete", "pod", "-l", _SELECTOR, "--force", "--grace-period=0")
+
+    def stop(self) -> None:
+        """No operator runs, until `start`."""
+        self.kubectl("scale", "deployment", RELEASE, "--replicas=0")
+        self.kill()
+        wait_until(lambda: not self.pods(), "the operator is gone", 60)
+
+    def start(self) -> None:
+        self.kubectl("scale", "deployment", RELEASE, "--replicas=1")
+        self.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=120s")
+
+    def pods(self) -> list[Document]:
+        items: list[Document] = json.loads(
+            self.kubectl("get", "pods", "-l", _SELECTOR, "-o", "json")
+        )["items"]
+        return items
+
+    def logs(self) -> str:
+        try:
+            return self.kubectl("logs", f"deployment/{RELEASE}", "--tail=-1")
+        except CommandError as error:
+            return str(error)
+
+    def _values(self, **config: Any) -> Document:
+        default = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
+        model = default["models"][0]
+        model["resources"] = {"gpus": 1, "cpu": "100m", "memory": "3Gi"}
+        repository, tag = OPERATOR_IMAGE.rsplit(":", 1)
+        return {
+            "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+            "config": {
+                **default,
+                "runner": {"image": RUNNER_IMAGE, "pullPolicy": "Never"},
+                "storage": {"claimName": CLAIM, "url": URL},
+                "podTemplatePatch": _mounted_packages() if self.cluster.shares_files else {},
+                **config,
+            },
+        }
+
+
+_SELECTOR = f"app.kubernetes.io/instance={RELEASE}"
+
+
+def _mounted_packages() -> Document:
+    """torch and diffusers from a folder of this machine, instead of an image of 6 GB."""
+    return {
+        "spec": {
+            "containers": [
+                {
+                    "name": "runner",
+                    "env": [{"name": "PYTHONPATH", "value": "/app:/packages"}],
+                    "volumeMounts": [
+                        {"name": "packages", "mountPath": "/packages", "readOnly": True}
+                    ],
+                }
+            ],
+            "volumes": [
+                {"name": "packages", "persistentVolumeClaim": {"claimName": PACKAGES_CLAIM}}
+            ],
+        }
+    }
+
+
+def _volume(claim: str, namespace: str, folder: Path) -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"{claim}-{namespace}"},
+        "spec": {
+            "capacity": {"storage": "10Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+            "hostPath": {"path": str(folder)},
+            "claimRef": {"name": claim, "namespace": namespace},
+        },
+    }
+
+
+def _claim(cluster: Cluster, name: str, namespace: str) -> Document:
+    bound: Document = {"storageClassName": "", "accessModes": ["ReadWriteMany"]}
+    provisioned: Document = {"accessModes": ["ReadWriteOnce"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "resources": {"requests": {"storage": "1Gi"}},
+            **(bound if cluster.shares_files else provisioned),
+        },
+    }
+
+
+def _reader() -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "reader"},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "reader",
+                    "image": OPERATOR_IMAGE,
+                    "imagePullPolicy": "Never",
+                    "command": ["sleep", "infinity"],
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                    "volumeMounts": [{"name": "videos", "mountPath": "/videos"}],
+                }
+            ],
+            "volumes": [{"name": "videos", "persistentVolumeClaim": {"claimName": CLAIM}}],
+        },
+    }

@@ -1,0 +1,110 @@
+"""Wrong manifests: refused by the API server, or failed with a reason before any pod runs."""
+
+from typing import Any
+
+import pytest
+from harness.errors import CommandError
+from installation import Workspace, a_manifest
+
+IMAGE = {"initImage": "https://example.com/a.png"}
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"prompt": ""}, "spec.prompt"),
+    ({"prompt": "   "}, "spec.prompt"),
+    ({"prompt": "x" * 4097}, "spec.prompt"),
+    ({"prompt": "x" * 5000}, "spec.prompt"),
+    ({"prompt": 7}, "spec.prompt"),
+    ({"prompt": None}, "spec.prompt"),
+    ({"negativePrompt": "x" * 4097}, "spec.negativePrompt"),
+    ({"modelId": ""}, "spec.modelId"),
+    ({"modelId": None}, "spec.modelId"),
+    ({"modelId": "a/b"}, "spec.modelId"),
+    ({"width": 56}, "spec.width"),
+    ({"width": 513}, "spec.width"),
+    ({"width": 1032}, "spec.width"),
+    ({"width": "64"}, "spec.width"),
+    ({"width": 64.5}, "spec.width"),
+    ({"height": 63}, "spec.height"),
+    ({"height": 2048}, "spec.height"),
+    ({"scheduler": "DDIM"}, "spec.scheduler"),
+    ({"scheduler": "ddimscheduler"}, "spec.scheduler"),
+    ({"schedulerPolicy": "Loose"}, "spec.schedulerPolicy"),
+    ({"numInferenceSteps": 0}, "spec.numInferenceSteps"),
+    ({"numInferenceSteps": 51}, "spec.numInferenceSteps"),
+    ({"numInferenceSteps": "25"}, "spec.numInferenceSteps"),
+    ({"guidanceScale": 0.99}, "spec.guidanceScale"),
+    ({"guidanceScale": 20.01}, "spec.guidanceScale"),
+    ({"enhancePrompt": "yes"}, "spec.enhancePrompt"),
+    ({"seed": -1}, "spec.seed"),
+    ({"seed": 1.5}, "spec.seed"),
+    ({"strength": 0.5}, "'strength' goes with an 'initImage' or 'initVideo'"),
+    ({**IMAGE, "strength": 0}, "spec.strength"),
+    ({**IMAGE, "strength": 1.01}, "spec.strength"),
+    ({**IMAGE, "initVideo": "https://example.com/a.mp4"}, "not both"),
+    ({"initImage": "ftp://example.com/a.png"}, "spec.initImage"),
+    ({"initVideo": "somewhere"}, "spec.initVideo"),
+    ({"webhook": "no URL"}, "spec.webhook"),
+    ({"webhook": "ftp://example.com"}, "spec.webhook"),
+    ({"trackId": "x" * 257}, "spec.trackId"),
+    ({"keySecretRef": {"name": "Not_A_Name"}}, "spec.keySecretRef.name"),
+    ({"loadBalancer": "no"}, "spec.loadBalancer"),
+    ({"numFrames": 0}, "spec.numFrames"),
+    ({"fps": 61}, "spec.fps"),
+    ({"pool": "Upper"}, "spec.pool"),
+    ({"suspend": "true"}, "spec.suspend"),
+    ({"activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds"),
+    ({"backoffLimit": -1}, "spec.backoffLimit"),
+    ({"ttlSecondsAfterFinished": -1}, "spec.ttlSecondsAfterFinished"),
+    ({"promt": "typo"}, 'unknown field "spec.promt"'),
+]
+FAILED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "unknown-model": ({"modelId": "other"}, "ModelNotFound", "known: tiny-shapes"),
+    "too-many-frames": ({"numFrames": 33}, "InvalidRequest", "numFrames is 33; this model draws"),
+    "too-wide": ({"width": 1024}, "InvalidRequest", "width is 1024; this model draws at most 512"),
+    "unknown-pool": ({"pool": "other"}, "InvalidRequest", "pool 'other' is not configured"),
+}
+AT_THE_LIMITS: dict[str, Any] = {
+    "prompt": "x" * 4096,
+    "negativePrompt": "y" * 4096,
+    "width": 64,
+    "numInferenceSteps": 50,
+    "guidanceScale": 20,
+    "seed": 2**63 - 1,
+    "trackId": "t" * 256,
+    "suspend": True,
+}
+
+
+@pytest.mark.parametrize(("spec", "said"), REFUSED, ids=lambda value: str(value)[:60])
+def test_the_api_server_refuses(
+    workspace_for_all: Workspace, spec: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(CommandError) as refusal:
+        workspace_for_all.apply(a_manifest("wrong", **spec))
+    assert said in str(refusal.value)
+
+
+def test_what_only_the_operator_can_know_fails_before_any_pod(
+    workspace_for_all: Workspace,
+) -> None:
+    workspace_for_all.apply(*(a_manifest(name, **spec) for name, (spec, _, _) in FAILED.items()))
+    for name, (_, reason, said) in FAILED.items():
+        status = workspace_for_all.wait_for_phase(name, "Failed", seconds=60)
+        assert status["conditions"][0]["reason"] == reason
+        assert said in status["message"]
+    assert workspace_for_all.children("jobs") == []
+
+
+def test_values_at_their_limits_are_taken(workspace_for_all: Workspace) -> None:
+    workspace_for_all.apply(a_manifest("limits", **AT_THE_LIMITS))
+    status = workspace_for_all.wait_for_phase("limits", "Suspended", seconds=60)
+    assert status["observedGeneration"] == 1
+
+
+def test_a_dry_run_checks_too(workspace_for_all: Workspace) -> None:
+    import yaml
+
+    good, bad = (yaml.safe_dump(a_manifest("dry", width=width)) for width in (64, 65))
+    command = ("apply", "--dry-run=server", "-f", "-")
+    assert "created (server dry run)" in workspace_for_all.kubectl(*command, stdin=good)
+    with pytest.raises(CommandError, match=r"spec\.width"):
+        workspace_for_all.kubectl(*command, stdin=bad)

@@ -1,0 +1,78 @@
+"""The order of the work: every key once, never twice at a time, failures again."""
+
+import asyncio
+from contextlib import suppress
+
+from t2v_operator import work_queue
+from t2v_operator.work_queue import WorkQueue
+
+
+def run_until(done: asyncio.Event, queue: "WorkQueue[str]") -> None:
+    async def run() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+                work = group.create_task(queue.run(workers=3))
+                await done.wait()
+                work.cancel()
+        assert done.is_set(), "the work was not done"
+
+    asyncio.run(run())
+
+
+def test_a_key_that_is_added_while_it_is_worked_on_is_worked_on_again_afterwards() -> None:
+    done, at_once, most, rounds = asyncio.Event(), 0, 0, 0
+
+    async def work(key: str) -> None:
+        nonlocal at_once, most, rounds
+        at_once, rounds = at_once + 1, rounds + 1
+        most = max(most, at_once)
+        if rounds == 1:
+            queue.add(key)
+            queue.add(key)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        if rounds == 2:
+            done.set()
+
+    queue = WorkQueue(work)
+    queue.add("a")
+    queue.add("a")
+    run_until(done, queue)
+    assert (rounds, most) == (2, 1)
+
+
+def test_work_that_fails_is_tried_again_and_does_not_stop_other_work(monkeypatch) -> None:
+    monkeypatch.setattr(work_queue, "FIRST_RETRY_SECONDS", 0.001)
+    done, tries, others = asyncio.Event(), 0, []
+
+    async def work(key: str) -> None:
+        nonlocal tries
+        if key == "good":
+            others.append(key)
+            return
+        tries += 1
+        if tries < 4:
+            raise ConnectionError("the API server is away")
+        done.set()
+
+    queue = WorkQueue(work)
+    queue.add("bad")
+    queue.add("good")
+    run_until(done, queue)
+    assert (tries, others) == (4, ["good"])
+
+
+def test_work_comes_back_when_it_is_due() -> None:
+    done, rounds = asyncio.Event(), 0
+
+    async def work(key: str) -> float | None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            done.set()
+        return 0.001
+
+    queue = WorkQueue(work)
+    queue.add("a")
+    run_until(done, queue)
+    assert rounds >= 3
