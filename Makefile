@@ -4,8 +4,9 @@
 VENV ?= .venv
 RUN = $(VENV)/bin
 OUT ?= out
+IMAGE_TAG ?= 0.1.0
 
-.PHONY: setup demo test verify lint bench constraints
+.PHONY: setup demo test verify lint bench constraints generate images cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -32,6 +33,24 @@ verify: lint test
 bench: setup
 	$(RUN)/python benchmarks/runner.py
 
+# The CRD, the chart's copy of it, the schema of the chart's values.
+generate: setup
+	$(RUN)/python scripts/generate.py
+
+images:
+	@sh scripts/images $(IMAGE_TAG)
+
+# A real Kubernetes on this machine, to try things out; `eval "$$(make -s cluster)"` points kubectl at it.
+cluster: setup
+	@$(RUN)/python tests/cluster/harness up
+
+cluster-down: setup
+	@$(RUN)/python tests/cluster/harness down
+
+COMPILE = uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 \
+  --no-emit-index-url --no-annotate --no-header --quiet
+
 constraints:
-	uv pip compile pyproject.toml --all-extras --generate-hashes --universal \
-	  --python-version 3.11 --no-emit-index-url --no-annotate --no-header -o constraints.txt
+	$(COMPILE) --all-extras -o constraints.txt
+	$(COMPILE) --extra operator --constraints constraints.txt -o operator/requirements.txt
+	$(COMPILE) --extra runner --constraints constraints.txt -o runner/requirements.txt

@@ -2,15 +2,10 @@
 
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from harness.choice import choose_cluster
 from harness.cluster import Cluster
 from harness.errors import ClusterUnavailableError

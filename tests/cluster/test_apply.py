@@ -1,16 +1,13 @@
 """`kubectl apply` makes a video: the whole way on a real cluster."""
 
 import json
-import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import yaml
-from installation import ROOT, Workspace, a_manifest
-
-sys.path.insert(0, str(ROOT / "models" / "tiny-shapes"))
 from checker import check
+from installation import ROOT, Workspace, a_manifest
 
 EXAMPLE = yaml.safe_load((ROOT / "examples" / "red-circle.yaml").read_text())
 

@@ -1,0 +1,119 @@
+"""The chart: what it renders, and what values it refuses. With the real helm."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from harness.commands import run
+from harness.errors import CommandError, HarnessError
+from harness.go_programs import go_program, has_go
+from t2v_operator.config import OperatorConfig, load_config
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "text-to-video-operator"
+
+Helm = Callable[..., str]
+Documents = dict[tuple[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def helm() -> Helm:
+    if not has_go():
+        pytest.skip("no helm: it is built with Go, which is not here, and neither is pip")
+    try:
+        program = go_program("helm")
+    except HarnessError as error:
+        pytest.skip(f"no helm: {error}")
+
+    def call(*words: str | Path) -> str:
+        return run([program, *words])
+
+    return call
+
+
+def rendered(helm: Helm, *words: str) -> Documents:
+    text = helm("template", "video", CHART, "--namespace", "t2v-system", *words)
+    documents = [each for each in yaml.safe_load_all(text) if each]
+    return {(each["kind"], each["metadata"]["name"]): each for each in documents}
+
+
+def test_lint_finds_nothing(helm: Helm) -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", CHART)
+
+
+def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert OperatorConfig.parse(values["config"]) == load_config(None)
+    config_map = rendered(helm)["ConfigMap", "video"]["data"]["config.yaml"]
+    assert OperatorConfig.parse(yaml.safe_load(config_map)) == load_config(None)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("config.runner.pullPolicy=Sometimes", "/config/runner/pullPolicy"),
+        ("config.models[0].id=", "/config/models/0/id"),
+        ("config.pools=null", "/config"),
+        ("config.storage.url=nowhere", "/config/storage/url"),
+        ("config.storge.url=typo", "/config"),
+        ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
+        ("image.digest=latest", "/image/digest"),
+        ("logFormat=xml", "/logFormat"),
+        ("replicaCount=2", "replicaCount"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_path(helm: Helm, value: str, path: str) -> None:
+    with pytest.raises(CommandError) as refusal:
+        helm("template", "video", CHART, "--set", value)
+    assert path in str(refusal.value)
+
+
+def test_the_operator_may_do_what_it_needs_and_no_more(helm: Helm) -> None:
+    rules = rendered(helm)["ClusterRole", "video"]["rules"]
+    may = {
+        f"{verb} {what}" for rule in rules for what in rule["resources"] for verb in rule["verbs"]
+    }
+    assert not any("*" in right or "secrets" in right or "exec" in right for right in may)
+    assert "patch texttovideojobs/status" in may
+    assert not {"patch texttovideojobs", "update texttovideojobs", "create pods"} & may
+
+
+def test_named_namespaces_need_no_rights_elsewhere(helm: Helm) -> None:
+    documents = rendered(helm, "--set", "config.namespaces={team-a,team-b}")
+    assert ("ClusterRole", "video") not in documents
+    assert ("ClusterRoleBinding", "video") not in documents
+    assert documents["Role", "video"]["metadata"]["namespace"] == "team-b"
+
+
+def test_the_operator_runs_restricted(helm: Helm) -> None:
+    pod = rendered(helm)["Deployment", "video"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "image"),
+    [
+        ([], "text-to-video-operator:0.1.0"),
+        (["--set", "image.tag=main"], "text-to-video-operator:main"),
+        (["--set", f"image.digest=sha256:{'a' * 64}"], f"text-to-video-operator@sha256:{'a' * 64}"),
+    ],
+    ids=["the chart's version", "a tag", "a digest"],
+)
+def test_the_image_is_named_by_tag_or_digest(helm: Helm, values: list[str], image: str) -> None:
+    pod = rendered(helm, *values)["Deployment", "video"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == image
+
+
+def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm) -> None:
+    name = ("CustomResourceDefinition", "texttovideojobs.textto.video")
+    crd = rendered(helm)[name]
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    original = yaml.safe_load((ROOT / "crds" / f"{name[1]}.yaml").read_text())
+    assert json.dumps(crd["spec"], sort_keys=True) == json.dumps(original["spec"], sort_keys=True)
+    assert name not in rendered(helm, "--set", "crds.install=false")
