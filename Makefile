@@ -42,7 +42,7 @@ images:
 
 # A real Kubernetes on this machine, to try things out; `eval "$$(make -s cluster)"` points kubectl at it.
 cluster: setup
-	@$(RUN)/python tests/cluster/harness up
+	@$(RUN)/python tests/cluster/with_operator.py
 
 cluster-down: setup
 	@$(RUN)/python tests/cluster/harness down

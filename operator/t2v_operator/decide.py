@@ -25,7 +25,6 @@ PROGRESS_SECONDS = 3.0
 WAITING_SECONDS = 15.0
 """How often something is looked at that should change by itself and be seen at once."""
 
-FINAL = (Phase.SUCCEEDED, Phase.FAILED)
 UNDER_WAY = (Phase.QUEUED, Phase.RUNNING)
 
 
@@ -138,7 +137,7 @@ def a_resource_being_deleted_needs_nothing(situation: Situation) -> Decision | N
 def a_finished_request_stays_finished(situation: Situation) -> Decision | None:
     """Whatever became of its Job. The Job is removed when its TTL is over."""
     previous = situation.previous
-    if previous is None or previous.phase not in FINAL:
+    if previous is None or not situation.observed.resource.is_finished:
         return None
     status, removals = _still(previous, situation), _removals(situation.observed.earlier_jobs)
     spec, job = situation.observed.resource.spec, situation.observed.job

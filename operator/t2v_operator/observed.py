@@ -34,6 +34,16 @@ class ObservedResource:
     is_being_deleted: bool
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the present request has come to its end."""
+        status = self.status
+        return (
+            status is not None
+            and status.request_hash == self.request_hash
+            and status.phase in (Phase.SUCCEEDED, Phase.FAILED)
+        )
+
+    @property
     def job_name(self) -> str:
         """The name of the Job that makes the present request."""
         return job_name_of(self.metadata.name, self.request_hash)

@@ -80,7 +80,7 @@ class Reconciler:
         resource = observe_resource(document)
         owned = self.view.jobs(resource.metadata.uid)
         job = next((each for each in owned if each.name == resource.job_name), None)
-        if job is None or job.is_being_deleted:
+        if (job is None or job.is_being_deleted) and not resource.is_finished:
             found = await self.cluster.job(namespace, resource.job_name)
             job = observe_job(found) if found else None
         pods = await self._pods(namespace, job) if job else ()

@@ -115,7 +115,7 @@ class Workspace:
         documents = [_claim(self.cluster, CLAIM, self.namespace), _reader()]
         if self.cluster.shares_files:
             folder = CACHE / "run" / "videos" / self.namespace
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o777)
             packages = runner_environment(ROOT / "runner" / "requirements.txt")
             documents += [
