@@ -55,6 +55,8 @@ class KopfView:
 
 def run_operator(config: OperatorConfig) -> None:
     """Run until a signal ends it."""
+    # A line for each handler that was called; what was decided says `reconcile`.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     asyncio.run(_run(config))
 
 
@@ -62,7 +64,7 @@ async def _run(config: OperatorConfig) -> None:
     await _load_credentials()
     async with ApiClient() as client:
         view = KopfView()
-        reconciler = Reconciler(Cluster(client), view, config, lambda: datetime.now(UTC))
+        reconciler = Reconciler(Cluster(client), view, config, _now)
 
         async def work(key: Key) -> float | None:
             return await reconciler.reconcile(*key)
@@ -131,6 +133,11 @@ def _registry(queue: WorkQueue[Key], view: KopfView) -> kopf.OperatorRegistry:
             add(namespace, name)
 
     return registry
+
+
+def _now() -> datetime:
+    """The time in whole seconds, as Kubernetes writes it."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 async def _work(queue: WorkQueue[Key]) -> None:

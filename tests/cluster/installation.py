@@ -215,7 +215,11 @@ def _mounted_packages() -> Document:
             "containers": [
                 {
                     "name": "runner",
-                    "env": [{"name": "PYTHONPATH", "value": "/app:/packages"}],
+                    "env": [
+                        {"name": "PYTHONPATH", "value": "/app:/packages"},
+                        # Several pods share this machine's cores.
+                        {"name": "OMP_NUM_THREADS", "value": "1"},
+                    ],
                     "volumeMounts": [
                         {"name": "packages", "mountPath": "/packages", "readOnly": True}
                     ],
