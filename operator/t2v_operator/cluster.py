@@ -33,10 +33,20 @@ class JobRefused(Exception):
     """The API server will not have the Job as it is."""
 
 
+class ClusterError(Exception):
+    """The API server refused a request; it is worth another attempt."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"the API server answered {status}: {message}")
+        self.status = status
+        self.message = message
+
+
 class Cluster:
     """The API server, for one operator."""
 
     def __init__(self, client: ApiClient) -> None:
+        self._client = client
         self._objects = CustomObjectsApi(client)
         self._core = CoreV1Api(client)
 
@@ -60,20 +70,24 @@ class Cluster:
 
     async def pods(self, namespace: str, job_name: str) -> list[Manifest]:
         """The Job's pods as they are now."""
-        answer = await self._core.list_namespaced_pod_without_preload_content(
-            namespace,
-            label_selector=f"batch.kubernetes.io/job-name={job_name}",
-            _request_timeout=SECONDS,
+        answer = await _asked(
+            self._core.list_namespaced_pod_without_preload_content(
+                namespace,
+                label_selector=f"batch.kubernetes.io/job-name={job_name}",
+                _request_timeout=SECONDS,
+            )
         )
         items: list[Manifest] = json.loads(await answer.read())["items"]
         return items
 
     async def trouble(self, namespace: str, job_uid: str) -> str:
         """The latest complaint of the Job controller that it can make no pod; often none."""
-        answer = await self._core.list_namespaced_event_without_preload_content(
-            namespace,
-            field_selector=f"involvedObject.uid={job_uid},reason=FailedCreate",
-            _request_timeout=SECONDS,
+        answer = await _asked(
+            self._core.list_namespaced_event_without_preload_content(
+                namespace,
+                field_selector=f"involvedObject.uid={job_uid},reason=FailedCreate",
+                _request_timeout=SECONDS,
+            )
         )
         items = json.loads(await answer.read())["items"]
         return str(items[-1].get("message", "")) if items else ""
@@ -81,15 +95,17 @@ class Cluster:
     async def progress(self, namespace: str, pod_name: str) -> Progress | None:
         """The last report of the runner in its log; None when there is none to be had."""
         try:
-            answer = await self._core.read_namespaced_pod_log_without_preload_content(
-                pod_name,
-                namespace,
-                container=CONTAINER,
-                tail_lines=LOG_LINES,
-                _request_timeout=SECONDS,
+            answer = await _asked(
+                self._core.read_namespaced_pod_log_without_preload_content(
+                    pod_name,
+                    namespace,
+                    container=CONTAINER,
+                    tail_lines=LOG_LINES,
+                    _request_timeout=SECONDS,
+                )
             )
             lines = (await answer.read()).decode(errors="replace").splitlines()
-        except ApiException:
+        except ClusterError:
             return None
         return next(filter(None, map(_progress, reversed(lines))), None)
 
@@ -99,14 +115,16 @@ class Cluster:
             case CreateJob(manifest):
                 await self._create_job(manifest, namespace)
             case PatchJob(name, spec):
-                await self._objects.patch_namespaced_custom_object(
-                    **_JOBS,
-                    namespace=namespace,
-                    name=name,
-                    body={"spec": spec},
-                    field_manager=FIELD_MANAGER,
-                    _content_type="application/merge-patch+json",
-                    _request_timeout=SECONDS,
+                await _asked(
+                    self._objects.patch_namespaced_custom_object(
+                        **_JOBS,
+                        namespace=namespace,
+                        name=name,
+                        body={"spec": spec},
+                        field_manager=FIELD_MANAGER,
+                        _content_type="application/merge-patch+json",
+                        _request_timeout=SECONDS,
+                    )
                 )
             case DeleteJob(name, uid):
                 await self._delete_job(name, uid, namespace)
@@ -114,28 +132,27 @@ class Cluster:
     async def write_status(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         """Apply the whole status; nothing else of the resource is touched."""
         metadata = resource.metadata
-        await _found(
-            self._objects.patch_namespaced_custom_object_status(
-                **_RESOURCES,
-                namespace=metadata.namespace,
-                name=metadata.name,
-                body={
-                    "apiVersion": API_VERSION,
-                    "kind": KIND,
-                    # The uid: never the status of a namesake that came later.
-                    "metadata": {
-                        "name": metadata.name,
-                        "namespace": metadata.namespace,
-                        "uid": metadata.uid,
-                    },
-                    "status": status.document(),
-                },
-                field_manager=FIELD_MANAGER,
-                force=True,
-                _content_type="application/apply-patch+yaml",
-                _request_timeout=SECONDS,
-            )
+        document = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            # The uid: never the status of a namesake that came later.
+            "metadata": {"name": metadata.name, "uid": metadata.uid},
+            "status": status.document(),
+        }
+        request = await self._client.param_serialize(
+            "PATCH",
+            f"/apis/{API_VERSION}/namespaces/{{namespace}}/{PLURAL}/{{name}}/status",
+            path_params={"namespace": metadata.namespace, "name": metadata.name},
+            query_params=[("fieldManager", FIELD_MANAGER), ("force", "true")],
+            # The client itself would escape what is not ASCII in pairs that YAML does not know.
+            header_params={"Content-Type": "application/apply-patch+yaml; charset=utf-8"},
+            body=json.dumps(document, ensure_ascii=False),
+            auth_settings=["BearerToken"],
         )
+        answer = await self._client.call_api(*request, _request_timeout=SECONDS)
+        body = await answer.read()
+        if answer.status >= 400 and answer.status != 404:
+            raise ClusterError(answer.status, _message(body) or answer.reason)
 
     async def tell(self, resource: ObservedResource, notice: Notice, now: datetime) -> None:
         """Write an Event about the resource."""
@@ -159,36 +176,42 @@ class Cluster:
             "lastTimestamp": time,
             "count": 1,
         }
-        await self._core.create_namespaced_event_without_preload_content(
-            metadata.namespace, event, _request_timeout=SECONDS
+        await _asked(
+            self._core.create_namespaced_event_without_preload_content(
+                metadata.namespace, event, _request_timeout=SECONDS
+            )
         )
 
     async def _create_job(self, manifest: Manifest, namespace: str) -> None:
         try:
-            await self._objects.create_namespaced_custom_object(
-                **_JOBS,
-                namespace=namespace,
-                body=manifest,
-                field_manager=FIELD_MANAGER,
-                _request_timeout=SECONDS,
+            await _asked(
+                self._objects.create_namespaced_custom_object(
+                    **_JOBS,
+                    namespace=namespace,
+                    body=manifest,
+                    field_manager=FIELD_MANAGER,
+                    _request_timeout=SECONDS,
+                )
             )
-        except ApiException as error:
+        except ClusterError as error:
             # 409, a Job of this name came in between: the next look sees whose it is.
             if error.status in (400, 403, 404, 422):
-                raise JobRefused(_message(error)) from None
+                raise JobRefused(error.message) from None
             if error.status != 409:
                 raise
 
     async def _delete_job(self, name: str, uid: str, namespace: str) -> None:
         try:
-            await self._objects.delete_namespaced_custom_object(
-                **_JOBS,
-                namespace=namespace,
-                name=name,
-                body={"preconditions": {"uid": uid}, "propagationPolicy": "Background"},
-                _request_timeout=SECONDS,
+            await _asked(
+                self._objects.delete_namespaced_custom_object(
+                    **_JOBS,
+                    namespace=namespace,
+                    name=name,
+                    body={"preconditions": {"uid": uid}, "propagationPolicy": "Background"},
+                    _request_timeout=SECONDS,
+                )
             )
-        except ApiException as error:
+        except ClusterError as error:
             # Gone already, or another Job of that name has come: nothing is left to delete.
             if error.status not in (404, 409):
                 raise
@@ -196,11 +219,18 @@ class Cluster:
 
 async def _found(request: Awaitable[Any]) -> Any:
     try:
-        return await request
-    except ApiException as error:
+        return await _asked(request)
+    except ClusterError as error:
         if error.status == 404:
             return None
         raise
+
+
+async def _asked(request: Awaitable[Any]) -> Any:
+    try:
+        return await request
+    except ApiException as error:
+        raise ClusterError(error.status, _message(error.body) or error.reason) from None
 
 
 def _progress(line: str) -> Progress | None:
@@ -212,9 +242,9 @@ def _progress(line: str) -> Progress | None:
         return None
 
 
-def _message(error: ApiException) -> str:
-    """The API server's own words."""
+def _message(body: Any) -> str:
+    """The API server's own words; empty where there are none."""
     try:
-        return str(json.loads(error.body)["message"])
+        return str(json.loads(body)["message"])
     except (TypeError, ValueError, LookupError):
-        return str(error.reason)
+        return ""

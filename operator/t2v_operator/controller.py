@@ -55,8 +55,9 @@ class KopfView:
 
 def run_operator(config: OperatorConfig) -> None:
     """Run until a signal ends it."""
-    # A line for each handler that was called; what was decided says `reconcile`.
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # A line for each handler and each probe that was called; what was decided says `reconcile`.
+    for noisy in ("kopf.objects", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     asyncio.run(_run(config))
 
 

@@ -285,10 +285,12 @@ def a_suspended_job_does_not_run(situation: Situation) -> Decision | None:
 
 
 def a_running_pod_makes_the_video(situation: Situation) -> Decision | None:
-    pod = next((pod for pod in reversed(situation.observed.pods) if pod.is_running), None)
-    if pod is None:
+    pods = situation.observed.pods
+    pod = next((pod for pod in reversed(pods) if pod.is_running), None)
+    if pod is None and result_of(pods) is None:
         return None
-    status = situation.on_the_way(Phase.RUNNING, Waiting.RUNNING, f"pod {pod.name} runs")
+    message = f"pod {pod.name} runs" if pod else "the video is made; the Job is being completed"
+    status = situation.on_the_way(Phase.RUNNING, Waiting.RUNNING, message)
     return Decision(status, again_seconds=PROGRESS_SECONDS)
 
 

@@ -119,7 +119,7 @@ def _log(resource: ObservedResource, decision: Decision) -> None:
     same = before and (before.phase, before.message) == (status.phase, status.message)
     fields = {
         "namespace": resource.metadata.namespace,
-        "name_of_resource": resource.metadata.name,
+        "resource": resource.metadata.name,
         "phase": str(status.phase),
         "reason": status.conditions[0].reason,
         "actions": [type(action).__name__ for action in decision.actions],

@@ -111,6 +111,12 @@ def test_a_new_request_gets_one_job_and_is_queued() -> None:
             id="between two attempts",
         ),
         pytest.param(
+            (a_pod(exit_code=0, message=a_result()),),
+            Phase.RUNNING,
+            "the video is made",
+            id="the pod is done before the Job is",
+        ),
+        pytest.param(
             (a_pod(exit_code=1), a_pod("pod-2", running=True, made=60)),
             Phase.RUNNING,
             "pod pod-2 runs",
