@@ -1,32 +1,45 @@
-"""Build the diffusers scheduler that a request names, for the model's own noise schedule."""
+"""Build the scheduler that a request names, for the model's own noise schedule.
+
+The verdict is the contract's; here a scheduler is built or refused, never replaced.
+"""
 
 import inspect
 from typing import Any
 
 from t2v_api.family import ModelFamily, Prediction
-from t2v_api.schedulers import Scheduler, Support, usable, verdict
+from t2v_api.request import GenerationRequest
+from t2v_api.schedulers import Scheduler, Support, Verdict, least_steps, usable, verdict
 
-from t2v_runner.errors import SchedulerNotSupported
+from t2v_runner.errors import RequestRefused, SchedulerNotSupported
 
-NOISE_SETTING = {"clip_sample": False, "timestep_spacing": "trailing", "skip_prk_steps": True}
+NOISE_SETTING = {"clip_sample": False, "timestep_spacing": "trailing"}
 """An Euler-style config gives DDIM and DDPM clip_sample=True, which ruins latents; `leading`
-spacing returns noise at one step; PNDM's Runge-Kutta start needs four steps."""
+spacing returns noise at one step."""
 
 
-def build_scheduler(current: Any, family: ModelFamily, wanted: Scheduler) -> Any:
+def check_scheduler(family: ModelFamily, request: GenerationRequest) -> None:
+    """Whether the request's scheduler and steps will do, before anything is loaded.
+
+    Raises SchedulerNotSupported, RequestRefused.
+    """
+    _decide(family, request.scheduler, request.starts_from_media)
+    least = least_steps(family, request.scheduler)
+    if request.num_inference_steps < least:
+        raise RequestRefused(
+            f"numInferenceSteps is {request.num_inference_steps}; {request.scheduler.value} with "
+            f"{family} models needs at least {least}"
+        )
+
+
+def build_scheduler(
+    current: Any, family: ModelFamily, wanted: Scheduler, from_video: bool = False
+) -> Any:
     """The scheduler `wanted` with the betas or the shift of the pipeline's `current` one.
 
-    Raises SchedulerNotSupported.
+    `from_video`: the run starts from an init video. Raises SchedulerNotSupported.
     """
-    import diffusers
-
-    decision = verdict(family, wanted)
-    if decision.support is Support.UNSUPPORTED:
-        raise SchedulerNotSupported(
-            f"scheduler {wanted.value} cannot be used with {family} models; "
-            f"choose one of {', '.join(usable(family))}"
-        )
-    scheduler_class = getattr(diffusers, decision.diffusers_class)
+    decision = _decide(family, wanted, from_video)
+    scheduler_class = _find_class(decision.class_name)
     if family.traits.prediction is Prediction.NOISE:
         return _built(scheduler_class, current, NOISE_SETTING)
     if isinstance(current, scheduler_class):
@@ -39,6 +52,26 @@ def build_scheduler(current: Any, family: ModelFamily, wanted: Scheduler) -> Any
         "shift": shift,
     }
     return _built(scheduler_class, current, setting)
+
+
+def _decide(family: ModelFamily, wanted: Scheduler, from_video: bool) -> Verdict:
+    decision = verdict(family, wanted, from_video)
+    if decision.support is not Support.REPLACED:
+        return decision
+    start = "a video" if from_video else "noise"
+    raise SchedulerNotSupported(
+        f"scheduler {wanted.value} cannot be used with {family} models that start from {start}; "
+        f"choose one of {', '.join(usable(family, from_video))}"
+    )
+
+
+def _find_class(name: str) -> Any:
+    """An adapter of ours, or a class of diffusers."""
+    import diffusers
+
+    from t2v_runner.schedulers.adapters import ADAPTERS
+
+    return ADAPTERS.get(name) or getattr(diffusers, name)
 
 
 def _built(scheduler_class: Any, current: Any, setting: dict[str, Any]) -> Any:
