@@ -109,11 +109,27 @@ _NOISE = {scheduler: scheduler.value for scheduler in _EXACT_FOR_NOISE} | {
 _NOISE_FROM_VIDEO = _NOISE | {Scheduler.DDIM_INVERSE: "AdaptedDDIMInverseScheduler"}
 """DDIMInverse turns a video into noise; what it cannot do is start without one."""
 
-_COGVIDEOX = {
+_COGVIDEOX_FROM_VIDEO = {
+    Scheduler.DDPM: "DDPMScheduler",
     Scheduler.DDIM: "CogVideoXDDIMScheduler",
     Scheduler.DPM_SOLVER_MULTISTEP: "CogVideoXDPMScheduler",
+    Scheduler.DPM_SOLVER_SINGLESTEP: "DPMSolverSinglestepScheduler",
+    Scheduler.UNIPC_MULTISTEP: "UniPCMultistepScheduler",
+    Scheduler.DEIS_MULTISTEP: "DEISMultistepScheduler",
+    Scheduler.IPNDM: "AdaptedIPNDMScheduler",
+    Scheduler.LCM: "LCMScheduler",
 }
-"""CogVideoX shifts the signal-to-noise ratio of its schedule; other classes would ignore that."""
+"""Its video-to-video pipeline scales the noised video once more where init_noise_sigma is not 1."""
+
+_COGVIDEOX = _COGVIDEOX_FROM_VIDEO | {
+    Scheduler.LMS_DISCRETE: "LMSDiscreteScheduler",
+    Scheduler.EULER_DISCRETE: "EulerDiscreteScheduler",
+    Scheduler.EULER_ANCESTRAL_DISCRETE: "EulerAncestralDiscreteScheduler",
+    Scheduler.KDPM2_DISCRETE: "KDPM2DiscreteScheduler",
+    Scheduler.KDPM2_ANCESTRAL_DISCRETE: "KDPM2AncestralDiscreteScheduler",
+    Scheduler.KARRAS_VE: "AdaptedKarrasVeScheduler",
+}
+"""Its schedule ends without any signal, where the others leave noise in few steps."""
 
 _FLOW_EULER = {Scheduler.EULER_DISCRETE: "FlowMatchEulerDiscreteScheduler"}
 
@@ -141,7 +157,7 @@ _NEAREST: dict[Scheduler, tuple[Scheduler, ...]] = {
     Scheduler.PNDM: _MULTISTEP,
     Scheduler.LMS_DISCRETE: _MULTISTEP,
     Scheduler.DPM_SOLVER_MULTISTEP: _MULTISTEP,
-    Scheduler.HEUN_DISCRETE: _MULTISTEP,
+    Scheduler.HEUN_DISCRETE: (Scheduler.KDPM2_DISCRETE, *_MULTISTEP),
     Scheduler.KDPM2_DISCRETE: (Scheduler.HEUN_DISCRETE, *_MULTISTEP),
     Scheduler.DPM_SOLVER_SINGLESTEP: (Scheduler.DPM_SOLVER_MULTISTEP, *_MULTISTEP),
     Scheduler.KDPM2_ANCESTRAL_DISCRETE: _ANCESTRAL,
@@ -161,7 +177,7 @@ def _classes(family: ModelFamily, from_video: bool) -> dict[Scheduler, str]:
     """What can be built, and as which class."""
     match family:
         case ModelFamily.COGVIDEOX:
-            return _COGVIDEOX
+            return _COGVIDEOX_FROM_VIDEO if from_video else _COGVIDEOX
         case ModelFamily.MOCHI:
             # It counts its sigmas the other way round, which one class understands.
             return _FLOW_EULER

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers import CogVideoXDPMScheduler
 
 MEAN = 2.0
 STD = 0.5
@@ -88,9 +89,17 @@ def run(
     scale = getattr(scheduler, "scale_model_input", lambda sample, timestep: sample)
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
     named = {"generator": generator} if takes_generator else {}
+    previous: Any = (None, None)
     for timestep in left:
         output = denoiser(scale(sample, timestep), timestep)
-        sample = scheduler.step(output, timestep, sample, return_dict=False, **named)[0]
+        if isinstance(scheduler, CogVideoXDPMScheduler):
+            guess, before = previous
+            sample, guess = scheduler.step(
+                output, guess, timestep, before, sample, return_dict=False, **named
+            )
+            previous = (guess, timestep)
+        else:
+            sample = scheduler.step(output, timestep, sample, return_dict=False, **named)[0]
     rmse = ((sample - data) ** 2).mean().sqrt()
     return End(float(sample.mean()), float(sample.std()), len(left), float(rmse))
 

@@ -28,6 +28,15 @@ EXCEPTIONS = {
     (NOISE, Scheduler.LCM, 20): (2.00, 0.31),
     (NOISE, Scheduler.LCM, 50): (2.00, 0.33),
     (NOISE, Scheduler.DDIM_INVERSE, 20): (1.99, 0.38),
+    ("CogVideoX, shift 1", Scheduler.LCM, 20): (2.00, 0.31),
+    ("CogVideoX, shift 1", Scheduler.LCM, 50): (2.00, 0.33),
+    ("CogVideoX, shift 3", Scheduler.LCM, 20): (2.00, 0.29),
+    ("CogVideoX, shift 3", Scheduler.LCM, 50): (2.00, 0.32),
+    ("CogVideoX, shift 3", Scheduler.DDPM, 20): (1.99, 0.35),
+    ("CogVideoX, shift 3", Scheduler.DDIM, 20): (2.00, 0.38),
+    ("CogVideoX, shift 3", Scheduler.EULER_DISCRETE, 20): (2.00, 0.38),
+    ("CogVideoX, shift 3", Scheduler.EULER_ANCESTRAL_DISCRETE, 20): (1.99, 0.35),
+    ("CogVideoX, shift 3", Scheduler.DPM_SOLVER_SINGLESTEP, 20): (2.00, 0.38),
     ("Wan, shift 3", Scheduler.LCM, 20): (2.00, 0.31),
     ("Wan, shift 3", Scheduler.LCM, 50): (2.00, 0.33),
     ("Wan, shift 5", Scheduler.LCM, 20): (2.00, 0.29),
@@ -90,6 +99,17 @@ def test_a_noise_predicting_model_is_sampled_right(
             check(noise_run(betas, prediction_type, scheduler, steps), NOISE, scheduler, steps)
     from_video = noise_run(betas, prediction_type, scheduler, 20, STRENGTH)
     check(from_video, NOISE, scheduler, 20)
+
+
+@pytest.mark.parametrize("scheduler", usable(ModelFamily.COGVIDEOX), ids=str)
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_cogvideox_is_sampled_on_its_own_schedule(shift: float, scheduler: Scheduler) -> None:
+    model = f"CogVideoX, shift {shift:.0f}"
+    for steps in STEPS:
+        if steps >= least_steps(ModelFamily.COGVIDEOX, scheduler):
+            check(cogvideox_run(shift, scheduler, steps), model, scheduler, steps)
+    if scheduler in usable(ModelFamily.COGVIDEOX, from_video=True):
+        check(cogvideox_run(shift, scheduler, 20, STRENGTH), model, scheduler, 20)
 
 
 @pytest.mark.parametrize("betas", BETAS)
@@ -155,6 +175,21 @@ def noise_run(
     if scheduler is Scheduler.DDIM_INVERSE:
         built.strength = strength
     return run(built, noise_denoiser(current.alphas_cumprod, prediction_type), steps, strength)
+
+
+def cogvideox_run(
+    shift: float, scheduler: Scheduler, steps: int, strength: float | None = None
+) -> End:
+    """A run on CogVideoX's schedule: its signal-to-noise ratio shifted, zero at the end."""
+    current = diffusers.CogVideoXDDIMScheduler(
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        snr_shift_scale=shift,
+        timestep_spacing="trailing",
+    )
+    built = build_scheduler(current, ModelFamily.COGVIDEOX, scheduler, strength is not None)
+    denoiser = noise_denoiser(current.alphas_cumprod.clamp(min=2.0**-24), "v_prediction")
+    return run(built, denoiser, steps, strength)
 
 
 def flow_run(model: str, scheduler: Scheduler, steps: int, strength: float | None = None) -> End:

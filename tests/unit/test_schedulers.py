@@ -56,6 +56,8 @@ def test_a_flow_model_never_gets_a_class_that_knows_only_betas(
     ("family", "scheduler", "runs"),
     [
         (ModelFamily.ANIMATEDIFF, Scheduler.DDIM_INVERSE, Scheduler.DDIM),
+        (ModelFamily.COGVIDEOX, Scheduler.HEUN_DISCRETE, Scheduler.KDPM2_DISCRETE),
+        (ModelFamily.COGVIDEOX, Scheduler.SCORE_SDE_VE, Scheduler.EULER_ANCESTRAL_DISCRETE),
         (ModelFamily.WAN, Scheduler.DDIM, Scheduler.EULER_DISCRETE),
         (ModelFamily.WAN, Scheduler.KDPM2_DISCRETE, Scheduler.HEUN_DISCRETE),
         (ModelFamily.WAN, Scheduler.PNDM, Scheduler.UNIPC_MULTISTEP),

@@ -76,6 +76,23 @@ def _find_class(name: str) -> Any:
 
 def _built(scheduler_class: Any, current: Any, setting: dict[str, Any]) -> Any:
     known = inspect.signature(scheduler_class.__init__).parameters
+    if _is_altered(current) and "snr_shift_scale" not in known:
+        setting = setting | {"trained_betas": _betas(current), "rescale_betas_zero_snr": False}
     return scheduler_class.from_config(
         current.config, **{name: value for name, value in setting.items() if name in known}
     )
+
+
+def _is_altered(current: Any) -> bool:
+    """Whether its noise schedule is another than its betas say, which few classes know of."""
+    config = current.config
+    return bool(config.get("snr_shift_scale") or config.get("rescale_betas_zero_snr"))
+
+
+def _betas(current: Any) -> list[float]:
+    """The betas that lead to the noise schedule that `current` really has."""
+    left = current.alphas_cumprod.double().clone()
+    # No signal at all would be an infinite σ: end with twice the σ of the step before.
+    left[-1] = left[-1].clamp(min=left[-2] / 4)
+    betas: list[float] = (1 - left / left.roll(1)).tolist()
+    return [float(1 - left[0]), *betas[1:]]

@@ -19,12 +19,11 @@ class AdaptedIPNDMScheduler(DDIMScheduler):  # type: ignore[misc]
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         """DDIM's timesteps; after the last of them there is no noise."""
         super().set_timesteps(num_inference_steps, device=device)
-        noise_left = (1 - self.alphas_cumprod[self.timesteps.cpu()]) ** 0.5
+        left = torch.cat([self.alphas_cumprod[self.timesteps.cpu()], torch.ones(1)])
         self._ipndm = IPNDMScheduler()
         self._ipndm.set_timesteps(num_inference_steps)
         self._ipndm.timesteps = self.timesteps
-        self._ipndm.betas = torch.cat([noise_left, torch.zeros(1)])
-        self._ipndm.alphas = (1 - self._ipndm.betas**2) ** 0.5
+        self._ipndm.alphas, self._ipndm.betas = left**0.5, (1 - left) ** 0.5
 
     def step(
         self,
