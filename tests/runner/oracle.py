@@ -9,12 +9,52 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import diffusers
+import numpy as np
 import torch
-from diffusers import CogVideoXDPMScheduler
+from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
+from t2v_api.family import ModelFamily
+from t2v_api.schedulers import Scheduler
+from t2v_runner.schedulers.build import build_scheduler
 
 MEAN = 2.0
 STD = 0.5
 SHAPE = (1, 4, 1, 48, 48)
+
+BETAS = {
+    "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
+    "scaled_linear": {"beta_schedule": "scaled_linear", "beta_start": 8.5e-4, "beta_end": 0.012},
+}
+
+FLOW_MODELS: dict[str, tuple[ModelFamily, Any]] = {
+    "Wan, shift 3": (
+        ModelFamily.WAN,
+        diffusers.UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+        ),
+    ),
+    "Wan, shift 5": (
+        ModelFamily.WAN,
+        diffusers.UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0
+        ),
+    ),
+    "LTX": (
+        ModelFamily.LTX,
+        diffusers.FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, shift_terminal=0.1
+        ),
+    ),
+    "HunyuanVideo": (
+        ModelFamily.HUNYUAN_VIDEO,
+        diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+    ),
+    "Mochi": (
+        ModelFamily.MOCHI,
+        diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
+    ),
+}
+"""Shifts and stretching as the models' own folders have them."""
 
 Denoiser = Callable[[torch.Tensor, Any], torch.Tensor]
 
@@ -92,7 +132,7 @@ def run(
     previous: Any = (None, None)
     for timestep in left:
         output = denoiser(scale(sample, timestep), timestep)
-        if isinstance(scheduler, CogVideoXDPMScheduler):
+        if isinstance(scheduler, diffusers.CogVideoXDPMScheduler):
             guess, before = previous
             sample, guess = scheduler.step(
                 output, guess, timestep, before, sample, return_dict=False, **named
@@ -102,6 +142,52 @@ def run(
             sample = scheduler.step(output, timestep, sample, return_dict=False, **named)[0]
     rmse = ((sample - data) ** 2).mean().sqrt()
     return End(float(sample.mean()), float(sample.std()), len(left), float(rmse))
+
+
+def noise_run(
+    betas: str,
+    prediction_type: str,
+    scheduler: Scheduler,
+    steps: int,
+    strength: float | None = None,
+) -> End:
+    """A run on a DDPM-like model with such betas."""
+    current = diffusers.DDIMScheduler(**BETAS[betas], prediction_type=prediction_type)
+    built = build_scheduler(current, ModelFamily.ANIMATEDIFF, scheduler, strength is not None)
+    if scheduler is Scheduler.DDIM_INVERSE:
+        built.strength = strength
+    return run(built, noise_denoiser(current.alphas_cumprod, prediction_type), steps, strength)
+
+
+def cogvideox_run(
+    shift: float, scheduler: Scheduler, steps: int, strength: float | None = None
+) -> End:
+    """A run on CogVideoX's schedule: its signal-to-noise ratio shifted, zero at the end."""
+    current = diffusers.CogVideoXDDIMScheduler(
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        snr_shift_scale=shift,
+        timestep_spacing="trailing",
+    )
+    built = build_scheduler(current, ModelFamily.COGVIDEOX, scheduler, strength is not None)
+    denoiser = noise_denoiser(current.alphas_cumprod.clamp(min=2.0**-24), "v_prediction")
+    return run(built, denoiser, steps, strength)
+
+
+def flow_run(model: str, scheduler: Scheduler, steps: int, strength: float | None = None) -> End:
+    """A run on a flow model, its timesteps set as its pipeline sets them."""
+    family, current = FLOW_MODELS[model]
+    timesteps: dict[str, Any] = {}
+    match family:
+        case ModelFamily.LTX:
+            timesteps = {"sigmas": np.linspace(1.0, 1 / steps, steps), "mu": 1.5}
+        case ModelFamily.HUNYUAN_VIDEO:
+            timesteps = {"sigmas": np.linspace(1.0, 0.0, steps + 1)[:-1]}
+        case ModelFamily.MOCHI:
+            timesteps = {"sigmas": np.array(linear_quadratic_schedule(steps, 0.025))}
+    built = build_scheduler(current, family, scheduler, strength is not None)
+    denoiser = flow_denoiser(inverted=family is ModelFamily.MOCHI)
+    return run(built, denoiser, steps, strength, **timesteps)
 
 
 def _expected(

@@ -3,14 +3,22 @@
 from typing import Any
 
 import diffusers
-import numpy as np
 import pytest
-from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 from t2v_api.family import ModelFamily
 from t2v_api.schedulers import Scheduler, least_steps, usable
-from t2v_runner.schedulers.build import build_scheduler
 
-from tests.runner.oracle import MEAN, STD, End, flow_denoiser, noise_denoiser, run
+from tests.runner.oracle import (
+    BETAS,
+    FLOW_MODELS,
+    MEAN,
+    STD,
+    End,
+    cogvideox_run,
+    flow_run,
+    noise_denoiser,
+    noise_run,
+    run,
+)
 
 MEAN_TOLERANCE = 0.10
 STD_TOLERANCE = 0.12
@@ -19,10 +27,6 @@ ENOUGH_STEPS = 20
 """From here on the spread must be right too; with fewer steps most samplers blur."""
 STRENGTH = 0.6
 
-BETAS = {
-    "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
-    "scaled_linear": {"beta_schedule": "scaled_linear", "beta_start": 8.5e-4, "beta_end": 0.012},
-}
 NOISE = "AnimateDiff"
 EXCEPTIONS = {
     (NOISE, Scheduler.LCM, 20): (2.00, 0.31),
@@ -54,37 +58,6 @@ EXCEPTIONS = {
 weights that were distilled for that. DDIMInverse loses spread on both of its ways. A large shift
 spends most steps where there is noise alone, and first-order samplers then blur at 20."""
 EXCEPTION_TOLERANCE = 0.02
-
-# Betas, shifts and stretching as the models' own folders have them.
-
-FLOW_MODELS: dict[str, tuple[ModelFamily, Any]] = {
-    "Wan, shift 3": (
-        ModelFamily.WAN,
-        diffusers.UniPCMultistepScheduler(
-            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
-        ),
-    ),
-    "Wan, shift 5": (
-        ModelFamily.WAN,
-        diffusers.UniPCMultistepScheduler(
-            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0
-        ),
-    ),
-    "LTX": (
-        ModelFamily.LTX,
-        diffusers.FlowMatchEulerDiscreteScheduler(
-            use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, shift_terminal=0.1
-        ),
-    ),
-    "HunyuanVideo": (
-        ModelFamily.HUNYUAN_VIDEO,
-        diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
-    ),
-    "Mochi": (
-        ModelFamily.MOCHI,
-        diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
-    ),
-}
 
 
 @pytest.mark.parametrize("scheduler", list(Scheduler), ids=str)
@@ -162,47 +135,16 @@ def check(end: End, model: str, scheduler: Scheduler, steps: int) -> None:
         assert end.std > STD - STD_TOLERANCE
 
 
-def noise_run(
-    betas: str,
-    prediction_type: str,
-    scheduler: Scheduler,
-    steps: int,
-    strength: float | None = None,
-) -> End:
-    """A run on a DDPM-like model with such betas."""
-    current = diffusers.DDIMScheduler(**BETAS[betas], prediction_type=prediction_type)
-    built = build_scheduler(current, ModelFamily.ANIMATEDIFF, scheduler, strength is not None)
-    if scheduler is Scheduler.DDIM_INVERSE:
-        built.strength = strength
-    return run(built, noise_denoiser(current.alphas_cumprod, prediction_type), steps, strength)
-
-
-def cogvideox_run(
-    shift: float, scheduler: Scheduler, steps: int, strength: float | None = None
-) -> End:
-    """A run on CogVideoX's schedule: its signal-to-noise ratio shifted, zero at the end."""
-    current = diffusers.CogVideoXDDIMScheduler(
-        prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
-        snr_shift_scale=shift,
-        timestep_spacing="trailing",
-    )
-    built = build_scheduler(current, ModelFamily.COGVIDEOX, scheduler, strength is not None)
-    denoiser = noise_denoiser(current.alphas_cumprod.clamp(min=2.0**-24), "v_prediction")
-    return run(built, denoiser, steps, strength)
-
-
-def flow_run(model: str, scheduler: Scheduler, steps: int, strength: float | None = None) -> End:
-    """A run on a flow model, its timesteps set as its pipeline sets them."""
-    family, current = FLOW_MODELS[model]
-    timesteps: dict[str, Any] = {}
-    match family:
-        case ModelFamily.LTX:
-            timesteps = {"sigmas": np.linspace(1.0, 1 / steps, steps), "mu": 1.5}
-        case ModelFamily.HUNYUAN_VIDEO:
-            timesteps = {"sigmas": np.linspace(1.0, 0.0, steps + 1)[:-1]}
-        case ModelFamily.MOCHI:
-            timesteps = {"sigmas": np.array(linear_quadratic_schedule(steps, 0.025))}
-    built = build_scheduler(current, family, scheduler, strength is not None)
-    denoiser = flow_denoiser(inverted=family is ModelFamily.MOCHI)
-    return run(built, denoiser, steps, strength, **timesteps)
+@pytest.mark.parametrize(
+    ("scheduler", "mean"),
+    [
+        pytest.param(diffusers.IPNDMScheduler(), 0.37, id="IPNDM's own times"),
+        pytest.param(diffusers.DDIMScheduler(clip_sample=True), 0.4, id="a clipped sample"),
+        pytest.param(diffusers.DDIMInverseScheduler(clip_sample=False), -3.6, id="the wrong way"),
+    ],
+)
+def test_the_oracle_sees_what_does_not_work(scheduler: Any, mean: float) -> None:
+    alphas_cumprod = diffusers.DDIMScheduler().alphas_cumprod
+    end = run(scheduler, noise_denoiser(alphas_cumprod, "epsilon"), 20)
+    assert end.mean == pytest.approx(mean, abs=0.2)
+    assert abs(end.mean - MEAN) > 5 * MEAN_TOLERANCE
