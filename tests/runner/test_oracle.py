@@ -136,15 +136,14 @@ def check(end: End, model: str, scheduler: Scheduler, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "mean"),
+    "scheduler",
     [
-        pytest.param(diffusers.IPNDMScheduler(), 0.37, id="IPNDM's own times"),
-        pytest.param(diffusers.DDIMScheduler(clip_sample=True), 0.4, id="a clipped sample"),
-        pytest.param(diffusers.DDIMInverseScheduler(clip_sample=False), -3.6, id="the wrong way"),
+        pytest.param(diffusers.IPNDMScheduler(), id="IPNDM's own times"),
+        pytest.param(diffusers.DDIMScheduler(clip_sample=True), id="a clipped sample"),
+        pytest.param(diffusers.DDIMInverseScheduler(clip_sample=False), id="the wrong way"),
     ],
 )
-def test_the_oracle_sees_what_does_not_work(scheduler: Any, mean: float) -> None:
+def test_the_oracle_sees_what_does_not_work(scheduler: Any) -> None:
     alphas_cumprod = diffusers.DDIMScheduler().alphas_cumprod
     end = run(scheduler, noise_denoiser(alphas_cumprod, "epsilon"), 20)
-    assert end.mean == pytest.approx(mean, abs=0.2)
     assert abs(end.mean - MEAN) > 5 * MEAN_TOLERANCE
