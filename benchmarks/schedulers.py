@@ -34,6 +34,7 @@ ON_THE_SHEET = (0, 1)
 """Whose videos the picture shows: the first prompts."""
 SHEET_FRAMES = (0, 3, 6, 9, 12, 15)
 LABEL_PX = 210
+PICTURE = "![Two prompts with each scheduler, six frames of each video](schedulers.png)"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def main() -> None:
     tasks = [(scheduler, chosen.seen, chosen.held_out) for scheduler in chosen.scheduler]
     with get_context("spawn").Pool(chosen.processes) as pool:
         scores = pool.map(_score, tasks, chunksize=1)
-    tables["tiny-shapes"] = score_table(scores)
+    tables["tiny-shapes"] = f"{score_table(scores)}\n\n{PICTURE}"
     print(tables["tiny-shapes"])
     _contact_sheet(scores).save(chosen.output / "schedulers.png", optimize=True)
     (chosen.output / "schedulers.json").write_text(json.dumps(_document(scores), indent=1) + "\n")
@@ -124,10 +125,10 @@ def oracle_table(schedulers: Sequence[Scheduler]) -> str:
 
 def score_table(scores: Sequence[Score]) -> str:
     """What tiny-shapes draws, as its checker sees it."""
-    base = next((each.share for each in scores if each.scheduler is Scheduler.DDIM), 0.0)
+    base = next((each.share for each in scores if each.scheduler is Scheduler.DDIM), None)
     rows = []
     for score in scores:
-        of_ddim = score.share / base if base else float("nan")
+        of_ddim = score.share / base if base else None
         rows.append(
             [
                 _short(score.scheduler),
@@ -136,7 +137,7 @@ def score_table(scores: Sequence[Score]) -> str:
                 *(f"{score.right[name] / score.n:.2f}" for name in ("colour", "shape")),
                 f"{score.right['direction'] / score.n:.2f}",
                 f"**{score.share:.2f}**",
-                f"{of_ddim:.0%}" + ("" if of_ddim >= ENOUGH else " ⚠"),
+                "–" if of_ddim is None else f"{of_ddim:.0%}{'' if of_ddim >= ENOUGH else ' ⚠'}",
             ]
         )
     names = ["scheduler", "class", "n", "colour", "shape", "direction", "all three", "of DDIM"]

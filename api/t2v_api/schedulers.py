@@ -79,7 +79,7 @@ def least_steps(family: ModelFamily, scheduler: Scheduler) -> int:
     return max(family.traits.least_steps, _LEAST_STEPS.get(scheduler, 1))
 
 
-_LEAST_STEPS = {Scheduler.KARRAS_VE: 15, Scheduler.SCORE_SDE_VE: 20}
+_LEAST_STEPS = {Scheduler.KARRAS_VE: 10, Scheduler.SCORE_SDE_VE: 15}
 """Both add noise at each step, and with fewer steps do not get rid of it: the smallest multiples of
 five at which the oracle's standard deviation is right on every beta schedule."""
 
@@ -128,8 +128,9 @@ _COGVIDEOX = _COGVIDEOX_FROM_VIDEO | {
     Scheduler.KDPM2_DISCRETE: "KDPM2DiscreteScheduler",
     Scheduler.KDPM2_ANCESTRAL_DISCRETE: "KDPM2AncestralDiscreteScheduler",
     Scheduler.KARRAS_VE: "AdaptedKarrasVeScheduler",
+    Scheduler.SCORE_SDE_VE: "AdaptedScoreSdeVeScheduler",
 }
-"""Its schedule ends without any signal, where the others leave noise in few steps."""
+"""Its schedule ends without any signal, where PNDM and Heun leave noise in few steps."""
 
 _FLOW_EULER = {Scheduler.EULER_DISCRETE: "FlowMatchEulerDiscreteScheduler"}
 

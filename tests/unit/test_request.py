@@ -97,12 +97,12 @@ def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:
             {},
             {
                 "scheduler": "KarrasVeScheduler",
-                "numInferenceSteps": 14,
+                "numInferenceSteps": 9,
                 "schedulerPolicy": "Strict",
             },
             Reason.INVALID_REQUEST,
-            "numInferenceSteps is 14; KarrasVeScheduler with model tiny-shapes (AnimateDiff) "
-            "needs at least 15",
+            "numInferenceSteps is 9; KarrasVeScheduler with model tiny-shapes (AnimateDiff) "
+            "needs at least 10",
             id="too few steps",
         ),
         pytest.param(
@@ -159,9 +159,9 @@ def test_what_no_video_can_be_made_of_is_refused(
             {},
             {"scheduler": "ScoreSdeVeScheduler", "numInferenceSteps": 4},
             Scheduler.SCORE_SDE_VE,
-            20,
+            15,
             "numInferenceSteps is 4; ScoreSdeVeScheduler with model tiny-shapes (AnimateDiff) "
-            "needs at least 20, which is used",
+            "needs at least 15, which is used",
             id="too few steps",
         ),
         pytest.param(

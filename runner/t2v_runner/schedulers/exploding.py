@@ -13,6 +13,10 @@ from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
 from t2v_runner.schedulers.noise import noise_seen
 
+MOST_NOISE = 20.0
+"""Beyond this σ there is nothing to see. Linear betas lead to 157, and a geometric schedule would
+spend its levels there that are wanted at the end, to get rid of the noise."""
+
 
 class ExplodingScheduler(EulerDiscreteScheduler):  # type: ignore[misc]
     """Two evaluations a step. Subclasses say at which levels, and how to step."""
@@ -23,10 +27,10 @@ class ExplodingScheduler(EulerDiscreteScheduler):  # type: ignore[misc]
         """Evaluate the model at these σ, in order; end without noise."""
         super().set_timesteps(sigmas=[*levels, 0.0], device=device)
 
-    def trained_range(self) -> tuple[float, float]:
-        """The least and the largest σ that the model was trained on."""
+    def sampled_range(self) -> tuple[float, float]:
+        """The least and the largest σ to sample at, out of those that the model was trained on."""
         sigmas = ((1 - self.alphas_cumprod) / self.alphas_cumprod) ** 0.5
-        return float(sigmas[0]), float(sigmas[-1])
+        return float(sigmas[0]), min(float(sigmas[-1]), MOST_NOISE)
 
     def step(
         self,

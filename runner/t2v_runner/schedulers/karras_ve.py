@@ -18,7 +18,7 @@ class AdaptedKarrasVeScheduler(ExplodingScheduler):
 
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         """Each level twice: as the end of a step and, with noise added, as the next one's start."""
-        least, largest = self.trained_range()
+        least, largest = self.sampled_range()
         # Its schedule squares what it is given. Noise is never added beyond what the model knows.
         self._karras = KarrasVeScheduler(
             sigma_min=least**0.5, sigma_max=largest**0.5, s_max=largest / 2**0.5

@@ -17,7 +17,7 @@ class AdaptedScoreSdeVeScheduler(ExplodingScheduler):
 
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         """Each level twice: to correct, then to predict the next."""
-        least, largest = self.trained_range()
+        least, largest = self.sampled_range()
         self._sde = ScoreSdeVeScheduler(
             num_train_timesteps=num_inference_steps, sigma_min=least, sigma_max=largest
         )
