@@ -22,8 +22,8 @@ class Traits:
     video_to_video: str | None
     """Its sibling that takes `video` and `strength`; None where there is none."""
     prediction: Prediction
-    custom_sigmas: bool = False
-    """The pipeline passes sigmas of its own to the scheduler."""
+    least_steps: int = 1
+    """The pipeline's own schedule needs that many inference steps."""
 
 
 class ModelFamily(StrEnum):
@@ -52,13 +52,9 @@ _TRAITS = {
         "CogVideoXPipeline", "CogVideoXVideoToVideoPipeline", Prediction.NOISE
     ),
     ModelFamily.WAN: Traits("WanPipeline", "WanVideoToVideoPipeline", Prediction.FLOW),
-    ModelFamily.LTX: Traits(
-        "LTXPipeline", "LTXConditionPipeline", Prediction.FLOW, custom_sigmas=True
-    ),
-    ModelFamily.HUNYUAN_VIDEO: Traits(
-        "HunyuanVideoPipeline", None, Prediction.FLOW, custom_sigmas=True
-    ),
-    ModelFamily.MOCHI: Traits("MochiPipeline", None, Prediction.FLOW, custom_sigmas=True),
+    ModelFamily.LTX: Traits("LTXPipeline", "LTXConditionPipeline", Prediction.FLOW),
+    ModelFamily.HUNYUAN_VIDEO: Traits("HunyuanVideoPipeline", None, Prediction.FLOW),
+    ModelFamily.MOCHI: Traits("MochiPipeline", None, Prediction.FLOW, least_steps=2),
     ModelFamily.LATTE: Traits("LattePipeline", None, Prediction.NOISE),
     ModelFamily.TEXT_TO_VIDEO_SD: Traits(
         "TextToVideoSDPipeline", "VideoToVideoSDPipeline", Prediction.NOISE

@@ -61,6 +61,11 @@ class GenerationRequest(ContractModel):
         return self.init_image or self.init_video
 
     @property
+    def starts_from_media(self) -> bool:
+        """Strength 1.0 destroys all of the init media's information: then noise is the start."""
+        return self.init_media is not None and self.strength != 1.0
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the canonical JSON, in hex: equal requests, equal digest."""
         return hashlib.sha256(self.json_line().encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""The 18 schedulers that the endpoint names, and which of them a model family can use.
+"""The 18 schedulers that the endpoint names, and what a model family makes of each.
 
-Pure data under diffusers's class names, so that the operator can decide without torch.
+Pure data under diffusers's class names, so that the operator can decide without torch. Where the
+figures behind it come from: docs/schedulers.md.
 """
 
 from dataclasses import dataclass
@@ -38,9 +39,11 @@ class Support(StrEnum):
     EXACT = "Exact"
     """The class that was asked for, as it is."""
     ADAPTED = "Adapted"
-    """The family's own form of what was asked for."""
-    UNSUPPORTED = "Unsupported"
-    """It would draw garbage."""
+    """The same sampler in a form that fits the family."""
+    EXPERIMENTAL = "Experimental"
+    """It draws, but measurably worse than the others."""
+    REPLACED = "Replaced"
+    """It would draw garbage; the nearest that draws is named instead."""
 
 
 @dataclass(frozen=True)
@@ -48,73 +51,151 @@ class Verdict:
     """What a (family, scheduler) pair comes to."""
 
     support: Support
-    diffusers_class: str
-    """The class that is built; empty where nothing is."""
+    scheduler: Scheduler
+    """What runs: the one that was asked for, unless it is replaced."""
+    class_name: str
+    """The class that is built for it: diffusers's, or an `Adapted…` one of the runner."""
 
 
-_NOISE_PREDICTING = frozenset(Scheduler) - {
-    Scheduler.DDIM_INVERSE,
-    Scheduler.IPNDM,
-    Scheduler.KARRAS_VE,
-    Scheduler.SCORE_SDE_VE,
+def verdict(family: ModelFamily, scheduler: Scheduler, from_video: bool = False) -> Verdict:
+    """What `family` makes of `scheduler`; `from_video`: the run starts from an init video."""
+    classes = _classes(family, from_video)
+    if scheduler in classes:
+        support = _support(family, scheduler, classes[scheduler])
+        return Verdict(support, scheduler, classes[scheduler])
+    nearest = next(
+        each for each in (*_NEAREST.get(scheduler, ()), *_EVERY_FAMILY_HAS_ONE) if each in classes
+    )
+    return Verdict(Support.REPLACED, nearest, classes[nearest])
+
+
+def usable(family: ModelFamily, from_video: bool = False) -> tuple[Scheduler, ...]:
+    """The schedulers that `family` does not replace, in the endpoint's order."""
+    return tuple(scheduler for scheduler in Scheduler if scheduler in _classes(family, from_video))
+
+
+def least_steps(family: ModelFamily, scheduler: Scheduler) -> int:
+    """The fewest inference steps that leave no noise in the video."""
+    return max(family.traits.least_steps, _LEAST_STEPS.get(scheduler, 1))
+
+
+_LEAST_STEPS = {Scheduler.KARRAS_VE: 10, Scheduler.SCORE_SDE_VE: 15}
+"""Both add noise at each step, and with fewer steps do not get rid of it: the smallest multiples of
+five at which the oracle's standard deviation is right on every beta schedule."""
+
+_EXACT_FOR_NOISE = (
+    Scheduler.DDPM,
+    Scheduler.DDIM,
+    Scheduler.LMS_DISCRETE,
+    Scheduler.EULER_DISCRETE,
+    Scheduler.EULER_ANCESTRAL_DISCRETE,
+    Scheduler.DPM_SOLVER_MULTISTEP,
+    Scheduler.HEUN_DISCRETE,
+    Scheduler.KDPM2_DISCRETE,
+    Scheduler.DPM_SOLVER_SINGLESTEP,
+    Scheduler.KDPM2_ANCESTRAL_DISCRETE,
+    Scheduler.UNIPC_MULTISTEP,
+    Scheduler.DEIS_MULTISTEP,
+    Scheduler.LCM,
+)
+
+_NOISE = {scheduler: scheduler.value for scheduler in _EXACT_FOR_NOISE} | {
+    Scheduler.PNDM: "AdaptedPNDMScheduler",
+    Scheduler.IPNDM: "AdaptedIPNDMScheduler",
+    Scheduler.KARRAS_VE: "AdaptedKarrasVeScheduler",
+    Scheduler.SCORE_SDE_VE: "AdaptedScoreSdeVeScheduler",
 }
 
-_COGVIDEOX = {
+_NOISE_FROM_VIDEO = _NOISE | {Scheduler.DDIM_INVERSE: "AdaptedDDIMInverseScheduler"}
+"""DDIMInverse turns a video into noise; what it cannot do is start without one."""
+
+_COGVIDEOX_FROM_VIDEO = {
+    Scheduler.DDPM: "DDPMScheduler",
     Scheduler.DDIM: "CogVideoXDDIMScheduler",
     Scheduler.DPM_SOLVER_MULTISTEP: "CogVideoXDPMScheduler",
-}
-"""CogVideoX shifts the signal-to-noise ratio of its schedule; other classes would ignore that."""
-
-_FLOW_MATCHING = {
-    Scheduler.EULER_DISCRETE: "FlowMatchEulerDiscreteScheduler",
-    Scheduler.EULER_ANCESTRAL_DISCRETE: "LTXEulerAncestralRFScheduler",
-    Scheduler.HEUN_DISCRETE: "FlowMatchHeunDiscreteScheduler",
-    Scheduler.LCM: "FlowMatchLCMScheduler",
+    Scheduler.DPM_SOLVER_SINGLESTEP: "DPMSolverSinglestepScheduler",
     Scheduler.UNIPC_MULTISTEP: "UniPCMultistepScheduler",
+    Scheduler.DEIS_MULTISTEP: "DEISMultistepScheduler",
+    Scheduler.IPNDM: "AdaptedIPNDMScheduler",
+    Scheduler.LCM: "LCMScheduler",
+}
+"""Its video-to-video pipeline scales the noised video once more where init_noise_sigma is not 1."""
+
+_COGVIDEOX = _COGVIDEOX_FROM_VIDEO | {
+    Scheduler.LMS_DISCRETE: "LMSDiscreteScheduler",
+    Scheduler.EULER_DISCRETE: "EulerDiscreteScheduler",
+    Scheduler.EULER_ANCESTRAL_DISCRETE: "EulerAncestralDiscreteScheduler",
+    Scheduler.KDPM2_DISCRETE: "KDPM2DiscreteScheduler",
+    Scheduler.KDPM2_ANCESTRAL_DISCRETE: "KDPM2AncestralDiscreteScheduler",
+    Scheduler.KARRAS_VE: "AdaptedKarrasVeScheduler",
+    Scheduler.SCORE_SDE_VE: "AdaptedScoreSdeVeScheduler",
+}
+"""Its schedule ends without any signal, where PNDM and Heun leave noise in few steps."""
+
+_FLOW_EULER = {Scheduler.EULER_DISCRETE: "FlowMatchEulerDiscreteScheduler"}
+
+_FLOW_CUSTOM_SIGMAS = _FLOW_EULER | {
+    Scheduler.EULER_ANCESTRAL_DISCRETE: "AdaptedEulerAncestralScheduler",
+    Scheduler.UNIPC_MULTISTEP: "UniPCMultistepScheduler",
+    Scheduler.LCM: "FlowMatchLCMScheduler",
+}
+"""LTX and HunyuanVideo pass sigmas of their own; the other classes refuse them."""
+
+_FLOW = _FLOW_CUSTOM_SIGMAS | {
+    Scheduler.HEUN_DISCRETE: "FlowMatchHeunDiscreteScheduler",
     Scheduler.DPM_SOLVER_MULTISTEP: "DPMSolverMultistepScheduler",
     Scheduler.DPM_SOLVER_SINGLESTEP: "DPMSolverSinglestepScheduler",
 }
+"""DEIS would build too, with flow sigmas, and end off the mean: 1.72 of 2.0 at 20 steps."""
 
-_TAKE_CUSTOM_SIGMAS = frozenset(
-    {
-        Scheduler.EULER_DISCRETE,
-        Scheduler.EULER_ANCESTRAL_DISCRETE,
-        Scheduler.LCM,
-        Scheduler.UNIPC_MULTISTEP,
-    }
-)
-"""LTX, HunyuanVideo and Mochi pass sigmas of their own; the other classes refuse them."""
+_EXPERIMENTAL = frozenset({Scheduler.LCM})
+"""LCM is sharp on weights that were distilled for it, soft on others."""
 
-_UNSUPPORTED = Verdict(Support.UNSUPPORTED, "")
+_MULTISTEP = (Scheduler.UNIPC_MULTISTEP, Scheduler.DPM_SOLVER_MULTISTEP)
+_ANCESTRAL = (Scheduler.EULER_ANCESTRAL_DISCRETE,)
+_NEAREST: dict[Scheduler, tuple[Scheduler, ...]] = {
+    Scheduler.DDPM: _ANCESTRAL,
+    Scheduler.PNDM: _MULTISTEP,
+    Scheduler.LMS_DISCRETE: _MULTISTEP,
+    Scheduler.DPM_SOLVER_MULTISTEP: _MULTISTEP,
+    Scheduler.HEUN_DISCRETE: (Scheduler.KDPM2_DISCRETE, *_MULTISTEP),
+    Scheduler.KDPM2_DISCRETE: (Scheduler.HEUN_DISCRETE, *_MULTISTEP),
+    Scheduler.DPM_SOLVER_SINGLESTEP: (Scheduler.DPM_SOLVER_MULTISTEP, *_MULTISTEP),
+    Scheduler.KDPM2_ANCESTRAL_DISCRETE: _ANCESTRAL,
+    Scheduler.UNIPC_MULTISTEP: _MULTISTEP,
+    Scheduler.DDIM_INVERSE: (Scheduler.DDIM,),
+    Scheduler.DEIS_MULTISTEP: (Scheduler.DPM_SOLVER_MULTISTEP, *_MULTISTEP),
+    Scheduler.IPNDM: _MULTISTEP,
+    Scheduler.KARRAS_VE: _ANCESTRAL,
+    Scheduler.SCORE_SDE_VE: _ANCESTRAL,
+}
+"""The nearest first: of the same order and, where it adds noise, one that does too."""
 
-
-def verdict(family: ModelFamily, scheduler: Scheduler) -> Verdict:
-    """Whether, and as which diffusers class, `family` can use `scheduler`."""
-    traits = family.traits
-    if family is ModelFamily.COGVIDEOX:
-        return _adapted(_COGVIDEOX, scheduler)
-    if traits.prediction is Prediction.NOISE:
-        return _noise_verdict(scheduler)
-    if traits.custom_sigmas and scheduler not in _TAKE_CUSTOM_SIGMAS:
-        return _UNSUPPORTED
-    return _adapted(_FLOW_MATCHING, scheduler)
-
-
-def usable(family: ModelFamily) -> tuple[Scheduler, ...]:
-    """The schedulers that draw a right video with this family, in the endpoint's order."""
-    return tuple(
-        scheduler
-        for scheduler in Scheduler
-        if verdict(family, scheduler).support is not Support.UNSUPPORTED
-    )
+_EVERY_FAMILY_HAS_ONE = (Scheduler.EULER_DISCRETE, Scheduler.DDIM)
 
 
-def _adapted(classes: dict[Scheduler, str], scheduler: Scheduler) -> Verdict:
-    name = classes.get(scheduler)
-    return Verdict(Support.ADAPTED, name) if name else _UNSUPPORTED
+def _classes(family: ModelFamily, from_video: bool) -> dict[Scheduler, str]:
+    """What can be built, and as which class."""
+    match family:
+        case ModelFamily.COGVIDEOX:
+            return _COGVIDEOX_FROM_VIDEO if from_video else _COGVIDEOX
+        case ModelFamily.MOCHI:
+            # It counts its sigmas the other way round, which one class understands.
+            return _FLOW_EULER
+        case ModelFamily.LTX if from_video:
+            # Each token has a time of its own then, which one class understands.
+            return _FLOW_EULER
+        case ModelFamily.LTX | ModelFamily.HUNYUAN_VIDEO:
+            return _FLOW_CUSTOM_SIGMAS
+        case ModelFamily.WAN:
+            return _FLOW
+        case ModelFamily.ANIMATEDIFF | ModelFamily.LATTE | ModelFamily.TEXT_TO_VIDEO_SD:
+            return _NOISE_FROM_VIDEO if from_video else _NOISE
 
 
-def _noise_verdict(scheduler: Scheduler) -> Verdict:
-    if scheduler in _NOISE_PREDICTING:
-        return Verdict(Support.EXACT, scheduler.value)
-    return _UNSUPPORTED
+def _support(family: ModelFamily, scheduler: Scheduler, class_name: str) -> Support:
+    if scheduler in _EXPERIMENTAL:
+        return Support.EXPERIMENTAL
+    # In a flow family a class of the same name predicts otherwise and has other sigmas.
+    is_itself = class_name == scheduler and family.traits.prediction is Prediction.NOISE
+    return Support.EXACT if is_itself else Support.ADAPTED

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
+from t2v_api.family import ModelFamily
 from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_api.resource import Phase, TextToVideoJob, TextToVideoJobStatus
-from t2v_api.schedulers import Scheduler, verdict
+from t2v_api.schedulers import Scheduler, Support, verdict
 
 from t2v_operator.config import ConfigurationError, OperatorConfig, load_config
 from t2v_operator.crd import custom_resource_definition_yaml
@@ -88,12 +89,19 @@ def models(options: argparse.Namespace) -> int:
 
 
 def schedulers(options: argparse.Namespace) -> int:
-    """List the 18 schedulers and whether each model can use them."""
+    """List the 18 schedulers and what each model makes of them."""
     profiles = load_config(options.config).models
     for scheduler in Scheduler:
-        supports = (f"{each.id}: {verdict(each.family, scheduler).support}" for each in profiles)
+        supports = (f"{each.id}: {_support(each.family, scheduler)}" for each in profiles)
         _print(f"{scheduler:34} {'  '.join(supports)}")
     return ExitCode.DONE
+
+
+def _support(family: ModelFamily, scheduler: Scheduler) -> str:
+    decision = verdict(family, scheduler)
+    if decision.support is not Support.REPLACED:
+        return decision.support
+    return f"{decision.support} by {decision.scheduler}"
 
 
 def crd(options: argparse.Namespace) -> int:

@@ -7,8 +7,8 @@ from t2v_api.base import nearest
 from t2v_api.profile import ModelLimits, ModelProfile
 from t2v_api.reasons import Reason
 from t2v_api.request import MAX_SEED, GenerationRequest
-from t2v_api.resource import TextToVideoJob, TextToVideoJobSpec
-from t2v_api.schedulers import Scheduler, Support, usable, verdict
+from t2v_api.resource import SchedulerPolicy, TextToVideoJob, TextToVideoJobSpec
+from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.enhance import enhance
@@ -26,7 +26,16 @@ class ResolvedJob:
     profile: ModelProfile
     pool: GpuPool
     notices: tuple[str, ...] = ()
-    """What the user should know about how the request was understood."""
+    """What is done otherwise than asked for, a sentence each, for the user to read."""
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """The scheduler that really runs, in how many steps, and what the user must know of it."""
+
+    scheduler: Scheduler
+    steps: int
+    notices: tuple[str, ...]
 
 
 def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
@@ -39,12 +48,16 @@ def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
             f"model {profile.id} ({profile.family}) takes no init image or video; "
             "remove 'initImage', 'initVideo' and 'strength'",
         )
-    request = _request(resource, profile)
+    sampling = _sampling(spec, profile)
+    request = _request(resource, profile, sampling)
     _keep_limits(request, profile.limits)
-    return ResolvedJob(resource, request, profile, _pool(spec.pool, config))
+    pool = _pool(spec.pool, config)
+    return ResolvedJob(resource, request, profile, pool, sampling.notices)
 
 
-def _request(resource: TextToVideoJob, profile: ModelProfile) -> GenerationRequest:
+def _request(
+    resource: TextToVideoJob, profile: ModelProfile, sampling: _Sampling
+) -> GenerationRequest:
     spec, defaults = resource.spec, profile.defaults
     has_init_media = bool(spec.init_image or spec.init_video)
     return GenerationRequest(
@@ -57,8 +70,8 @@ def _request(resource: TextToVideoJob, profile: ModelProfile) -> GenerationReque
         height=spec.height or defaults.height,
         num_frames=spec.num_frames or defaults.num_frames,
         fps=spec.fps or defaults.fps,
-        scheduler=_scheduler(spec, profile),
-        num_inference_steps=spec.num_inference_steps or defaults.num_inference_steps,
+        scheduler=sampling.scheduler,
+        num_inference_steps=sampling.steps,
         guidance_scale=spec.guidance_scale or defaults.guidance_scale,
         seed=_drawn_seed(resource) if spec.seed is None else spec.seed,
         init_image=spec.init_image,
@@ -91,16 +104,47 @@ def _pool(name: str | None, config: OperatorConfig) -> GpuPool:
     )
 
 
-def _scheduler(spec: TextToVideoJobSpec, profile: ModelProfile) -> Scheduler:
+def _sampling(spec: TextToVideoJobSpec, profile: ModelProfile) -> _Sampling:
+    """Nearest replaces what cannot be used and raises too few steps; Strict refuses both."""
+    scheduler, replaced = _scheduler(spec, profile)
+    steps, raised = _steps(spec, profile, scheduler)
+    return _Sampling(scheduler, steps, tuple(filter(None, (replaced, raised))))
+
+
+def _scheduler(spec: TextToVideoJobSpec, profile: ModelProfile) -> tuple[Scheduler, str]:
     wanted = spec.scheduler or profile.defaults.scheduler
-    if verdict(profile.family, wanted).support is Support.UNSUPPORTED:
-        names = ", ".join(usable(profile.family))
+    from_video = bool(spec.init_image or spec.init_video) and spec.strength != 1.0
+    decision = verdict(profile.family, wanted, from_video)
+    model = f"model {profile.id} ({profile.family})"
+    if decision.support is Support.EXPERIMENTAL:
+        return wanted, f"{wanted.value} is experimental with {model}"
+    if decision.support is not Support.REPLACED:
+        return wanted, ""
+    start = "an init image or video" if from_video else "noise"
+    problem = f"scheduler {wanted.value} cannot be used with {model} from {start}"
+    if spec.scheduler_policy is SchedulerPolicy.STRICT:
+        names = ", ".join(usable(profile.family, from_video))
         raise RequestRefused(
             Reason.SCHEDULER_NOT_SUPPORTED,
-            f"scheduler {wanted.value} cannot be used with model {profile.id} "
-            f"({profile.family}); choose one of {names}",
+            f"{problem}; choose one of {names}, or schedulerPolicy Nearest",
         )
-    return wanted
+    return decision.scheduler, f"{problem}; {decision.scheduler.value} is used instead"
+
+
+def _steps(
+    spec: TextToVideoJobSpec, profile: ModelProfile, scheduler: Scheduler
+) -> tuple[int, str]:
+    wanted = spec.num_inference_steps or profile.defaults.num_inference_steps
+    least = least_steps(profile.family, scheduler)
+    if wanted >= least:
+        return wanted, ""
+    problem = (
+        f"numInferenceSteps is {wanted}; {scheduler.value} with model {profile.id} "
+        f"({profile.family}) needs at least {least}"
+    )
+    if spec.scheduler_policy is SchedulerPolicy.STRICT:
+        raise RequestRefused(Reason.INVALID_REQUEST, f"{problem}, or schedulerPolicy Nearest")
+    return least, f"{problem}, which is used"
 
 
 def _drawn_seed(resource: TextToVideoJob) -> int:

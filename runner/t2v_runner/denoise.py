@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from t2v_api.progress import Stage
 from t2v_api.request import GenerationRequest
+from t2v_api.schedulers import Scheduler
 
 from t2v_runner.errors import RequestRefused
 from t2v_runner.reporter import Reporter
@@ -35,6 +36,8 @@ def denoise(
     reporter.enter(Stage.ENCODE_PROMPT)
     with torch.inference_mode():
         arguments = call_arguments(pipeline, request, init_frames)
+        if request.scheduler is Scheduler.DDIM_INVERSE:
+            _prepare_inversion(pipeline, arguments["strength"], request.guidance_scale)
         video = pipeline(**arguments, generator=generator, output_type="np").frames[0]
     frames = _to_frames(video)
     if frames.shape[:3] != (request.num_frames, request.height, request.width):
@@ -96,13 +99,28 @@ def _latents(pipeline: Any, video: list[Any], request: GenerationRequest) -> Any
 
 
 def _prepare_for_one_step(pipeline: Any, request: GenerationRequest) -> None:
-    """Mochi's own schedule, and LTX's stretched one, divide by zero at one step."""
-    if request.num_inference_steps > 1:
-        return
-    if type(pipeline).__name__ == "MochiPipeline":
-        raise RequestRefused("numInferenceSteps is 1; Mochi models need at least 2")
-    if pipeline.scheduler.config.get("shift_terminal"):
+    """LTX's stretched schedule divides by zero at one step."""
+    if request.num_inference_steps == 1 and pipeline.scheduler.config.get("shift_terminal"):
         pipeline.scheduler.register_to_config(shift_terminal=None)
+
+
+def _prepare_inversion(pipeline: Any, strength: float, guidance_scale: float) -> None:
+    """On its way up DDIMInverse follows the model without a prompt.
+
+    With the prompt's guidance both ways the init video would come back as it was.
+    """
+    import torch
+
+    pipeline.scheduler.strength = strength
+    is_guided = guidance_scale > 1  # then the model is asked without and with the prompt at once
+
+    def unprompted(_: Any, arguments: Any, named: dict[str, Any]) -> Any:
+        if is_guided and pipeline.scheduler.is_inverting:
+            without, _with = named["encoder_hidden_states"].chunk(2)
+            named["encoder_hidden_states"] = torch.cat([without, without])
+        return arguments, named
+
+    pipeline.unet.register_forward_pre_hook(unprompted, with_kwargs=True)
 
 
 def _report_stages(pipeline: Any, reporter: Reporter) -> None:
@@ -112,15 +130,20 @@ def _report_stages(pipeline: Any, reporter: Reporter) -> None:
     """
     done = steps = 0
 
+    def get_timesteps(real: Any, *arguments: Any, **named: Any) -> Any:
+        nonlocal steps
+        *rest, timesteps, count = real(*arguments, **named)
+        steps = len(timesteps)
+        return *rest, timesteps, count
+
     def begin(*_: object) -> None:
         if reporter.stage is Stage.ENCODE_PROMPT:
             reporter.enter(Stage.DENOISE)
 
     def step(real: Any, *arguments: Any, **named: Any) -> Any:
         nonlocal done, steps
-        # Where the timestep stands differs from scheduler to scheduler.
-        given = inspect.signature(real).bind(*arguments, **named).arguments
-        steps = steps or _steps(pipeline, given["timestep"])
+        # Not every pipeline counts; then it is all of them, 2n-1 with some schedulers.
+        steps = steps or getattr(pipeline, "_num_timesteps", 0) or len(pipeline.scheduler.timesteps)
         result = real(*arguments, **named)
         done += 1
         reporter.denoised(done, max(done, steps))
@@ -134,6 +157,9 @@ def _report_stages(pipeline: Any, reporter: Reporter) -> None:
     for name in ("unet", "transformer", "transformer_2"):
         if denoiser := getattr(pipeline, name, None):
             denoiser.register_forward_pre_hook(begin)
+    if hasattr(pipeline, "get_timesteps"):
+        # A strength below 1 leaves fewer.
+        pipeline.get_timesteps = _around(pipeline.get_timesteps, get_timesteps)
     pipeline.scheduler.step = _around(pipeline.scheduler.step, step)
     pipeline.vae.decode = _around(pipeline.vae.decode, decode)
 
@@ -146,13 +172,6 @@ def _around(real: Any, wrapper: Any) -> Any:
         return wrapper(real, *arguments, **named)
 
     return wrapped
-
-
-def _steps(pipeline: Any, first_timestep: Any) -> int:
-    """The evaluations of this run: some schedulers need 2n-1, a strength below 1 fewer."""
-    counted = getattr(pipeline, "_num_timesteps", None)
-    # TextToVideoSD and its sibling do not count: what is left from their first step on.
-    return int(counted or (pipeline.scheduler.timesteps <= first_timestep).sum())
 
 
 def _to_frames(video: Any) -> "Frames":

@@ -27,9 +27,8 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
         folder = locate_model(profile, order.models_dir)
 
         reporter.enter(Stage.LOAD)
-        # Strength 1.0 destroys all of the init media's information: it starts from noise.
-        start = init_frames if request.strength != 1.0 else None
-        pipeline = load_pipeline(folder, profile, request.scheduler, from_video=start is not None)
+        pipeline = load_pipeline(folder, profile, request)
+        start = init_frames if request.starts_from_media else None
         frames = denoise(pipeline, request, start, reporter)
 
         reporter.enter(Stage.ENCODE)

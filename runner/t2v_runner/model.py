@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.profile import ModelProfile
-from t2v_api.schedulers import Scheduler
+from t2v_api.request import GenerationRequest
 
 from t2v_runner.errors import (
     InitMediaNotSupported,
     ModelNotLoadable,
-    SchedulerNotSupported,
     StorageFailed,
 )
-from t2v_runner.scheduler import build_scheduler
+from t2v_runner.schedulers.build import build_scheduler, check_scheduler
 
 if TYPE_CHECKING:
     import torch
@@ -57,18 +56,18 @@ def check_model_folder(folder: Path, profile: ModelProfile) -> None:
         _check_component(folder / name)
 
 
-def load_pipeline(
-    folder: Path, profile: ModelProfile, scheduler: Scheduler, from_video: bool
-) -> Any:
-    """The diffusers pipeline of `folder` with `scheduler`, on the best device.
+def load_pipeline(folder: Path, profile: ModelProfile, request: GenerationRequest) -> Any:
+    """The diffusers pipeline of `folder` with the request's scheduler, on the best device.
 
-    `from_video`: its sibling that starts from a video.
-    Raises ModelNotLoadable, SchedulerNotSupported, InitMediaNotSupported.
+    From init media it is the sibling that starts from a video. Raises ModelNotLoadable,
+    RequestRefused, SchedulerNotSupported, InitMediaNotSupported.
     """
     import diffusers
     import torch
 
     _be_quiet()
+    sibling = _video_to_video(profile) if request.starts_from_media else None
+    check_scheduler(profile.family, request)
     traits = profile.family.traits
     device, dtype = choose_device()
     try:
@@ -81,9 +80,11 @@ def load_pipeline(
         if "can't allocate memory" in str(error):
             raise
         raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
-    pipeline.scheduler = build_scheduler(pipeline.scheduler, profile.family, scheduler)
-    if from_video:
-        pipeline = _video_to_video(pipeline, profile)
+    pipeline.scheduler = build_scheduler(
+        pipeline.scheduler, profile.family, request.scheduler, request.starts_from_media
+    )
+    if sibling:
+        pipeline = _as(sibling, pipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
@@ -98,9 +99,7 @@ def choose_device() -> "tuple[torch.device, torch.dtype]":
     return torch.device("cuda"), dtype
 
 
-def _video_to_video(pipeline: Any, profile: ModelProfile) -> Any:
-    import inspect
-
+def _video_to_video(profile: ModelProfile) -> Any:
     import diffusers
 
     name = profile.family.traits.video_to_video
@@ -108,29 +107,22 @@ def _video_to_video(pipeline: Any, profile: ModelProfile) -> Any:
         raise InitMediaNotSupported(
             f"model {profile.id} ({profile.family}) takes no init image or video"
         )
-    sibling = getattr(diffusers, name)
-    wanted = inspect.signature(sibling.__init__).parameters
-    components = {key: value for key, value in pipeline.components.items() if key in wanted}
-    if name == "LTXConditionPipeline":
-        components["scheduler"] = _for_fixed_timesteps(pipeline.scheduler, profile)
-    return sibling(**components)
+    return getattr(diffusers, name)
 
 
-def _for_fixed_timesteps(scheduler: Any, profile: ModelProfile) -> Any:
-    """LTXConditionPipeline gives timesteps of its own, so nothing may shift them again.
-
-    It steps each token from a time of its own, and one scheduler class can do that.
-    """
+def _as(sibling: Any, pipeline: Any) -> Any:
+    """A pipeline of another class that shares this one's components."""
     import inspect
 
-    if "per_token_timesteps" not in inspect.signature(scheduler.step).parameters:
-        raise SchedulerNotSupported(
-            f"scheduler {type(scheduler).__name__} cannot start from an image or video with model "
-            f"{profile.id} ({profile.family}); use {Scheduler.EULER_DISCRETE.value}"
+    wanted = inspect.signature(sibling.__init__).parameters
+    components = {key: value for key, value in pipeline.components.items() if key in wanted}
+    if sibling.__name__ == "LTXConditionPipeline":
+        # It gives timesteps of its own, so nothing may shift them again.
+        scheduler = pipeline.scheduler
+        components["scheduler"] = type(scheduler).from_config(
+            scheduler.config, use_dynamic_shifting=False, shift=1.0, shift_terminal=None
         )
-    return type(scheduler).from_config(
-        scheduler.config, use_dynamic_shifting=False, shift=1.0, shift_terminal=None
-    )
+    return sibling(**components)
 
 
 def _be_quiet() -> None:

@@ -72,7 +72,11 @@ def test_a_drawn_seed_is_recorded_and_makes_the_video_again(tmp_path: Path) -> N
         ({"width": 513}, ExitCode.REQUEST_REFUSED, "multiple of 8, not 513"),
         ({"promt": "x"}, ExitCode.REQUEST_REFUSED, "did you mean 'prompt'?"),
         ({"modelId": "other"}, ExitCode.REQUEST_REFUSED, "known: tiny-shapes"),
-        ({"scheduler": "KarrasVeScheduler"}, ExitCode.REQUEST_REFUSED, "choose one of"),
+        (
+            {"scheduler": "DDIMInverseScheduler", "schedulerPolicy": "Strict"},
+            ExitCode.REQUEST_REFUSED,
+            "SchedulerNotSupported: scheduler DDIMInverseScheduler cannot be used",
+        ),
     ],
     ids=str,
 )

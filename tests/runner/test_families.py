@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from t2v_api.family import ModelFamily, Prediction
 from t2v_api.progress import Progress, Stage
 from t2v_api.request import GenerationRequest
-from t2v_api.schedulers import Scheduler
+from t2v_api.schedulers import Scheduler, Support, least_steps, verdict
 from t2v_runner.denoise import call_arguments, denoise
 from t2v_runner.errors import InitMediaNotSupported, RequestRefused, SchedulerNotSupported
 from t2v_runner.model import load_pipeline, locate_model
@@ -26,6 +26,7 @@ Frames = NDArray[np.uint8]
 Loader = Callable[[ModelFamily, GenerationRequest], Any]
 
 FAMILIES = pytest.mark.parametrize("family", list(ModelFamily), ids=str)
+SCHEDULERS = pytest.mark.parametrize("scheduler", list(Scheduler), ids=str)
 FROM_VIDEO = pytest.mark.parametrize(
     "family", [each for each in ModelFamily if each.traits.video_to_video], ids=str
 )
@@ -45,8 +46,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Loader:
             save_tiny_model(family, saved[family])
         profile = a_profile(family, saved[family])
         folder = locate_model(profile, Path())
-        from_video = request.init_media is not None
-        return load_pipeline(folder, profile, request.scheduler, from_video=from_video)
+        return load_pipeline(folder, profile, request)
 
     return load
 
@@ -129,7 +129,7 @@ def test_one_step_is_enough(load: Loader, family: ModelFamily) -> None:
 
 def test_mochi_says_that_it_needs_two_steps(load: Loader) -> None:
     request = a_request(ModelFamily.MOCHI, num_inference_steps=1)
-    with pytest.raises(RequestRefused, match="need at least 2"):
+    with pytest.raises(RequestRefused, match="needs at least 2"):
         draw(load(ModelFamily.MOCHI, request), request)
 
 
@@ -192,7 +192,9 @@ def test_a_video_can_be_the_start_of_a_single_step(load: Loader, family: ModelFa
 
 def test_ltx_from_a_video_says_which_scheduler_it_needs(load: Loader) -> None:
     request, _ = from_video(ModelFamily.LTX, scheduler=Scheduler.UNIPC_MULTISTEP)
-    with pytest.raises(SchedulerNotSupported, match="use EulerDiscreteScheduler"):
+    with pytest.raises(
+        SchedulerNotSupported, match="start from a video; choose one of EulerDiscreteScheduler"
+    ):
         load(ModelFamily.LTX, request)
 
 
@@ -203,13 +205,56 @@ def test_a_family_that_cannot_start_from_a_video_says_so(load: Loader, family: M
         load(family, request)
 
 
-@pytest.mark.parametrize("scheduler", [Scheduler.DDIM, Scheduler.DPM_SOLVER_MULTISTEP])
-def test_cogvideox_gets_the_classes_that_know_its_schedule(
-    load: Loader, scheduler: Scheduler
+@FAMILIES
+@SCHEDULERS
+def test_a_family_draws_with_what_the_verdict_allows_and_refuses_the_rest(
+    load: Loader, family: ModelFamily, scheduler: Scheduler
 ) -> None:
-    request = a_request(ModelFamily.COGVIDEOX, scheduler=scheduler, num_inference_steps=3)
-    pipeline = load(ModelFamily.COGVIDEOX, request)
+    request = with_scheduler(a_request(family), scheduler)
+    decision = verdict(family, scheduler)
+    if decision.support is Support.REPLACED:
+        with pytest.raises(SchedulerNotSupported, match="that start from noise; choose one of"):
+            load(family, request)
+        return
+    pipeline = load(family, request)
+    assert type(pipeline.scheduler).__name__ == decision.class_name
     frames, told = draw(pipeline, request)
-    assert type(pipeline.scheduler).__name__.startswith("CogVideoX")
-    assert len(frames) == request.num_frames
-    assert [(each.step, each.steps) for each in told if each.step] == [(1, 3), (2, 3), (3, 3)]
+    check_frames(frames, request)
+    check_progress(told, evaluations(scheduler, request.num_inference_steps))
+
+
+@FROM_VIDEO
+@SCHEDULERS
+def test_the_same_from_a_video(load: Loader, family: ModelFamily, scheduler: Scheduler) -> None:
+    request, init_frames = from_video(family, num_inference_steps=4)
+    request = with_scheduler(request, scheduler)
+    if verdict(family, scheduler, from_video=True).support is Support.REPLACED:
+        with pytest.raises(SchedulerNotSupported, match="that start from a video; choose one of"):
+            load(family, request)
+        return
+    frames, told = draw(load(family, request), request, init_frames)
+    check_frames(frames, request)
+    check_progress(told, evaluations(scheduler, request.num_inference_steps // 2))
+
+
+def with_scheduler(request: GenerationRequest, scheduler: Scheduler) -> GenerationRequest:
+    """The request with as few steps as its family and `scheduler` allow."""
+    steps = max(request.num_inference_steps, least_steps(ModelFamily.LATTE, scheduler))
+    return request.model_copy(update={"scheduler": scheduler, "num_inference_steps": steps})
+
+
+def evaluations(scheduler: Scheduler, steps: int) -> int:
+    """How often the model is asked in `steps` steps."""
+    match scheduler:
+        case Scheduler.PNDM:
+            return steps + 1
+        case Scheduler.DDIM_INVERSE | Scheduler.SCORE_SDE_VE:
+            return 2 * steps
+        case (
+            Scheduler.HEUN_DISCRETE
+            | Scheduler.KDPM2_DISCRETE
+            | Scheduler.KDPM2_ANCESTRAL_DISCRETE
+            | Scheduler.KARRAS_VE
+        ):
+            return 2 * steps - 1
+    return steps

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from t2v_api.reasons import Reason
 from t2v_api.result import GenerationResult
-from t2v_api.schedulers import Scheduler, usable
+from t2v_api.schedulers import Scheduler, verdict
 from t2v_runner import main as runner
 from t2v_runner.errors import OutOfMemory, RunnerError
 from t2v_runner.generate import generate
@@ -85,11 +85,19 @@ def test_every_field_makes_a_difference(tmp_path: Path, change: dict[str, Any]) 
     assert sha(tmp_path / "a") != sha(tmp_path / "b", **change)
 
 
-@pytest.mark.parametrize("scheduler", usable(a_job().profile.family))
-def test_every_usable_scheduler_draws(tmp_path: Path, scheduler: Scheduler) -> None:
-    result, frames = make(tmp_path, scheduler=scheduler.value, numInferenceSteps=4)
-    assert result.scheduler_class == scheduler.value
-    assert frames.shape == (16, 64, 64, 3)
+@pytest.mark.parametrize("scheduler", list(Scheduler), ids=str)
+def test_the_same_seed_and_scheduler_give_the_same_bytes(
+    tmp_path: Path, init_videos: tuple[str, str], scheduler: Scheduler
+) -> None:
+    spec: dict[str, Any] = {"scheduler": scheduler.value, "numFrames": 4, "numInferenceSteps": 4}
+    if scheduler is Scheduler.DDIM_INVERSE:
+        spec |= {"initVideo": init_videos[0], "strength": 0.6}
+    first, again = (make(tmp_path / name, **spec)[0] for name in ("first", "again"))
+    assert first.video.frames_sha256 == again.video.frames_sha256
+    assert first.scheduler is scheduler
+    family = a_job().profile.family
+    from_video = scheduler is Scheduler.DDIM_INVERSE
+    assert first.scheduler_class == verdict(family, scheduler, from_video).class_name
 
 
 def test_strength_decides_how_much_of_the_init_video_is_left(

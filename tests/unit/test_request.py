@@ -87,10 +87,23 @@ def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:
         ),
         pytest.param(
             {},
-            {"scheduler": "KarrasVeScheduler"},
+            {"scheduler": "DDIMInverseScheduler", "schedulerPolicy": "Strict"},
             Reason.SCHEDULER_NOT_SUPPORTED,
-            "KarrasVeScheduler cannot be used with model tiny-shapes",
+            "DDIMInverseScheduler cannot be used with model tiny-shapes (AnimateDiff) from noise; "
+            "choose one of DDPMScheduler, DDIMScheduler, ",
             id="scheduler",
+        ),
+        pytest.param(
+            {},
+            {
+                "scheduler": "KarrasVeScheduler",
+                "numInferenceSteps": 9,
+                "schedulerPolicy": "Strict",
+            },
+            Reason.INVALID_REQUEST,
+            "numInferenceSteps is 9; KarrasVeScheduler with model tiny-shapes (AnimateDiff) "
+            "needs at least 10",
+            id="too few steps",
         ),
         pytest.param(
             {"family": "Mochi", "defaults": None},
@@ -112,3 +125,72 @@ def test_what_no_video_can_be_made_of_is_refused(
         resolve(a_resource(**spec), a_config(**replaced))
     assert refusal.value.reason is reason
     assert message in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("model", "spec", "scheduler", "steps", "notice"),
+    [
+        pytest.param(
+            {"family": "Wan"},
+            {"scheduler": "DDPMScheduler"},
+            Scheduler.EULER_ANCESTRAL_DISCRETE,
+            25,
+            "scheduler DDPMScheduler cannot be used with model tiny-shapes (Wan) from noise; "
+            "EulerAncestralDiscreteScheduler is used instead",
+            id="a replaced scheduler",
+        ),
+        pytest.param(
+            {"family": "LTX"},
+            {"scheduler": "UniPCMultistepScheduler", **MEDIA},
+            Scheduler.EULER_DISCRETE,
+            25,
+            "from an init image or video; EulerDiscreteScheduler is used instead",
+            id="replaced only from a video",
+        ),
+        pytest.param(
+            {},
+            {"scheduler": "DDIMInverseScheduler", "strength": 1.0, **MEDIA},
+            Scheduler.DDIM,
+            25,
+            "from noise; DDIMScheduler is used instead",
+            id="nothing to invert at full strength",
+        ),
+        pytest.param(
+            {},
+            {"scheduler": "ScoreSdeVeScheduler", "numInferenceSteps": 4},
+            Scheduler.SCORE_SDE_VE,
+            15,
+            "numInferenceSteps is 4; ScoreSdeVeScheduler with model tiny-shapes (AnimateDiff) "
+            "needs at least 15, which is used",
+            id="too few steps",
+        ),
+        pytest.param(
+            {},
+            {"scheduler": "LCMScheduler"},
+            Scheduler.LCM,
+            25,
+            "LCMScheduler is experimental with model tiny-shapes (AnimateDiff)",
+            id="experimental",
+        ),
+    ],
+)
+def test_nearest_takes_what_works_and_says_so(
+    model: dict[str, Any], spec: dict[str, Any], scheduler: Scheduler, steps: int, notice: str
+) -> None:
+    job = a_job(a_config(**model), **spec)
+    assert (job.request.scheduler, job.request.num_inference_steps) == (scheduler, steps)
+    (said,) = job.notices
+    assert notice in said
+
+
+def test_two_changes_are_two_notices() -> None:
+    job = a_job(a_config(family="Mochi"), scheduler="DDIMScheduler", numInferenceSteps=1)
+    assert job.request.num_inference_steps == 2
+    assert len(job.notices) == 2
+
+
+@pytest.mark.parametrize("spec", [{}, {"scheduler": "DDIMInverseScheduler", **MEDIA}], ids=str)
+def test_what_is_done_as_asked_needs_no_notice(spec: dict[str, Any]) -> None:
+    job = a_job(schedulerPolicy="Strict", **spec)
+    assert job.notices == ()
+    assert job.request.scheduler == spec.get("scheduler", "DDIMScheduler")

@@ -1,24 +1,87 @@
-"""Which scheduler each family can use, as data."""
+"""What each family makes of each scheduler, as data."""
+
+from pathlib import Path
 
 import pytest
 from t2v_api.family import ModelFamily, Prediction
-from t2v_api.schedulers import Scheduler, Support, usable, verdict
+from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
+
+from benchmarks.schedulers import verdict_table
+
+FROM = pytest.mark.parametrize("from_video", [False, True], ids=["from noise", "from a video"])
 
 
 def test_the_endpoint_names_eighteen() -> None:
     assert len(Scheduler) == 18
 
 
+@FROM
+@pytest.mark.parametrize("scheduler", Scheduler)
 @pytest.mark.parametrize("family", ModelFamily)
-def test_every_family_can_use_some_and_refuses_what_draws_garbage(family: ModelFamily) -> None:
-    assert usable(family)
-    assert Scheduler.KARRAS_VE not in usable(family)
+def test_what_runs_instead_is_itself_usable_and_not_experimental(
+    family: ModelFamily, scheduler: Scheduler, from_video: bool
+) -> None:
+    decision = verdict(family, scheduler, from_video)
+    again = verdict(family, decision.scheduler, from_video)
+    assert again.support is not Support.REPLACED
+    assert again.class_name == decision.class_name
+    if decision.support is Support.REPLACED:
+        assert decision.scheduler is not scheduler
+        assert again.support is not Support.EXPERIMENTAL
+    else:
+        assert decision.scheduler is scheduler
+        assert scheduler in usable(family, from_video)
 
 
 @pytest.mark.parametrize("scheduler", Scheduler)
-def test_a_flow_model_never_gets_a_plain_ddpm_class(scheduler: Scheduler) -> None:
-    flow = [each for each in ModelFamily if each.traits.prediction is Prediction.FLOW]
-    for family in flow:
-        decision = verdict(family, scheduler)
-        assert decision.support is not Support.EXACT
-        assert decision.diffusers_class not in ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler")
+def test_a_noise_predicting_model_uses_all_but_one_from_noise(scheduler: Scheduler) -> None:
+    for family in (ModelFamily.ANIMATEDIFF, ModelFamily.LATTE, ModelFamily.TEXT_TO_VIDEO_SD):
+        replaced = verdict(family, scheduler).support is Support.REPLACED
+        assert replaced == (scheduler is Scheduler.DDIM_INVERSE)
+
+
+def test_a_noise_predicting_model_uses_all_eighteen_from_a_video() -> None:
+    assert usable(ModelFamily.ANIMATEDIFF, from_video=True) == tuple(Scheduler)
+
+
+@FROM
+@pytest.mark.parametrize("scheduler", Scheduler)
+def test_a_flow_model_never_gets_a_class_that_knows_only_betas(
+    scheduler: Scheduler, from_video: bool
+) -> None:
+    for family in ModelFamily:
+        if family.traits.prediction is Prediction.FLOW:
+            decision = verdict(family, scheduler, from_video)
+            assert decision.support is not Support.EXACT
+            assert not decision.class_name.startswith(("DDIM", "DDPM", "AdaptedPNDM"))
+
+
+@pytest.mark.parametrize(
+    ("family", "scheduler", "runs"),
+    [
+        (ModelFamily.ANIMATEDIFF, Scheduler.DDIM_INVERSE, Scheduler.DDIM),
+        (ModelFamily.COGVIDEOX, Scheduler.HEUN_DISCRETE, Scheduler.KDPM2_DISCRETE),
+        (ModelFamily.COGVIDEOX, Scheduler.PNDM, Scheduler.UNIPC_MULTISTEP),
+        (ModelFamily.WAN, Scheduler.DDIM, Scheduler.EULER_DISCRETE),
+        (ModelFamily.WAN, Scheduler.KDPM2_DISCRETE, Scheduler.HEUN_DISCRETE),
+        (ModelFamily.WAN, Scheduler.PNDM, Scheduler.UNIPC_MULTISTEP),
+        (ModelFamily.LTX, Scheduler.HEUN_DISCRETE, Scheduler.UNIPC_MULTISTEP),
+        (ModelFamily.HUNYUAN_VIDEO, Scheduler.SCORE_SDE_VE, Scheduler.EULER_ANCESTRAL_DISCRETE),
+        (ModelFamily.MOCHI, Scheduler.LCM, Scheduler.EULER_DISCRETE),
+    ],
+)
+def test_the_nearest_is_a_sampler_of_the_same_kind(
+    family: ModelFamily, scheduler: Scheduler, runs: Scheduler
+) -> None:
+    assert verdict(family, scheduler).scheduler is runs
+
+
+def test_the_least_number_of_steps_is_the_larger_of_the_family_s_and_the_scheduler_s() -> None:
+    assert least_steps(ModelFamily.LATTE, Scheduler.DDIM) == 1
+    assert least_steps(ModelFamily.LATTE, Scheduler.KARRAS_VE) == 10
+    assert least_steps(ModelFamily.MOCHI, Scheduler.EULER_DISCRETE) == 2
+
+
+def test_the_documentation_shows_these_verdicts() -> None:
+    page = Path(__file__).parents[2] / "docs" / "schedulers.md"
+    assert verdict_table() in page.read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Every scheduler behind diffusers's ordinary interface, whatever calling convention it had."""
