@@ -48,7 +48,7 @@ def test_killed_between_the_job_and_the_status(
 
 @pytest.mark.parametrize("moment", ["while the pod runs", "after the pod ended"])
 def test_killed_later(installation: Installation, workspace: Workspace, moment: str) -> None:
-    workspace.apply(a_manifest("late", numInferenceSteps=40))
+    workspace.apply(a_manifest("late", numInferenceSteps=20))
     workspace.wait_for_phase("late", "Running")
     if moment == "while the pod runs":
         installation.kill()
