@@ -3,14 +3,13 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from harness.choice import choose_cluster
 from harness.cluster import Cluster
 from harness.errors import ClusterUnavailableError
 from harness.s3 import S3Server, s3_server
-from installation import SYSTEM, Installation, Workspace
+from installation import Installation, Workspace
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +31,6 @@ def cluster() -> Iterator[Cluster]:
         chosen.down()
 
 
-@contextmanager
-def _namespace(cluster: Cluster) -> Iterator[str]:
-    """A fresh namespace under the restricted Pod Security Standard, with the longest name."""
-    name = f"test-{secrets.token_hex(4)}".ljust(63, "x")
-    cluster.kubectl("create", "namespace", name)
-    cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
-
-
 @pytest.fixture(scope="session")
 def installation(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
@@ -49,28 +38,21 @@ def installation(
     """The operator, installed from its chart; its log is printed when a test failed."""
     installed = Installation(cluster)
     installed.install(tmp_path_factory.mktemp("chart") / "values.json")
-    label = "pod-security.kubernetes.io/enforce=restricted"
-    cluster.kubectl("label", "namespace", SYSTEM, label, "--overwrite")
     yield installed
     print(installed.logs())
     installed.uninstall()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def workspace(installation: Installation) -> Iterator[Workspace]:
-    """A fresh namespace in which the operator can make videos."""
-    with _namespace(installation.cluster) as namespace:
-        made = Workspace(installation.cluster, namespace)
-        made.prepare()
-        yield made
-        made.remove()
+    """A namespace in which the operator can make videos. Each test names its resources anew.
 
-
-@pytest.fixture(scope="module")
-def workspace_for_all(installation: Installation) -> Iterator[Workspace]:
-    """A namespace for tests that make no video."""
-    with _namespace(installation.cluster) as namespace:
-        yield Workspace(installation.cluster, namespace)
+    It has the longest name that there can be, and the restricted Pod Security Standard.
+    """
+    made = Workspace(installation.cluster, f"test-{secrets.token_hex(4)}".ljust(63, "x"))
+    made.prepare()
+    yield made
+    made.remove()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,9 @@ URL = "http://videos.test"
 
 Document = dict[str, Any]
 
+LONG: Document = {"numInferenceSteps": 20}
+"""Long enough to be met while it runs: loading alone takes seconds."""
+
 
 def a_manifest(name: str, **spec: Any) -> Document:
     """A resource that is made quickly; `spec` goes over that."""
@@ -69,10 +72,10 @@ class Workspace:
         status: Document = self.get(name).get("status", {})
         return status
 
-    def children(self, kind: str) -> list[Document]:
-        """The Jobs or pods that belong to resources of this namespace."""
+    def children(self, kind: str, name: str) -> list[Document]:
+        """The Jobs or pods of a resource."""
         items: list[Document] = json.loads(
-            self.kubectl("get", kind, "-l", "textto.video/job", "-o", "json")
+            self.kubectl("get", kind, "-l", f"textto.video/job={name}", "-o", "json")
         )["items"]
         return items
 
@@ -111,7 +114,8 @@ class Workspace:
         return base64.b64decode(self.kubectl("exec", "reader", "--", "python", "-c", code, path))
 
     def prepare(self) -> None:
-        """Give the namespace its volumes and the pod that reads them."""
+        """Make the namespace, unless it is there, with its volumes and the pod that reads them."""
+        _restrict(self.cluster, self.namespace)
         documents = [_claim(self.cluster, CLAIM, self.namespace), _reader()]
         if self.cluster.shares_files:
             folder = CACHE / "run" / "videos" / self.namespace
@@ -149,10 +153,11 @@ class Installation:
             dockerfile = ROOT / program / "Dockerfile"
             self.cluster.build_image(dockerfile, image, context=ROOT, target=stage)
             self.cluster.load_image(image)
+        _restrict(self.cluster, SYSTEM)
         values.write_text(json.dumps(self._values(**config)))
         self.cluster.helm(
             *("upgrade", "--install", RELEASE, CHART, "--namespace", SYSTEM),
-            *("--create-namespace", "--values", values, "--wait", "--timeout", "3m"),
+            *("--values", values, "--wait", "--timeout", "3m"),
         )
 
     def uninstall(self) -> None:
@@ -206,6 +211,14 @@ class Installation:
 
 
 _SELECTOR = f"app.kubernetes.io/instance={RELEASE}"
+
+
+def _restrict(cluster: Cluster, namespace: str) -> None:
+    """Have the namespace, under the restricted Pod Security Standard."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": namespace, "labels": labels}
+    document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document))
 
 
 def _mounted_packages() -> Document:

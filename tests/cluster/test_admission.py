@@ -75,36 +75,34 @@ AT_THE_LIMITS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("spec", "said"), REFUSED, ids=lambda value: str(value)[:60])
-def test_the_api_server_refuses(
-    workspace_for_all: Workspace, spec: dict[str, Any], said: str
-) -> None:
+def test_the_api_server_refuses(workspace: Workspace, spec: dict[str, Any], said: str) -> None:
     with pytest.raises(CommandError) as refusal:
-        workspace_for_all.apply(a_manifest("wrong", **spec))
+        workspace.apply(a_manifest("wrong", **spec))
     assert said in str(refusal.value)
 
 
 def test_what_only_the_operator_can_know_fails_before_any_pod(
-    workspace_for_all: Workspace,
+    workspace: Workspace,
 ) -> None:
-    workspace_for_all.apply(*(a_manifest(name, **spec) for name, (spec, _, _) in FAILED.items()))
+    workspace.apply(*(a_manifest(name, **spec) for name, (spec, _, _) in FAILED.items()))
     for name, (_, reason, said) in FAILED.items():
-        status = workspace_for_all.wait_for_phase(name, "Failed", seconds=60)
+        status = workspace.wait_for_phase(name, "Failed", seconds=60)
         assert status["conditions"][0]["reason"] == reason
         assert said in status["message"]
-    assert workspace_for_all.children("jobs") == []
+        assert workspace.children("jobs", name) == []
 
 
-def test_values_at_their_limits_are_taken(workspace_for_all: Workspace) -> None:
-    workspace_for_all.apply(a_manifest("limits", **AT_THE_LIMITS))
-    status = workspace_for_all.wait_for_phase("limits", "Suspended", seconds=60)
+def test_values_at_their_limits_are_taken(workspace: Workspace) -> None:
+    workspace.apply(a_manifest("limits", **AT_THE_LIMITS))
+    status = workspace.wait_for_phase("limits", "Suspended", seconds=60)
     assert status["observedGeneration"] == 1
 
 
-def test_a_dry_run_checks_too(workspace_for_all: Workspace) -> None:
+def test_a_dry_run_checks_too(workspace: Workspace) -> None:
     import yaml
 
     good, bad = (yaml.safe_dump(a_manifest("dry", width=width)) for width in (64, 65))
     command = ("apply", "--dry-run=server", "-f", "-")
-    assert "created (server dry run)" in workspace_for_all.kubectl(*command, stdin=good)
+    assert "created (server dry run)" in workspace.kubectl(*command, stdin=good)
     with pytest.raises(CommandError, match=r"spec\.width"):
-        workspace_for_all.kubectl(*command, stdin=bad)
+        workspace.kubectl(*command, stdin=bad)

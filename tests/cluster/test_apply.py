@@ -34,10 +34,10 @@ def test_apply_makes_the_video_that_was_asked_for(workspace: Workspace, tmp_path
     seen = check(frames)
     assert (seen.colour, seen.direction) == ("red", "right")
 
-    short = workspace.kubectl("get", "t2v").splitlines()
+    short = workspace.kubectl("get", "t2v", "red-circle").splitlines()
     assert short[0].split() == ["NAME", "PHASE", "PROGRESS", "MODEL", "AGE"]
     assert short[1].split()[:4] == ["red-circle", "Succeeded", "100", "tiny-shapes"]
-    wide = workspace.kubectl("get", "t2v", "-o", "wide").splitlines()
+    wide = workspace.kubectl("get", "t2v", "red-circle", "-o", "wide").splitlines()
     assert wide[0].split() == ["NAME", "PHASE", "PROGRESS", "MODEL", "URL", "SEED", "TIME", "AGE"]
     assert status["outputUrl"] in wide[1]
     assert " 42 " in wide[1]
@@ -48,6 +48,7 @@ def test_apply_makes_the_video_that_was_asked_for(workspace: Workspace, tmp_path
         event["reason"]
         for event in json.loads(workspace.kubectl("get", "events", "-o", "json"))["items"]
         if event["involvedObject"]["kind"] == "TextToVideoJob"
+        and event["involvedObject"]["name"] == "red-circle"
     }
     assert {"JobCreated", "Running", "Succeeded"} <= reasons
 

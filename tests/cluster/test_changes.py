@@ -1,22 +1,18 @@
 """What people do to a resource and its children, and what becomes of the video."""
 
 import time
-from typing import Any
 
-from installation import Document, Workspace, a_manifest
-
-LONG: dict[str, Any] = {"numInferenceSteps": 20}
-"""Long enough to be met while it runs: loading alone takes seconds."""
+from installation import LONG, Document, Workspace, a_manifest
 
 
-def job_names(workspace: Workspace) -> list[str]:
-    return [job["metadata"]["name"] for job in workspace.children("jobs")]
+def job_names(workspace: Workspace, name: str) -> list[str]:
+    return [job["metadata"]["name"] for job in workspace.children("jobs", name)]
 
 
 def test_an_edited_resource_gets_a_new_video(workspace: Workspace) -> None:
     workspace.apply(a_manifest("shape", **LONG))
     workspace.wait_for_phase("shape", "Running")
-    (red,) = job_names(workspace)
+    (red,) = job_names(workspace, "shape")
     workspace.patch("shape", prompt="a large blue circle moving right")
     blue = workspace.wait_for(
         "shape",
@@ -28,8 +24,8 @@ def test_an_edited_resource_gets_a_new_video(workspace: Workspace) -> None:
     )
     assert blue["phase"] == "Succeeded", blue["message"]
     assert "blue" in blue["resolved"]["prompt"]
-    assert red not in job_names(workspace)
-    assert job_names(workspace) == [blue["jobName"]]
+    assert red not in job_names(workspace, "shape")
+    assert job_names(workspace, "shape") == [blue["jobName"]]
 
     workspace.patch("shape", prompt="a large green circle moving right")
     green = workspace.wait_for(
@@ -42,7 +38,7 @@ def test_an_edited_resource_gets_a_new_video(workspace: Workspace) -> None:
     )
     assert green["phase"] == "Succeeded", green["message"]
     assert green["outputUrl"] != blue["outputUrl"]
-    assert job_names(workspace) == [green["jobName"]]
+    assert job_names(workspace, "shape") == [green["jobName"]]
 
     workspace.patch("shape", trackId="another", ttlSecondsAfterFinished=100_000)
     same = workspace.wait_for(
@@ -53,7 +49,7 @@ def test_an_edited_resource_gets_a_new_video(workspace: Workspace) -> None:
         "observedGeneration": 0,
         "conditions": 0,
     }
-    assert job_names(workspace) == [green["jobName"]]
+    assert job_names(workspace, "shape") == [green["jobName"]]
 
 
 def test_a_finished_resource_whose_job_is_removed_stays_finished(workspace: Workspace) -> None:
@@ -61,11 +57,11 @@ def test_a_finished_resource_whose_job_is_removed_stays_finished(workspace: Work
     for name in ("done", "by-hand"):
         workspace.wait_for_phase(name, "Succeeded", "Failed")
     workspace.kubectl("delete", "job", workspace.status("by-hand")["jobName"])
-    workspace.wait_for("done", lambda _: not job_names(workspace), "without its Job")
-    workspace.kubectl("annotate", "t2v", "--all", "look=again")
+    workspace.wait_for("done", lambda _: not job_names(workspace, "done"), "without its Job")
+    workspace.kubectl("annotate", "t2v", "done", "by-hand", "look=again")
     time.sleep(3)
-    assert job_names(workspace) == []
     for name in ("done", "by-hand"):
+        assert job_names(workspace, name) == []
         status = workspace.status(name)
         assert status["phase"] == "Succeeded"
         assert len(status["attempts"]) == 1
@@ -77,7 +73,7 @@ def test_a_deleted_resource_leaves_nothing(workspace: Workspace) -> None:
     workspace.kubectl("delete", "t2v", "gone")
 
     def nothing_is_left() -> bool:
-        return not workspace.children("jobs") and not workspace.children("pods")
+        return not workspace.children("jobs", "gone") and not workspace.children("pods", "gone")
 
     deadline = time.monotonic() + 120
     while not nothing_is_left():
@@ -103,7 +99,7 @@ def test_a_suspended_video_stops_and_goes_on(workspace: Workspace) -> None:
     workspace.patch("pause", suspend=True)
     workspace.wait_for(
         "pause",
-        lambda status: status["phase"] == "Suspended" and not workspace.children("pods"),
+        lambda status: status["phase"] == "Suspended" and not workspace.children("pods", "pause"),
         "suspended, without a pod",
     )
     workspace.patch("pause", suspend=False)

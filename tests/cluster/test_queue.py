@@ -1,12 +1,12 @@
 """More videos than GPUs: the rest waits, says why, and runs later."""
 
-from installation import Workspace, a_manifest
+from installation import LONG, Workspace, a_manifest
 
 
 def test_the_third_video_on_two_gpus_is_queued_and_runs_later(workspace: Workspace) -> None:
     workspace.cluster.set_gpus(2)
     names = ["one", "two", "three"]
-    workspace.apply(*(a_manifest(name, numInferenceSteps=20) for name in names))
+    workspace.apply(*(a_manifest(name, **LONG) for name in names))
 
     def waits(name: str) -> bool:
         status = workspace.status(name)

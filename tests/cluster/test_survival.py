@@ -2,16 +2,17 @@
 
 import json
 
-import pytest
-from installation import RELEASE, Installation, Workspace, a_manifest
+from installation import LONG, RELEASE, Installation, Workspace, a_manifest
 
 
 def assert_right(workspace: Workspace, name: str) -> None:
     """One Job, one pod, one attempt, one video."""
     status = workspace.wait_for_phase(name, "Succeeded", "Failed", seconds=300)
     assert status["phase"] == "Succeeded", status["message"]
-    assert [job["metadata"]["name"] for job in workspace.children("jobs")] == [status["jobName"]]
-    assert len(workspace.children("pods")) == 1
+    assert [job["metadata"]["name"] for job in workspace.children("jobs", name)] == [
+        status["jobName"]
+    ]
+    assert len(workspace.children("pods", name)) == 1
     assert len(status["attempts"]) == 1
     assert workspace.file(status["outputUrl"])[4:8] == b"ftyp"
 
@@ -19,7 +20,7 @@ def assert_right(workspace: Workspace, name: str) -> None:
 def test_killed_before_the_job_is_made(installation: Installation, workspace: Workspace) -> None:
     installation.stop()
     workspace.apply(a_manifest("early"))
-    assert workspace.children("jobs") == []
+    assert workspace.children("jobs", "early") == []
     installation.start()
     assert_right(workspace, "early")
 
@@ -36,7 +37,9 @@ def test_killed_between_the_job_and_the_status(
     installation.cluster.kubectl("replace", "-f", "-", stdin=json.dumps(without))
     try:
         workspace.apply(a_manifest("between"))
-        workspace.wait_for("between", lambda _: bool(workspace.children("jobs")), "with a Job")
+        workspace.wait_for(
+            "between", lambda _: bool(workspace.children("jobs", "between")), "with a Job"
+        )
         assert workspace.get("between").get("status") is None
         installation.kill()
     finally:
@@ -46,19 +49,22 @@ def test_killed_between_the_job_and_the_status(
     assert_right(workspace, "between")
 
 
-@pytest.mark.parametrize("moment", ["while the pod runs", "after the pod ended"])
-def test_killed_later(installation: Installation, workspace: Workspace, moment: str) -> None:
-    workspace.apply(a_manifest("late", numInferenceSteps=20))
-    workspace.wait_for_phase("late", "Running")
-    if moment == "while the pod runs":
-        installation.kill()
-    else:
-        installation.stop()
-        workspace.wait_for(
-            "late",
-            lambda _: workspace.children("jobs")[0].get("status", {}).get("succeeded") == 1,
-            "complete without an operator",
-        )
-        assert workspace.status("late")["phase"] == "Running"
-        installation.start()
-    assert_right(workspace, "late")
+def test_killed_while_the_pod_runs(installation: Installation, workspace: Workspace) -> None:
+    workspace.apply(a_manifest("midway", **LONG))
+    workspace.wait_for_phase("midway", "Running")
+    installation.kill()
+    assert_right(workspace, "midway")
+
+
+def test_away_when_the_pod_ends(installation: Installation, workspace: Workspace) -> None:
+    workspace.apply(a_manifest("missed", **LONG))
+    workspace.wait_for_phase("missed", "Running")
+    installation.stop()
+    workspace.wait_for(
+        "missed",
+        lambda _: workspace.children("jobs", "missed")[0]["status"].get("succeeded") == 1,
+        "complete without an operator",
+    )
+    assert workspace.status("missed")["phase"] == "Running"
+    installation.start()
+    assert_right(workspace, "missed")
