@@ -54,20 +54,20 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
 @pytest.mark.parametrize(
     ("value", "path"),
     [
-        ("config.runner.pullPolicy=Sometimes", "/config/runner/pullPolicy"),
-        ("config.models[0].id=", "/config/models/0/id"),
-        ("config.pools=null", "/config"),
-        ("config.storage.url=nowhere", "/config/storage/url"),
-        ("config.storge.url=typo", "/config"),
-        ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
-        ("image.digest=latest", "/image/digest"),
-        ("logFormat=xml", "/logFormat"),
+        ('config.runner.pullPolicy="Sometimes"', "/config/runner/pullPolicy"),
+        ('config.models=[{"id": ""}]', "/config/models/0/id"),
+        ("config.pools=[]", "/config/pools"),
+        ('config.storage.url="nowhere"', "/config/storage/url"),
+        ('config.storge.url="typo"', "/config"),
+        ('image.pullPolicy="Sometimes"', "/image/pullPolicy"),
+        ('image.digest="latest"', "/image/digest"),
+        ('logFormat="xml"', "/logFormat"),
         ("replicaCount=2", "replicaCount"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path(helm: Helm, value: str, path: str) -> None:
     with pytest.raises(CommandError) as refusal:
-        helm("template", "video", CHART, "--set", value)
+        helm("template", "video", CHART, "--set-json", value)
     assert path in str(refusal.value)
 
 
