@@ -15,6 +15,10 @@ ModelId = Annotated[
 """A name in the model catalogue. It is also a label value, so at most 63 characters."""
 
 
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")]
+"""A Kubernetes quantity, such as 500m or 4Gi."""
+
+
 class PromptEnhancement(StrEnum):
     """What `enhancePrompt: true` does for this model."""
 
@@ -48,7 +52,7 @@ class ModelDefaults(ContractModel):
     """Pixels."""
     height: int = Field(ge=64, le=1024, multiple_of=8)
     """Pixels."""
-    num_frames: int = Field(ge=1)
+    num_frames: int = Field(ge=1, le=1024)
     fps: int = Field(ge=1, le=60)
     """Frames per second."""
     num_inference_steps: int = Field(ge=1, le=50)
@@ -75,8 +79,8 @@ class ModelResources(ContractModel):
     """What a container that runs this model asks for, as Kubernetes quantities."""
 
     gpus: int = Field(default=1, ge=0)
-    cpu: str = "1"
-    memory: str = "4Gi"
+    cpu: Quantity = "1"
+    memory: Quantity = "4Gi"
 
 
 class ModelProfile(ContractModel):
@@ -90,6 +94,17 @@ class ModelProfile(ContractModel):
     limits: ModelLimits
     prompt_enhancement: PromptEnhancement = PromptEnhancement.NONE
     resources: ModelResources = ModelResources()
+
+    @model_validator(mode="after")
+    def _defaults_keep_the_limits(self) -> Self:
+        for name, value, largest in (
+            ("width", self.defaults.width, self.limits.max_width),
+            ("height", self.defaults.height, self.limits.max_height),
+            ("numFrames", self.defaults.num_frames, self.limits.max_frames),
+        ):
+            if value > largest:
+                raise ValueError(f"defaults.{name} is {value}, above the limit of {largest}")
+        return self
 
     @property
     def revision(self) -> str:

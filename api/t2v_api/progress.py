@@ -25,9 +25,12 @@ class Progress(ContractModel):
 
     stage: Stage
     step: int = Field(ge=0)
+    """Evaluations done; 0 outside of denoising."""
     steps: int = Field(ge=0)
     """0 until the pipeline has told how many there are."""
     percent: int = Field(ge=0, le=100)
+    """Of the whole way."""
     eta_seconds: float | None = Field(default=None, ge=0)
     """Seconds until the denoising ends, from the pace so far; null before the second step."""
     updated_time: AwareDatetime
+    """When the runner said so."""

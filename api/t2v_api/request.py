@@ -28,22 +28,30 @@ class GenerationRequest(ContractModel):
     """The resolved request: with the same model revision it makes the same video again."""
 
     model_id: ModelId
+    """A name in the model catalogue."""
     prompt: str = Field(min_length=1, max_length=2 * PROMPT_CHARACTERS)
     """What is drawn, after prompt enhancement."""
     negative_prompt: str = Field(default="", max_length=PROMPT_CHARACTERS)
+    """What is not drawn."""
     width: Annotated[int, WIDTH_HEIGHT]
     """Pixels."""
     height: Annotated[int, WIDTH_HEIGHT]
     """Pixels."""
     num_frames: Annotated[int, FRAMES]
+    """How many frames."""
     fps: Annotated[int, FPS]
     """Frames per second."""
     scheduler: Scheduler
     num_inference_steps: Annotated[int, STEPS]
+    """Denoising steps."""
     guidance_scale: Annotated[float, GUIDANCE]
+    """Scale of classifier-free guidance."""
     seed: Annotated[int, SEED]
+    """Of every random number."""
     init_image: MediaUrl | None = None
+    """URL of the image that stands for every frame to start from."""
     init_video: MediaUrl | None = None
+    """URL of the video to start from."""
     strength: Annotated[float, STRENGTH] | None = None
     """How much of the init image or video is destroyed: 1.0 all of it."""
 

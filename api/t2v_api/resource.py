@@ -53,7 +53,9 @@ class SecretKeyReference(ContractModel):
     """One key of a Secret in the resource's namespace."""
 
     name: str = Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)
+    """The Secret's name."""
     key: str = Field(default="key", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    """The key in the Secret's data."""
 
 
 @dataclass(frozen=True)
@@ -205,53 +207,75 @@ class Condition(ContractModel):
     """A condition as kstatus reads it: Ready, Reconciling, Stalled, WebhookDelivered."""
 
     type: str
+    """Ready, Reconciling, Stalled or WebhookDelivered."""
     status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
     reason: str
+    """Why, in one word, for programs."""
     message: str = ""
+    """Why, for people."""
     last_transition_time: AwareDatetime
+    """When the status of the condition last changed."""
     observed_generation: int | None = None
+    """The generation of the resource that the condition is about."""
 
 
 class ResolvedRequest(GenerationRequest):
     """The exact inputs that were used: enough to make the same video again."""
 
     model_revision: str
+    """What names the weights: the hub commit, or the folder."""
     runner_image: str
+    """The image that ran, or "local"."""
 
 
 class Attempt(ContractModel):
     """One run of the runner."""
 
     pod_name: str | None = None
+    """The pod that it ran in."""
     reason: Reason | None = None
-    """Null while it runs and when it succeeded."""
+    """Why it failed. Null while it runs and when it succeeded."""
     message: str = ""
+    """Why it failed, for people."""
     exit_code: int | None = None
+    """The runner's. Null where it never ended by itself."""
     start_time: AwareDatetime | None = None
+    """When the runner began."""
     completion_time: AwareDatetime | None = None
+    """When the runner ended."""
 
 
 class WebhookStatus(ContractModel):
     """How far the delivery of the webhook is."""
 
     attempts: int = 0
+    """How often it was tried."""
     last_status_code: int | None = None
+    """The HTTP status of the last answer."""
     delivered_time: AwareDatetime | None = None
+    """When it was taken."""
     next_attempt_time: AwareDatetime | None = None
+    """When it is tried again."""
 
 
 class TextToVideoJobStatus(ContractModel):
     """What became of the request."""
 
     phase: Phase = Phase.PENDING
+    """Where the resource is. Succeeded and Failed are final for one request."""
     observed_generation: int | None = None
+    """The generation of the resource that this status is about."""
     conditions: tuple[Condition, ...] = ()
+    """Ready, Reconciling and Stalled, as kstatus reads them, and WebhookDelivered."""
     id: int | None = Field(default=None, ge=0, lt=2**53)
     """Stable for the resource; the endpoint's `id`."""
     request_hash: str | None = None
     """Of the request that this status is about."""
     job_name: str | None = None
+    """The Job that makes the video."""
     pool: str | None = None
+    """The GPU pool that it runs in."""
     output_url: str | None = None
     """Where the MP4 is."""
     output: tuple[str, ...] = ()
@@ -259,15 +283,23 @@ class TextToVideoJobStatus(ContractModel):
     generation_time: float | None = None
     """Seconds from the runner's start to the finished video."""
     resolved: ResolvedRequest | None = None
+    """The exact inputs that were used: enough to make the same video again."""
     progress: Progress | None = None
+    """How far the video is."""
     timings: dict[str, float] | None = None
     """Seconds for each stage."""
     video: Video | None = None
+    """The MP4 as it was written."""
     attempts: tuple[Attempt, ...] = ()
+    """The runs of the runner so far, the latest last."""
     webhook: WebhookStatus | None = None
+    """How far the delivery of the webhook is."""
     start_time: AwareDatetime | None = None
+    """When the first attempt began."""
     completion_time: AwareDatetime | None = None
+    """When the request came to its end."""
     message: str = ""
+    """What happens or happened, for people."""
 
 
 class ObjectMeta(ContractModel):

@@ -30,11 +30,13 @@ class Video(ContractModel):
     frames_sha256: Sha256
     """Of the frames before encoding, RGB bytes in order: equal for equal requests."""
     bytes: int = Field(ge=1)
+    """The file's size."""
     width: int = Field(ge=1)
     """Pixels."""
     height: int = Field(ge=1)
     """Pixels."""
     frames: int = Field(ge=1)
+    """How many."""
     fps: int = Field(ge=1)
     """Frames per second."""
     duration: float = Field(gt=0)

@@ -4,10 +4,12 @@ Objects come as plain JSON. Every effect can run twice safely.
 """
 
 import json
+import logging
 from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 
+from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient, CoreV1Api, CustomObjectsApi
 from kubernetes.aio.client.exceptions import ApiException
 from t2v_api.base import ContractError
@@ -17,6 +19,7 @@ from t2v_api.resource import API_VERSION, GROUP, KIND, PLURAL, VERSION, TextToVi
 from t2v_operator.decide import Action, CreateJob, DeleteJob, PatchJob
 from t2v_operator.events import Notice
 from t2v_operator.job import CONTAINER, Manifest
+from t2v_operator.names import JOB_LABEL, label_value
 from t2v_operator.observed import ObservedResource
 
 FIELD_MANAGER = "text-to-video-operator"
@@ -24,6 +27,12 @@ LOG_LINES = 40
 """So many of a runner's last log lines are searched for a report of its progress."""
 SECONDS = 30.0
 """How long an answer may take."""
+LOG_SECONDS = 5.0
+"""A lost node's log must not hold up what else is to be done."""
+REFUSED = (400, 403, 404, 422)
+"""The API server will give the same answer next time, unless somebody changes something."""
+
+logger = logging.getLogger("t2v_operator")
 
 _RESOURCES = {"group": GROUP, "version": VERSION, "plural": PLURAL}
 _JOBS = {"group": "batch", "version": "v1", "plural": "jobs"}
@@ -36,9 +45,10 @@ class JobRefused(Exception):
 class ClusterError(Exception):
     """The API server refused a request; it is worth another attempt."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"the API server answered {status}: {message}")
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"the API server answered {status} {reason}: {message}")
         self.status = status
+        self.reason = reason
         self.message = message
 
 
@@ -58,6 +68,30 @@ class Cluster:
             )
         )
         return found
+
+    async def is_ready(self) -> bool:
+        """Whether the API server knows TextToVideoJobs."""
+        try:
+            await _asked(
+                self._objects.list_cluster_custom_object(
+                    **_RESOURCES, limit=1, _request_timeout=SECONDS
+                )
+            )
+        except ClusterError as error:
+            # An operator of some namespaces may not look at all of them; it is told so by 403.
+            return error.status != 404
+        return True
+
+    async def jobs(self, namespace: str, resource_name: str) -> list[Manifest]:
+        """The Jobs of resources of this name, earlier ones among them."""
+        selector = f"{JOB_LABEL}={label_value(resource_name)}"
+        answer: Manifest = await _asked(
+            self._objects.list_namespaced_custom_object(
+                **_JOBS, namespace=namespace, label_selector=selector, _request_timeout=SECONDS
+            )
+        )
+        items: list[Manifest] = answer["items"]
+        return items
 
     async def job(self, namespace: str, name: str) -> Manifest | None:
         """The Job as it is now; None when it is gone."""
@@ -101,11 +135,11 @@ class Cluster:
                     namespace,
                     container=CONTAINER,
                     tail_lines=LOG_LINES,
-                    _request_timeout=SECONDS,
+                    _request_timeout=LOG_SECONDS,
                 )
             )
             lines = (await answer.read()).decode(errors="replace").splitlines()
-        except ClusterError:
+        except (ClusterError, ClientError, TimeoutError):
             return None
         return next(filter(None, map(_progress, reversed(lines))), None)
 
@@ -115,17 +149,7 @@ class Cluster:
             case CreateJob(manifest):
                 await self._create_job(manifest, namespace)
             case PatchJob(name, spec):
-                await _asked(
-                    self._objects.patch_namespaced_custom_object(
-                        **_JOBS,
-                        namespace=namespace,
-                        name=name,
-                        body={"spec": spec},
-                        field_manager=FIELD_MANAGER,
-                        _content_type="application/merge-patch+json",
-                        _request_timeout=SECONDS,
-                    )
-                )
+                await self._patch_job(name, spec, namespace)
             case DeleteJob(name, uid):
                 await self._delete_job(name, uid, namespace)
 
@@ -152,7 +176,7 @@ class Cluster:
         answer = await self._client.call_api(*request, _request_timeout=SECONDS)
         body = await answer.read()
         if answer.status >= 400 and answer.status != 404:
-            raise ClusterError(answer.status, _message(body) or answer.reason)
+            raise _error(answer.status, answer.reason, body)
 
     async def tell(self, resource: ObservedResource, notice: Notice, now: datetime) -> None:
         """Write an Event about the resource."""
@@ -194,11 +218,30 @@ class Cluster:
                 )
             )
         except ClusterError as error:
-            # 409, a Job of this name came in between: the next look sees whose it is.
-            if error.status in (400, 403, 404, 422):
+            if error.status in REFUSED:
                 raise JobRefused(error.message) from None
-            if error.status != 409:
+            # A Job of this name came in between: the next look sees whose it is.
+            if error.reason != "AlreadyExists":
                 raise
+
+    async def _patch_job(self, name: str, spec: dict[str, Any], namespace: str) -> None:
+        try:
+            await _asked(
+                self._objects.patch_namespaced_custom_object(
+                    **_JOBS,
+                    namespace=namespace,
+                    name=name,
+                    body={"spec": spec},
+                    field_manager=FIELD_MANAGER,
+                    _content_type="application/merge-patch+json",
+                    _request_timeout=SECONDS,
+                )
+            )
+        except ClusterError as error:
+            # The Job goes on as it is; the next generation of the resource tries again.
+            if error.status not in REFUSED:
+                raise
+            logger.warning("%s/%s stays as it is: %s", namespace, name, error)
 
     async def _delete_job(self, name: str, uid: str, namespace: str) -> None:
         try:
@@ -230,7 +273,7 @@ async def _asked(request: Awaitable[Any]) -> Any:
     try:
         return await request
     except ApiException as error:
-        raise ClusterError(error.status, _message(error.body) or error.reason) from None
+        raise _error(error.status, error.reason, error.body) from None
 
 
 def _progress(line: str) -> Progress | None:
@@ -242,9 +285,10 @@ def _progress(line: str) -> Progress | None:
         return None
 
 
-def _message(body: Any) -> str:
-    """The API server's own words; empty where there are none."""
+def _error(status: int, reason: str, body: Any) -> ClusterError:
+    """In the API server's own words, where it has any."""
     try:
-        return str(json.loads(body)["message"])
+        answer = json.loads(body)
+        return ClusterError(status, answer["reason"], answer["message"])
     except (TypeError, ValueError, LookupError):
-        return ""
+        return ClusterError(status, "", reason)

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.profile import ModelProfile
+from t2v_api.resource import DNS_LABEL
+
+from t2v_operator.pod_template_patch import check_patch
 
 
 class ConfigurationError(ValueError):
@@ -28,8 +31,10 @@ class RunnerImage(ContractModel):
 class GpuPool(ContractModel):
     """Nodes that jobs may run on, and how a pod gets a GPU there."""
 
-    name: str = Field(min_length=1, max_length=63)
-    gpu_resource: str = "nvidia.com/gpu"
+    name: str = Field(min_length=1, max_length=63, pattern=DNS_LABEL)
+    gpu_resource: Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9._-]+$")] = (
+        "nvidia.com/gpu"
+    )
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
     """As a pod has them."""
@@ -69,6 +74,12 @@ class OperatorConfig(ContractModel):
                 raise ValueError(f"{what}: {', '.join(twice)} stands twice")
         return self
 
+    @field_validator("pod_template_patch")
+    @classmethod
+    def _patch_is_plain(cls, patch: dict[str, Any]) -> dict[str, Any]:
+        check_patch(patch)
+        return patch
+
     @cached_property
     def catalogue(self) -> dict[str, ModelProfile]:
         """The models by id."""
@@ -82,14 +93,16 @@ def load_config(path: Path | None) -> OperatorConfig:
             resources.files("t2v_operator").joinpath("default.yaml").read_text(), "default"
         )
     try:
-        return _parse(path.read_text(), str(path))
+        return _parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: not UTF-8 text") from None
 
 
 def _parse(text: str, source: str) -> OperatorConfig:
     try:
         return OperatorConfig.parse(yaml.safe_load(text))
-    except (ContractError, yaml.YAMLError) as error:
+    except (ContractError, yaml.YAMLError, TypeError) as error:
         lines = str(error).splitlines()
         raise ConfigurationError("\n".join(f"{source}: {line}" for line in lines)) from None

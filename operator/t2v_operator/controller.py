@@ -6,7 +6,8 @@ kopf's low-level handlers only: no annotations, no finalizers, no daemons on the
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+import os
+import signal
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +17,8 @@ from kubernetes.aio.client import ApiClient
 from t2v_api.resource import GROUP, KIND, PLURAL, VERSION
 
 from t2v_operator.cluster import Cluster
-from t2v_operator.config import OperatorConfig
-from t2v_operator.job import Manifest
+from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.names import JOB_LABEL, RESOURCE_ANNOTATION
-from t2v_operator.observed import ObservedJob, ObservedPod, observe_job, observe_pod
 from t2v_operator.reconcile import Reconciler
 from t2v_operator.work_queue import WorkQueue
 
@@ -33,26 +32,6 @@ Key = tuple[str, str]
 """Namespace and name of a resource."""
 
 
-class KopfView:
-    """The Jobs and pods that kopf's watches have seen."""
-
-    def __init__(self) -> None:
-        self._jobs: Any = {}
-        self._pods: Any = {}
-
-    def use(self, jobs: Any, pods: Any) -> None:
-        """Look at kopf's indexes, which it hands to its handlers only."""
-        self._jobs, self._pods = jobs, pods
-
-    def jobs(self, owner_uid: str) -> Sequence[ObservedJob]:
-        """The Jobs that the resource owns."""
-        return list(self._jobs.get(owner_uid, ()))
-
-    def pods(self, job_uid: str) -> Sequence[ObservedPod]:
-        """The pods of a Job."""
-        return list(self._pods.get(job_uid, ()))
-
-
 def run_operator(config: OperatorConfig) -> None:
     """Run until a signal ends it."""
     # A line for each handler and each probe that was called; what was decided says `reconcile`.
@@ -64,14 +43,16 @@ def run_operator(config: OperatorConfig) -> None:
 async def _run(config: OperatorConfig) -> None:
     await _load_credentials()
     async with ApiClient() as client:
-        view = KopfView()
-        reconciler = Reconciler(Cluster(client), view, config, _now)
+        cluster = Cluster(client)
+        if not await cluster.is_ready():
+            raise ConfigurationError("the cluster has no TextToVideoJobs: install the CRD first")
+        reconciler = Reconciler(cluster, config, _now)
 
         async def work(key: Key) -> float | None:
             return await reconciler.reconcile(*key)
 
         await kopf.operator(
-            registry=_registry(WorkQueue(work), view),
+            registry=_registry(WorkQueue(work)),
             settings=_settings(),
             clusterwide=not config.namespaces,
             namespaces=config.namespaces,
@@ -80,7 +61,7 @@ async def _run(config: OperatorConfig) -> None:
         )
 
 
-def _registry(queue: WorkQueue[Key], view: KopfView) -> kopf.OperatorRegistry:
+def _registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
     """Every trigger does the same: it adds the resource to the queue.
 
     The handlers are coroutines, as kopf calls others in threads.
@@ -95,7 +76,8 @@ def _registry(queue: WorkQueue[Key], view: KopfView) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=registry)
     async def start(memo: kopf.Memo, **_: Any) -> None:
-        memo.workers = asyncio.create_task(_work(queue))
+        memo.workers = asyncio.create_task(queue.run(WORKERS))
+        memo.workers.add_done_callback(_end_operator)
 
     @kopf.on.cleanup(registry=registry)
     async def stop(memo: kopf.Memo, **_: Any) -> None:
@@ -103,33 +85,18 @@ def _registry(queue: WorkQueue[Key], view: KopfView) -> kopf.OperatorRegistry:
         with contextlib.suppress(asyncio.CancelledError):
             await memo.workers
 
-    @kopf.index("batch", "v1", "jobs", id="jobs", **ours)
-    async def jobs(body: kopf.Body, **_: Any) -> dict[str, ObservedJob]:
-        job = observe_job(_plain(body))
-        return {job.owner_uid: job}
-
-    @kopf.index("", "v1", "pods", id="pods", **ours)
-    async def pods(body: kopf.Body, **_: Any) -> dict[str, ObservedPod]:
-        pod = observe_pod(_plain(body))
-        return {pod.job_uid: pod}
-
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def resource_changed(namespace: str | None, name: str, **named: Any) -> None:
-        view.use(named["jobs"], named["pods"])
+    async def resource_changed(namespace: str | None, name: str, **_: Any) -> None:
         add(namespace, name)
 
     @kopf.on.event("batch", "v1", "jobs", **ours)
-    async def job_changed(namespace: str | None, body: kopf.Body, **named: Any) -> None:
-        view.use(named["jobs"], named["pods"])
+    async def job_changed(namespace: str | None, body: kopf.Body, **_: Any) -> None:
         for owner in body.metadata.get("ownerReferences") or ():
             if owner["kind"] == KIND:
                 add(namespace, owner["name"])
 
     @kopf.on.event("", "v1", "pods", **ours)
-    async def pod_changed(
-        namespace: str | None, annotations: kopf.Annotations, **named: Any
-    ) -> None:
-        view.use(named["jobs"], named["pods"])
+    async def pod_changed(namespace: str | None, annotations: kopf.Annotations, **_: Any) -> None:
         if name := annotations.get(RESOURCE_ANNOTATION):
             add(namespace, name)
 
@@ -141,12 +108,11 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-async def _work(queue: WorkQueue[Key]) -> None:
-    await queue.run(WORKERS)
-
-
-def _plain(body: kopf.Body) -> Manifest:
-    return dict(body)
+def _end_operator(workers: asyncio.Task[None]) -> None:
+    """An operator that watches and does not work must not look healthy."""
+    if not workers.cancelled():
+        logger.critical("the workers ended; so does the operator", exc_info=workers.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -156,6 +122,9 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10
+    # Of all the cluster's Jobs and pods only ours are sent.
+    settings.watching.label_selectors["jobs"] = JOB_LABEL
+    settings.watching.label_selectors["pods"] = JOB_LABEL
     return settings
 
 

@@ -131,6 +131,9 @@ def _translated(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         translated["default"] = schema["default"]
     if "items" in schema:
         translated["items"] = _translated(schema["items"], definitions)
+        if "lastTransitionTime" in translated["items"].get("properties", {}):
+            # As in Kubernetes's own kinds: each condition may have a writer of its own.
+            translated |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     if isinstance(schema.get("additionalProperties"), dict):
         values = schema["additionalProperties"]
         translated["additionalProperties"] = _translated(values, definitions)

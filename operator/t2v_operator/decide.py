@@ -122,10 +122,17 @@ def decide(observed: Observed, config: OperatorConfig) -> Decision:
     return next(decision for decision in decisions if decision)
 
 
-def job_refused(observed: Observed, config: OperatorConfig, complaint: str) -> Decision:
-    """What follows when the API server refuses the Job."""
-    message = f"the API server refused the Job: {complaint}"
-    status = Situation(observed, config).waiting(Phase.PENDING, Waiting.JOB_NOT_CREATED, message)
+def job_refused(observed: Observed, decision: Decision, complaint: str) -> Decision:
+    """What follows when the API server refuses the Job that `decision` would make."""
+    resource = observed.resource
+    subject = Subject(resource.metadata, resource.request_hash, observed.now, resource.status)
+    status = status_of(
+        subject,
+        Phase.PENDING,
+        Waiting.JOB_NOT_CREATED,
+        f"the API server refused the Job: {complaint}",
+        attempts=decision.status.attempts if decision.status else (),
+    )
     return Decision(status, again_seconds=WAITING_SECONDS)
 
 
@@ -206,13 +213,13 @@ def a_suspended_resource_gets_no_job(situation: Situation) -> Decision | None:
     if situation.observed.job or not situation.spec.suspend:
         return None
     return Decision(
-        situation.waiting(Phase.SUSPENDED, Waiting.SUSPENDED, "suspended before it began")
+        situation.waiting(Phase.SUSPENDED, Waiting.SUSPENDED, "suspended: no Job is made")
     )
 
 
 def a_request_without_a_job_gets_one(situation: Situation) -> Decision | None:
     """Or is refused, before a GPU is touched."""
-    return _created(situation, ()) if situation.observed.job is None else None
+    return _created(situation, situation.attempts) if situation.observed.job is None else None
 
 
 def a_job_being_deleted_is_waited_for(situation: Situation) -> Decision | None:
@@ -257,15 +264,22 @@ def a_failed_job_is_a_failure(situation: Situation) -> Decision | None:
 
 
 def a_job_that_differs_is_brought_into_line(situation: Situation) -> Decision | None:
-    """Suspension, deadline and backoff limit may change while the Job is there."""
-    job, spec = _job(situation), situation.spec
-    wanted = {
-        "suspend": spec.suspend,
-        "activeDeadlineSeconds": spec.active_deadline_seconds,
-        "backoffLimit": spec.backoff_limit,
-    }
-    found = (job.suspended, job.active_deadline_seconds, job.backoff_limit)
-    if tuple(wanted.values()) == found:
+    """Suspension, deadline and backoff limit may change while the Job is there.
+
+    Once for each generation of the resource: whatever else changes a Job, such as a queue that
+    suspends it, is not fought with.
+    """
+    job, spec, previous = _job(situation), situation.spec, situation.previous
+    generation = situation.observed.resource.metadata.generation
+    if previous is not None and previous.observed_generation == generation:
+        return None
+    values = (
+        ("suspend", job.suspended, spec.suspend),
+        ("activeDeadlineSeconds", job.active_deadline_seconds, spec.active_deadline_seconds),
+        ("backoffLimit", job.backoff_limit, spec.backoff_limit),
+    )
+    wanted = {name: value for name, found, value in values if found != value}
+    if not wanted:
         return None
     after = replace(
         job,
@@ -282,6 +296,13 @@ def a_suspended_job_does_not_run(situation: Situation) -> Decision | None:
         return None
     message = "suspended: nothing runs until 'suspend' is false"
     return Decision(situation.on_the_way(Phase.SUSPENDED, Waiting.SUSPENDED, message))
+
+
+def a_job_that_something_else_suspended_is_queued(situation: Situation) -> Decision | None:
+    if not _job(situation).suspended:
+        return None
+    message = "the Job is suspended, by a queue or by hand; it runs when that ends"
+    return Decision(situation.on_the_way(Phase.QUEUED, Waiting.SUSPENDED, message))
 
 
 def a_running_pod_makes_the_video(situation: Situation) -> Decision | None:
@@ -325,6 +346,7 @@ RULES: tuple[Rule, ...] = (
     a_job_being_deleted_is_waited_for,
     a_job_that_differs_is_brought_into_line,
     a_suspended_job_does_not_run,
+    a_job_that_something_else_suspended_is_queued,
     a_running_pod_makes_the_video,
     a_pod_that_does_not_run_yet_is_queued,
     a_job_without_a_pod_is_queued,
@@ -332,6 +354,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def _created(situation: Situation, attempts: tuple[Attempt, ...]) -> Decision:
+    media = situation.spec.init_image or situation.spec.init_video or ""
+    if media.startswith("file:"):
+        text = f"{media} names a file of a pod; a cluster takes http:// and https:// URLs"
+        return _refused(situation, Reason.INIT_MEDIA_REFUSED, text)
     try:
         resolved = resolve(situation.observed.resource.as_contract, situation.config)
     except RequestRefused as refusal:
@@ -349,9 +375,8 @@ def _created(situation: Situation, attempts: tuple[Attempt, ...]) -> Decision:
 
 
 def _refused(situation: Situation, reason: Reason, message: str) -> Decision:
-    return Decision(
-        failed_status(situation.subject, None, reason, message, (), situation.observed.now)
-    )
+    attempts, now = situation.attempts, situation.observed.now
+    return Decision(failed_status(situation.subject, None, reason, message, attempts, now))
 
 
 def _failed(situation: Situation, reason: Reason, message: str) -> Decision:

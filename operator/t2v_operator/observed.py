@@ -139,7 +139,7 @@ def observe_resource(document: Manifest) -> ObservedResource:
     """Parse a resource. A spec that does not fit is kept as a complaint, not raised."""
     spec, complaint = None, ""
     try:
-        spec = TextToVideoJobSpec.parse(document.get("spec"), at="spec")
+        spec = TextToVideoJobSpec.parse(_known(document.get("spec")), at="spec")
     except ContractError as error:
         complaint = str(error)
     return ObservedResource(
@@ -150,6 +150,18 @@ def observe_resource(document: Manifest) -> ObservedResource:
         status=_status(document.get("status")),
         is_being_deleted="deletionTimestamp" in document["metadata"],
     )
+
+
+def _known(spec: Any) -> Any:
+    """The fields of a spec that this version knows.
+
+    The API server has refused misspelt ones; what is left over belongs to a newer CRD, and must
+    not make an older operator give up what it has done.
+    """
+    if not isinstance(spec, dict):
+        return spec
+    known = {field.alias for field in TextToVideoJobSpec.model_fields.values()}
+    return {name: value for name, value in spec.items() if name in known}
 
 
 def _status(document: Any) -> TextToVideoJobStatus | None:

@@ -56,10 +56,11 @@ def read_plan(job: Manifest) -> Plan | None:
             output_url=annotations[OUTPUT_URL_ANNOTATION],
             notices=annotations.get(NOTICES_ANNOTATION, ""),
         )
-    except (ContractError, LookupError):
+    except (ContractError, LookupError, TypeError):
         return None
 
 
 def _container(job: Manifest) -> dict[str, Any]:
     containers: list[dict[str, Any]] = job["spec"]["template"]["spec"]["containers"]
-    return next(each for each in containers if each["name"] == CONTAINER)
+    found = [each for each in containers if each["name"] == CONTAINER]
+    return found[0]

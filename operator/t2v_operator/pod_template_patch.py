@@ -23,6 +23,26 @@ MERGE_KEYS = {
 Other lists, such as tolerations, are replaced."""
 
 
+def check_patch(patch: Any, at: str = "podTemplatePatch") -> None:
+    """Whether `patched` can do what the patch says. Raises ValueError with the path of what not."""
+    if isinstance(patch, list):
+        for number, item in enumerate(patch):
+            check_patch(item, f"{at}[{number}]")
+    if not isinstance(patch, dict):
+        return
+    for name, value in patch.items():
+        path = f"{at}.{name}"
+        if str(name).startswith("$"):
+            raise ValueError(f"{path}: directives are not known; null removes a field")
+        if name in MERGE_KEYS and value is not None:
+            key = MERGE_KEYS[name]
+            if not isinstance(value, list) or not all(
+                isinstance(item, dict) and key in item for item in value
+            ):
+                raise ValueError(f"{path}: expected a list whose items have a {key!r}")
+        check_patch(value, path)
+
+
 def patched(target: Any, patch: Any) -> Any:
     """`target` with `patch` merged in; null removes a field. Neither is changed."""
     if not isinstance(target, dict) or not isinstance(patch, dict):

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
-from t2v_operator.attempts import result_of
+from t2v_api.progress import Progress
+
 from t2v_operator.cluster import Cluster, JobRefused
 from t2v_operator.config import OperatorConfig
-from t2v_operator.decide import Decision, decide, job_refused
+from t2v_operator.decide import PROGRESS_SECONDS, Decision, decide, job_refused
 from t2v_operator.events import notices
 from t2v_operator.observed import (
     Observed,
@@ -27,22 +27,11 @@ from t2v_operator.observed import (
 logger = logging.getLogger("t2v_operator")
 
 
-class View(Protocol):
-    """What the watches have seen so far; it may lag behind the API server a little."""
-
-    def jobs(self, owner_uid: str) -> Sequence[ObservedJob]:
-        """The Jobs that the resource owns."""
-
-    def pods(self, job_uid: str) -> Sequence[ObservedPod]:
-        """The pods of a Job."""
-
-
 @dataclass(frozen=True)
 class Reconciler:
     """What `reconcile` needs besides the key."""
 
     cluster: Cluster
-    view: View
     config: OperatorConfig
     clock: Callable[[], datetime]
 
@@ -65,48 +54,57 @@ class Reconciler:
             for action in decision.actions:
                 await self.cluster.perform(action, observed.resource.metadata.namespace)
         except JobRefused as refusal:
-            return job_refused(observed, self.config, str(refusal))
+            return job_refused(observed, decision, str(refusal))
         return decision
 
     async def _observe(self, namespace: str, name: str) -> Observed | None:
-        """The resource as it is, its children as the watches saw them.
+        """The resource and its children as they are now.
 
-        What cannot be undone rests on no watch that may lag: a Job that seems missing, and a
-        result that seems lost, are looked for at the API server.
+        They are read anew each time: a watch only says that something changed, and may lag.
         """
         document = await self.cluster.resource(namespace, name)
         if document is None:
             return None
-        resource = observe_resource(document)
-        owned = self.view.jobs(resource.metadata.uid)
+        resource, now = observe_resource(document), self.clock()
+        listed = map(observe_job, await self.cluster.jobs(namespace, name))
+        owned = [job for job in listed if job.owner_uid == resource.metadata.uid]
         job = next((each for each in owned if each.name == resource.job_name), None)
-        if (job is None or job.is_being_deleted) and not resource.is_finished:
+        if job is None and not resource.is_finished:
             found = await self.cluster.job(namespace, resource.job_name)
             job = observe_job(found) if found else None
-        pods = await self._pods(namespace, job) if job else ()
-        running = next((pod for pod in reversed(pods) if pod.is_running), None)
+        is_open = job is not None and not resource.is_finished
+        pods = await self._pods(namespace, job) if job and is_open else ()
         return Observed(
             resource=resource,
             job=job,
             earlier_jobs=tuple(each for each in owned if each.name != resource.job_name),
             pods=pods,
-            progress=await self.cluster.progress(namespace, running.name) if running else None,
-            trouble=await self._trouble(namespace, job, pods),
-            now=self.clock(),
+            progress=await self._progress(resource, pods, now),
+            trouble=await self._trouble(namespace, job, pods) if job and is_open else "",
+            now=now,
         )
 
     async def _pods(self, namespace: str, job: ObservedJob) -> tuple[ObservedPod, ...]:
-        pods = self.view.pods(job.uid)
-        if job.is_finished and not result_of(pods):
-            listed = await self.cluster.pods(namespace, job.name)
-            pods = [pod for pod in map(observe_pod, listed) if pod.job_uid == job.uid]
-        return tuple(sorted(pods, key=lambda pod: (pod.created, pod.name)))
+        pods = map(observe_pod, await self.cluster.pods(namespace, job.name))
+        ours = (pod for pod in pods if pod.job_uid == job.uid)
+        return tuple(sorted(ours, key=lambda pod: (pod.created, pod.name)))
 
-    async def _trouble(
-        self, namespace: str, job: ObservedJob | None, pods: Sequence[ObservedPod]
-    ) -> str:
-        waits = job and not job.is_finished and not job.suspended
-        if job is None or not waits or any(not pod.is_over for pod in pods):
+    async def _progress(
+        self, resource: ObservedResource, pods: Sequence[ObservedPod], now: datetime
+    ) -> Progress | None:
+        """The running pod's latest report, if the one before is old enough.
+
+        Each one is written to the status, and that wakes us again.
+        """
+        running = next((pod for pod in reversed(pods) if pod.is_running), None)
+        before = resource.status.progress if resource.status else None
+        age = (now - before.updated_time).total_seconds() if before else PROGRESS_SECONDS
+        if running is None or age < PROGRESS_SECONDS:
+            return None
+        return await self.cluster.progress(resource.metadata.namespace, running.name)
+
+    async def _trouble(self, namespace: str, job: ObservedJob, pods: Sequence[ObservedPod]) -> str:
+        if job.is_finished or job.suspended or any(not pod.is_over for pod in pods):
             return ""
         return await self.cluster.trouble(namespace, job.uid)
 

@@ -12,6 +12,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
+MOST_DOUBLINGS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class WorkQueue(Generic[Key]):
             due_seconds = await self._work(key)
         except Exception as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            delay: float = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), LAST_RETRY_SECONDS)
+            doublings = min(failures - 1, MOST_DOUBLINGS)
+            delay: float = min(FIRST_RETRY_SECONDS * 2**doublings, LAST_RETRY_SECONDS)
             logger.warning(
                 "%s: %s: %s; again in %.1f s", key, type(error).__name__, _short(error), delay
             )

@@ -1,5 +1,7 @@
 """The CRD says what the models say."""
 
+from typing import Any
+
 from t2v_api.resource import SPEC_RULES
 from t2v_operator.crd import custom_resource_definition, custom_resource_definition_yaml
 
@@ -8,7 +10,15 @@ SPEC = SCHEMA["properties"]["spec"]["properties"]
 
 
 def test_every_field_is_explained() -> None:
-    assert [name for name, field in SPEC.items() if not field.get("description")] == []
+    def unexplained(schema: dict[str, Any], at: str) -> list[str]:
+        found = [] if schema.get("description") else [at]
+        for name, field in schema.get("properties", {}).items():
+            found += unexplained(field, f"{at}.{name}")
+        items = schema.get("items", {})
+        return found + (unexplained(items, f"{at}[]") if "properties" in items else [])
+
+    for name in ("spec", "status"):
+        assert unexplained(SCHEMA["properties"][name], name) == []
 
 
 def test_limits_are_the_models_limits() -> None:

@@ -7,8 +7,16 @@ from t2v_api.progress import Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase, TextToVideoJobStatus
 from t2v_api.result import GenerationFailure, GenerationResult
-from t2v_operator.decide import CreateJob, DeleteJob, PatchJob, job_refused
+from t2v_operator.decide import (
+    CreateJob,
+    Decision,
+    DeleteJob,
+    PatchJob,
+    decide,
+    job_refused,
+)
 from t2v_operator.names import job_name
+from t2v_operator.observed import Observed, observe_job, observe_resource
 
 from tests.unit.builders import a_config, a_resource
 from tests.unit.observations import (
@@ -349,12 +357,12 @@ def test_suspension_stops_the_job_and_its_end_lets_it_go_on() -> None:
     assert before.actions == ()
     assert before.status
     assert before.status.phase is Phase.SUSPENDED
-    stop = decided(spec={"suspend": True}, status=running(), job=a_job_seen())
+    stop = decided(spec={"suspend": True}, status=running(), job=a_job_seen(), generation=2)
     assert [type(action) for action in stop.actions] == [PatchJob]
     assert stop.actions[0].spec["suspend"] is True  # type: ignore[union-attr]
     assert stop.status
     assert stop.status.phase is Phase.SUSPENDED
-    go_on = decided(status=stop.status, job=a_job_seen(suspend=True))
+    go_on = decided(status=stop.status, job=a_job_seen(suspend=True), generation=3)
     assert go_on.actions[0].spec["suspend"] is False  # type: ignore[union-attr]
     assert go_on.status
     assert go_on.status.phase is Phase.QUEUED
@@ -366,10 +374,9 @@ def test_a_deadline_may_change_while_the_job_runs() -> None:
         status=running(),
         job=a_job_seen(),
         pods=(a_pod(running=True),),
+        generation=2,
     )
-    (patch,) = decision.actions
-    assert isinstance(patch, PatchJob)
-    assert patch.spec["activeDeadlineSeconds"] == 900
+    assert decision.actions == (PatchJob(JOB_NAME, {"activeDeadlineSeconds": 900}),)
     assert decision.status
     assert decision.status.phase is Phase.RUNNING
 
@@ -395,7 +402,8 @@ def test_a_finished_job_is_removed_when_its_ttl_is_over(
 
 
 def test_a_job_that_the_api_server_refuses_is_told_and_tried_again() -> None:
-    decision = job_refused(an_observation(), a_config(), "exceeded quota: count/jobs.batch")
+    refused = an_observation()
+    decision = job_refused(refused, decide(refused, a_config()), "exceeded quota: jobs.batch")
     assert decision.status
     assert decision.status.phase is Phase.PENDING
     assert "exceeded quota" in decision.status.message
@@ -431,8 +439,46 @@ def test_a_final_status_that_another_version_wrote_is_left_as_it_is() -> None:
             "fromTheFuture": 1,
         },
     }
-    from t2v_operator.decide import Decision, decide
-    from t2v_operator.observed import Observed, observe_resource
-
     strange = Observed(observe_resource(document), None, (), (), None, "", at(0))
     assert decide(strange, a_config()) == Decision(status=None)
+
+
+def test_a_field_of_a_newer_crd_takes_nothing_away() -> None:
+    spec = {"motionScale": 1.5}
+    assert decided(spec=spec, status=succeeded()).status == succeeded()
+    assert decided(spec=spec, status=running(), job=a_job_seen()).actions == ()
+
+
+def test_a_foreign_job_of_any_form_is_told() -> None:
+    foreign = {
+        "metadata": {"name": JOB_NAME, "uid": "other"},
+        "spec": {"template": {"spec": {"containers": [{"name": "busybox", "image": "b"}]}}},
+    }
+    status = a_status(job=observe_job(foreign))
+    assert status.conditions[0].reason == "JobNameTaken"
+    assert conditions(status)["Stalled"] == "True"
+
+
+def test_what_a_queue_does_to_a_job_is_not_fought_with() -> None:
+    decision = decided(status=queued(), job=a_job_seen(suspend=True))
+    assert decision.actions == ()
+    assert decision.status
+    assert decision.status.phase is Phase.QUEUED
+    assert "suspended, by a queue or by hand" in decision.status.message
+
+
+def test_attempts_outlive_a_refused_job() -> None:
+    again = decided(status=running())
+    refused = job_refused(an_observation(status=running()), again, "exceeded quota")
+    assert refused.status
+    assert [each.reason for each in refused.status.attempts] == [Reason.JOB_DELETED]
+    later = decided(status=refused.status, now=500)
+    assert later.status
+    assert later.status.attempts == refused.status.attempts
+
+
+def test_a_file_of_the_pod_is_no_init_media() -> None:
+    decision = decided(spec={"initImage": "file:///etc/passwd"})
+    assert decision.actions == ()
+    assert decision.status
+    assert decision.status.conditions[0].reason == Reason.INIT_MEDIA_REFUSED
