@@ -178,7 +178,10 @@ def _to_frames(video: Any) -> "Frames":
     """Rounded, not truncated, from floats in 0..1."""
     import numpy as np
 
-    if not np.isfinite(video).all():
-        raise FloatingPointError("the model drew values that are not numbers")
-    frames: Frames = np.rint(np.asarray(video) * 255).clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(frames)
+    video = np.asarray(video)
+    frames: Frames = np.empty(video.shape, dtype=np.uint8)
+    for frame, floats in zip(frames, video, strict=True):  # one by one: floats are large
+        if not np.isfinite(floats).all():
+            raise FloatingPointError("the model drew values that are not numbers")
+        frame[...] = np.rint(floats * 255).clip(0, 255)
+    return frames

@@ -1,6 +1,9 @@
 """The way of one video: model, init media, denoising, MP4, record."""
 
+import contextlib
+import gc
 import hashlib
+from collections.abc import Iterator
 
 from t2v_api.progress import Stage
 from t2v_api.result import GenerationResult, Video
@@ -27,7 +30,8 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
         folder = locate_model(profile, order.models_dir)
 
         reporter.enter(Stage.LOAD)
-        pipeline = load_pipeline(folder, profile, request)
+        with _nothing_is_garbage():
+            pipeline = load_pipeline(folder, profile, request)
         start = init_frames if request.starts_from_media else None
         frames = denoise(pipeline, request, start, reporter)
 
@@ -42,7 +46,7 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
             output=("video.mp4", "poster.jpg"),
             video=Video(
                 sha256=hashlib.sha256(mp4).hexdigest(),
-                frames_sha256=hashlib.sha256(frames.tobytes()).hexdigest(),
+                frames_sha256=hashlib.sha256(frames.data).hexdigest(),
                 bytes=len(mp4),
                 width=request.width,
                 height=request.height,
@@ -61,3 +65,17 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
         )
         publication.publish(result)
     return result
+
+
+@contextlib.contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """What is imported and loaded here lives as long as the process.
+
+    Python looks for garbage in it again and again, for a fifth of the time that importing takes.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
