@@ -19,8 +19,8 @@ PROMPTS = {
     "a beautiful purple square falling down, van gogh, 4k, zxqv": ("purple", "square", "down"),
     "small orange triangle rising on a white background": ("orange", "triangle", "up"),
 }
-LEAST_RIGHT = 4
-"""Of the six: three of four videos are right so far. The model card has the score over many."""
+LEAST_RIGHT = 5
+"""Of the six: another machine's arithmetic may turn one. The model card has the score over many."""
 
 
 @pytest.fixture(scope="module")
