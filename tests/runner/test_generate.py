@@ -1,9 +1,7 @@
 """tiny-shapes really makes videos, and every request field does what it says."""
 
-import gc
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +22,6 @@ from t2v_runner.video import read_frames, write_video
 from tests.unit.builders import a_job
 
 MODELS = Path(__file__).parents[2] / "models"
-
-
-@pytest.fixture(autouse=True)
-def pytest_goes_on() -> Iterator[None]:
-    """A runner process ends with its video and never looks for garbage in what it has loaded."""
-    yield
-    gc.unfreeze()
 
 
 def make(folder: Path, **spec: Any) -> tuple[GenerationResult, NDArray[np.uint8]]:

@@ -1,0 +1,13 @@
+"""What every test of the runner needs."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def pytest_goes_on() -> Iterator[None]:
+    """A runner process ends with its video and never looks for garbage in what it has loaded."""
+    yield
+    gc.unfreeze()
