@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def pytest_goes_on() -> Iterator[None]:
+def the_process_goes_on() -> Iterator[None]:
     """A runner process ends with its video and never looks for garbage in what it has loaded."""
     yield
     gc.unfreeze()
