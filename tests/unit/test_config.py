@@ -1,5 +1,6 @@
 """A wrong configuration stops the operator with the path of the value."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,39 @@ def test_the_documented_default_is_valid() -> None:
         ({"models": []}, "models: "),
         ({"runner": {"image": 7}}, "runner.image: Input should be a valid string, not 7"),
         ({"pools": [{"name": "a"}, {"name": "a"}]}, "pools: a stands twice"),
+        ({"pools": [{"name": "GPU pool!"}]}, "pools.0.name: "),
+        ({"pools": [{"name": "a", "tolerations": [{"at": date(2026, 1, 1)}]}]}, "date"),
+        (
+            {"podTemplatePatch": {"spec": {"containers": [{"$patch": "delete", "name": "x"}]}}},
+            "podTemplatePatch.spec.containers[0].$patch: directives are not known",
+        ),
+        (
+            {"podTemplatePatch": {"spec": {"volumes": {}}}},
+            "podTemplatePatch.spec.volumes: expected a list whose items have a 'name'",
+        ),
         (None, "Input should be an object"),
     ],
     ids=str,
 )
 def test_a_wrong_value_is_named(tmp_path: Path, change: Any, message: str) -> None:
     document = load_config(None).document() | change if change is not None else [1]
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(written(tmp_path, document))
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value", "message"),
+    [
+        ("resources", "memory", "4 gigs", "models.0.resources.memory: "),
+        ("defaults", "numFrames", 33, "models.0: defaults.numFrames is 33, above the limit of 32"),
+    ],
+)
+def test_a_model_that_no_job_can_be_made_for_is_refused(
+    tmp_path: Path, section: str, field: str, value: Any, message: str
+) -> None:
+    document = load_config(None).document()
+    document["models"][0][section][field] = value
     with pytest.raises(ConfigurationError) as refusal:
         load_config(written(tmp_path, document))
     assert message in str(refusal.value)

@@ -62,6 +62,22 @@ def test_work_that_fails_is_tried_again_and_does_not_stop_other_work(monkeypatch
     assert (tries, others) == (4, ["good"])
 
 
+def test_a_thousand_failures_end_no_worker() -> None:
+    done = asyncio.Event()
+
+    async def work(key: str) -> None:
+        if key == "good":
+            done.set()
+            return
+        raise ConnectionError("still away")
+
+    queue = WorkQueue(work)
+    queue._failures["bad"] = 5000
+    queue.add("bad")
+    queue.add("good")
+    run_until(done, queue)
+
+
 def test_work_comes_back_when_it_is_due() -> None:
     done, rounds = asyncio.Event(), 0
 
