@@ -9,7 +9,12 @@ from t2v_api.base import ContractError
 from t2v_api.progress import Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Attempt
-from t2v_api.result import GenerationFailure, GenerationResult, read_outcome
+from t2v_api.result import (
+    MESSAGE_CHARACTERS,
+    GenerationFailure,
+    GenerationResult,
+    read_outcome,
+)
 
 from t2v_operator.observed import ContainerEnd, ObservedPod
 
@@ -108,7 +113,7 @@ def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | G
 
 
 def _failure(reason: Reason, message: str) -> GenerationFailure:
-    return GenerationFailure(reason=reason, message=message[:800], stage=Stage.START)
+    return GenerationFailure(reason=reason, message=message[:MESSAGE_CHARACTERS], stage=Stage.START)
 
 
 def _hint(exit_code: int) -> str:

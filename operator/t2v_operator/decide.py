@@ -15,10 +15,17 @@ from t2v_operator.attempts import attempts_of, end_of, result_of
 from t2v_operator.config import OperatorConfig
 from t2v_operator.errors import RequestRefused
 from t2v_operator.job import Manifest, build_job
-from t2v_operator.observed import Observed, ObservedJob
+from t2v_operator.observed import Observed, ObservedJob, running_pod
 from t2v_operator.plan import read_plan
 from t2v_operator.request import resolve
-from t2v_operator.status import Subject, ended_status, failed_status, planned, status_of
+from t2v_operator.status import (
+    Subject,
+    ended_status,
+    failed_status,
+    planned,
+    status_of,
+    with_notices,
+)
 
 PROGRESS_SECONDS = 3.0
 """How often a running video's progress is looked at."""
@@ -74,8 +81,7 @@ class Situation:
 
     @property
     def subject(self) -> Subject:
-        resource = self.observed.resource
-        return Subject(resource.metadata, resource.request_hash, self.observed.now, resource.status)
+        return _subject(self.observed)
 
     @property
     def previous(self) -> TextToVideoJobStatus | None:
@@ -101,14 +107,13 @@ class Situation:
 
     def on_the_way(self, phase: Phase, reason: Waiting, message: str) -> TextToVideoJobStatus:
         """A status that also tells what the Job makes and what its pods did so far."""
-        job, attempts = self.observed.job, self.attempts
-        notices = job.plan.notices if job and job.plan else ""
-        fields = planned(job.plan if job else None)
+        attempts, plan = self.attempts, self.observed.job.plan if self.observed.job else None
+        fields = planned(plan)
         if self.observed.progress:
             fields["progress"] = self.observed.progress
         if attempts and attempts[0].start_time:
             fields["start_time"] = attempts[0].start_time
-        text = f"{message}; {notices}" if notices else message
+        text = with_notices(message, plan)
         return self.waiting(phase, reason, text, attempts=attempts, **fields)
 
 
@@ -124,10 +129,8 @@ def decide(observed: Observed, config: OperatorConfig) -> Decision:
 
 def job_refused(observed: Observed, decision: Decision, complaint: str) -> Decision:
     """What follows when the API server refuses the Job that `decision` would make."""
-    resource = observed.resource
-    subject = Subject(resource.metadata, resource.request_hash, observed.now, resource.status)
     status = status_of(
-        subject,
+        _subject(observed),
         Phase.PENDING,
         Waiting.JOB_NOT_CREATED,
         f"the API server refused the Job: {complaint}",
@@ -307,7 +310,7 @@ def a_job_that_something_else_suspended_is_queued(situation: Situation) -> Decis
 
 def a_running_pod_makes_the_video(situation: Situation) -> Decision | None:
     pods = situation.observed.pods
-    pod = next((pod for pod in reversed(pods) if pod.is_running), None)
+    pod = running_pod(pods)
     if pod is None and result_of(pods) is None:
         return None
     message = f"pod {pod.name} runs" if pod else "the video is made; the Job is being completed"
@@ -353,6 +356,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+def _subject(observed: Observed) -> Subject:
+    resource = observed.resource
+    return Subject(resource.metadata, resource.request_hash, observed.now, resource.status)
+
+
 def _created(situation: Situation, attempts: tuple[Attempt, ...]) -> Decision:
     media = situation.spec.init_image or situation.spec.init_video or ""
     if media.startswith("file:"):
@@ -364,8 +372,7 @@ def _created(situation: Situation, attempts: tuple[Attempt, ...]) -> Decision:
         return _refused(situation, refusal.reason, refusal.message)
     manifest = build_job(resolved, situation.config)
     plan = read_plan(manifest)
-    message = f"the Job {manifest['metadata']['name']} was made"
-    text = "; ".join([message, *resolved.notices])
+    text = with_notices(f"the Job {manifest['metadata']['name']} was made", plan)
     phase = Phase.SUSPENDED if situation.spec.suspend else Phase.QUEUED
     reason = Waiting.SUSPENDED if situation.spec.suspend else Waiting.NO_POD
     status = situation.waiting(

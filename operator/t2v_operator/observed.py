@@ -1,5 +1,6 @@
 """What is seen of one resource and of its children, parsed from the API's objects. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -133,6 +134,11 @@ class Observed:
     trouble: str
     """What the Job controller says where it cannot make a pod."""
     now: datetime
+
+
+def running_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
+    """The latest pod that runs."""
+    return next((pod for pod in reversed(pods) if pod.is_running), None)
 
 
 def observe_resource(document: Manifest) -> ObservedResource:

@@ -22,6 +22,7 @@ from t2v_operator.observed import (
     observe_job,
     observe_pod,
     observe_resource,
+    running_pod,
 )
 
 logger = logging.getLogger("t2v_operator")
@@ -96,7 +97,7 @@ class Reconciler:
 
         Each one is written to the status, and that wakes us again.
         """
-        running = next((pod for pod in reversed(pods) if pod.is_running), None)
+        running = running_pod(pods)
         before = resource.status.progress if resource.status else None
         age = (now - before.updated_time).total_seconds() if before else PROGRESS_SECONDS
         if running is None or age < PROGRESS_SECONDS:

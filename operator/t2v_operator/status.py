@@ -72,7 +72,7 @@ def ended_status(
         )
     result = end.outcome
     urls = tuple(f"{plan.output_url.rstrip('/')}/{name}" for name in result.output) if plan else ()
-    message = _sentence(f"video made in {result.generation_time:.1f} s", plan)
+    message = with_notices(f"video made in {result.generation_time:.1f} s", plan)
     return status_of(
         subject,
         Phase.SUCCEEDED,
@@ -117,7 +117,8 @@ def _finished(now: datetime) -> Progress:
     return Progress(stage=Stage.UPLOAD, step=0, steps=0, percent=100, updated_time=now)
 
 
-def _sentence(message: str, plan: Plan | None) -> str:
+def with_notices(message: str, plan: Plan | None) -> str:
+    """`message`, and what the user should know about how the request was understood."""
     return f"{message}; {plan.notices}" if plan and plan.notices else message
 
 
