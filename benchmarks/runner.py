@@ -17,10 +17,10 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 
+from t2v_operator.cli.manifest import read_manifests
 from t2v_operator.config import load_config
-from t2v_operator.job import build_job
-from t2v_operator.manifest import read_manifests
-from t2v_operator.request import resolve
+from t2v_operator.core.job import build_job
+from t2v_operator.core.request import resolve
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "models"

@@ -1,5 +1,4 @@
 """Turns TextToVideoJob resources into Jobs and their ends into status.
 
-Read in this order: `manifest`, `request`, `job`, `observed`, `decide`, `status`: the pure core.
-Then the shell: `controller`, `reconcile`, `cluster`; and `local`, which needs no cluster.
+Three rooms: `core` decides and does no I/O, `cluster` watches and acts, `cli` is the program `t2v`.
 """

@@ -2,6 +2,6 @@
 
 import sys
 
-from t2v_operator.cli import main
+from t2v_operator.cli.main import main
 
 sys.exit(main())

@@ -11,7 +11,7 @@ from t2v_api.base import ContractError, ContractModel
 from t2v_api.profile import ModelProfile
 from t2v_api.resource import DNS_LABEL
 
-from t2v_operator.pod_template_patch import check_patch
+from t2v_operator.core.pod_template_patch import check_patch
 
 
 class ConfigurationError(ValueError):

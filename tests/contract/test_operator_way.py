@@ -8,10 +8,10 @@ from typing import Any
 
 from t2v_api.resource import Phase
 from t2v_api.result import GenerationResult
+from t2v_operator.cli.local import LocalMachine, Watcher, run_job
 from t2v_operator.config import load_config
-from t2v_operator.decide import CreateJob, decide
-from t2v_operator.local import LocalMachine, Watcher, run_job
-from t2v_operator.observed import Observed, observe_job, observe_pod, observe_resource
+from t2v_operator.core.decide import CreateJob, decide
+from t2v_operator.core.observed import Observed, observe_job, observe_pod, observe_resource
 
 from tests.unit.observations import at, text
 

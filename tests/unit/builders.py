@@ -4,7 +4,7 @@ from typing import Any
 
 from t2v_api.resource import TextToVideoJob
 from t2v_operator.config import OperatorConfig, load_config
-from t2v_operator.request import ResolvedJob, resolve
+from t2v_operator.core.request import ResolvedJob, resolve
 
 
 def a_resource(

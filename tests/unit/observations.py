@@ -9,9 +9,9 @@ from typing import Any
 from t2v_api.progress import Progress, Stage
 from t2v_api.resource import TextToVideoJobStatus
 from t2v_operator.config import OperatorConfig
-from t2v_operator.decide import Decision, decide
-from t2v_operator.job import build_job
-from t2v_operator.observed import (
+from t2v_operator.core.decide import Decision, decide
+from t2v_operator.core.job import build_job
+from t2v_operator.core.observed import (
     Observed,
     ObservedJob,
     ObservedPod,
@@ -19,7 +19,7 @@ from t2v_operator.observed import (
     observe_pod,
     observe_resource,
 )
-from t2v_operator.request import resolve
+from t2v_operator.core.request import resolve
 
 from tests.unit.builders import a_config, a_resource
 

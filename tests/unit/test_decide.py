@@ -7,7 +7,7 @@ from t2v_api.progress import Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase, TextToVideoJobStatus
 from t2v_api.result import GenerationFailure, GenerationResult
-from t2v_operator.decide import (
+from t2v_operator.core.decide import (
     CreateJob,
     Decision,
     DeleteJob,
@@ -15,8 +15,8 @@ from t2v_operator.decide import (
     decide,
     job_refused,
 )
-from t2v_operator.names import job_name
-from t2v_operator.observed import Observed, observe_job, observe_resource
+from t2v_operator.core.names import job_name
+from t2v_operator.core.observed import Observed, observe_job, observe_resource
 
 from tests.unit.builders import a_config, a_resource
 from tests.unit.observations import (

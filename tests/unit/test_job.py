@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from t2v_operator.job import build_job
-from t2v_operator.names import job_name, label_value, stable_id
+from t2v_operator.core.job import build_job
+from t2v_operator.core.names import job_name, label_value, stable_id
 
 from tests.unit.builders import a_config, a_job, a_resource
 

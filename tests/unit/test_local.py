@@ -7,12 +7,12 @@ from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase
 from t2v_api.result import GenerationFailure
-from t2v_operator.attempts import RunnerEnd, outcome_of
-from t2v_operator.display import _plain
-from t2v_operator.job import build_job
-from t2v_operator.local import Watcher, _tell
-from t2v_operator.plan import read_plan
-from t2v_operator.status import Subject, ended_status, failed_status
+from t2v_operator.cli.display import _plain
+from t2v_operator.cli.local import Watcher, _tell
+from t2v_operator.core.attempts import RunnerEnd, outcome_of
+from t2v_operator.core.job import build_job
+from t2v_operator.core.plan import read_plan
+from t2v_operator.core.status import Subject, ended_status, failed_status
 
 from tests.unit.builders import a_config, a_job, a_resource
 

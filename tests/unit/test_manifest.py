@@ -1,7 +1,7 @@
 """YAML in, resources out, as kubectl would read it."""
 
 import pytest
-from t2v_operator.manifest import ManifestError, read_manifests
+from t2v_operator.cli.manifest import ManifestError, read_manifests
 
 HEAD = "apiVersion: textto.video/v1alpha1\nkind: TextToVideoJob\nmetadata: {name: a}\n"
 

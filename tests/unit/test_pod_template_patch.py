@@ -3,7 +3,7 @@
 from typing import Any
 
 from t2v_operator.config import OperatorConfig
-from t2v_operator.job import build_job
+from t2v_operator.core.job import build_job
 
 from tests.unit.builders import a_config, a_job
 

@@ -6,9 +6,9 @@ import pytest
 from t2v_api.reasons import Reason
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
-from t2v_operator.enhance import QUALITY_TERMS
+from t2v_operator.core.enhance import QUALITY_TERMS
+from t2v_operator.core.request import resolve
 from t2v_operator.errors import RequestRefused
-from t2v_operator.request import resolve
 
 from tests.unit.builders import a_config, a_job, a_resource
 

@@ -3,8 +3,8 @@
 import asyncio
 from contextlib import suppress
 
-from t2v_operator import work_queue
-from t2v_operator.work_queue import WorkQueue
+from t2v_operator.cluster import work_queue
+from t2v_operator.cluster.work_queue import WorkQueue
 
 
 def run_until(done: asyncio.Event, queue: "WorkQueue[str]") -> None:

@@ -9,7 +9,7 @@ from t2v_api.reasons import ExitCode
 from t2v_api.resource import API_VERSION, KIND
 
 from t2v_operator.config import OperatorConfig
-from t2v_operator.names import (
+from t2v_operator.core.names import (
     JOB_LABEL,
     MODEL_LABEL,
     NOTICES_ANNOTATION,
@@ -20,8 +20,8 @@ from t2v_operator.names import (
     job_name,
     label_value,
 )
-from t2v_operator.pod_template_patch import patched
-from t2v_operator.request import ResolvedJob
+from t2v_operator.core.pod_template_patch import patched
+from t2v_operator.core.request import ResolvedJob
 
 CONTAINER = "runner"
 OUTPUT_DIR = "/output"

@@ -17,9 +17,9 @@ from t2v_api.resource import (
     hash_of,
 )
 
-from t2v_operator.job import CONTAINER, Manifest
-from t2v_operator.names import job_name_of
-from t2v_operator.plan import Plan, read_plan
+from t2v_operator.core.job import CONTAINER, Manifest
+from t2v_operator.core.names import job_name_of
+from t2v_operator.core.plan import Plan, read_plan
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 from t2v_api.progress import Progress
 
-from t2v_operator.local import Watcher
+from t2v_operator.cli.local import Watcher
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from t2v_api.reasons import SUCCEEDED, Reason, Waiting
 from t2v_api.resource import Attempt, Condition, ObjectMeta, Phase, TextToVideoJobStatus
 from t2v_api.result import GenerationFailure
 
-from t2v_operator.attempts import RunnerEnd
-from t2v_operator.names import stable_id
-from t2v_operator.plan import Plan
+from t2v_operator.core.attempts import RunnerEnd
+from t2v_operator.core.names import stable_id
+from t2v_operator.core.plan import Plan
 
 KEPT = ("job_name", "pool", "resolved", "progress", "attempts", "start_time")
 """What one status of a request hands on to the next."""

@@ -19,8 +19,8 @@ from typing import IO
 from t2v_api.base import ContractError
 from t2v_api.progress import Progress
 
-from t2v_operator.attempts import RunnerEnd, outcome_of
-from t2v_operator.job import STOP_SECONDS, Manifest
+from t2v_operator.core.attempts import RunnerEnd, outcome_of
+from t2v_operator.core.job import STOP_SECONDS, Manifest
 
 INTERPRETERS = ("python", "python3")
 

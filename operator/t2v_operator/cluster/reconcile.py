@@ -10,11 +10,11 @@ from datetime import datetime
 
 from t2v_api.progress import Progress
 
-from t2v_operator.cluster import Cluster, JobRefused
+from t2v_operator.cluster.client import Cluster, JobRefused
 from t2v_operator.config import OperatorConfig
-from t2v_operator.decide import PROGRESS_SECONDS, Decision, decide, job_refused
-from t2v_operator.events import notices
-from t2v_operator.observed import (
+from t2v_operator.core.decide import PROGRESS_SECONDS, Decision, decide, job_refused
+from t2v_operator.core.events import notices
+from t2v_operator.core.observed import (
     Observed,
     ObservedJob,
     ObservedPod,

@@ -10,8 +10,8 @@ from typing import Literal
 from t2v_api.reasons import Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
-from t2v_operator.decide import Action, CreateJob, DeleteJob, PatchJob
-from t2v_operator.status import STALLED
+from t2v_operator.core.decide import Action, CreateJob, DeleteJob, PatchJob
+from t2v_operator.core.status import STALLED
 
 MESSAGE_CHARACTERS = 1024
 """Kubernetes takes no longer ones."""

@@ -11,7 +11,7 @@ from t2v_api.resource import SchedulerPolicy, TextToVideoJob, TextToVideoJobSpec
 from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
 
 from t2v_operator.config import GpuPool, OperatorConfig
-from t2v_operator.enhance import enhance
+from t2v_operator.core.enhance import enhance
 from t2v_operator.errors import RequestRefused
 
 DEFAULT_STRENGTH = 0.7

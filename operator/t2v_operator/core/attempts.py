@@ -16,7 +16,7 @@ from t2v_api.result import (
     read_outcome,
 )
 
-from t2v_operator.observed import ContainerEnd, ObservedPod
+from t2v_operator.core.observed import ContainerEnd, ObservedPod
 
 
 @dataclass(frozen=True)

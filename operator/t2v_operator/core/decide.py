@@ -11,14 +11,13 @@ from typing import Any
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import KIND, Attempt, Phase, TextToVideoJobSpec, TextToVideoJobStatus
 
-from t2v_operator.attempts import attempts_of, end_of, result_of
 from t2v_operator.config import OperatorConfig
-from t2v_operator.errors import RequestRefused
-from t2v_operator.job import Manifest, build_job
-from t2v_operator.observed import Observed, ObservedJob, running_pod
-from t2v_operator.plan import read_plan
-from t2v_operator.request import resolve
-from t2v_operator.status import (
+from t2v_operator.core.attempts import attempts_of, end_of, result_of
+from t2v_operator.core.job import Manifest, build_job
+from t2v_operator.core.observed import Observed, ObservedJob, running_pod
+from t2v_operator.core.plan import read_plan
+from t2v_operator.core.request import resolve
+from t2v_operator.core.status import (
     Subject,
     ended_status,
     failed_status,
@@ -26,6 +25,7 @@ from t2v_operator.status import (
     status_of,
     with_notices,
 )
+from t2v_operator.errors import RequestRefused
 
 PROGRESS_SECONDS = 3.0
 """How often a running video's progress is looked at."""

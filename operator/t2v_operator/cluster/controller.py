@@ -16,11 +16,11 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient
 from t2v_api.resource import GROUP, KIND, PLURAL, VERSION
 
-from t2v_operator.cluster import Cluster
+from t2v_operator.cluster.client import Cluster
+from t2v_operator.cluster.reconcile import Reconciler
+from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
-from t2v_operator.names import JOB_LABEL, RESOURCE_ANNOTATION
-from t2v_operator.reconcile import Reconciler
-from t2v_operator.work_queue import WorkQueue
+from t2v_operator.core.names import JOB_LABEL, RESOURCE_ANNOTATION
 
 WORKERS = 16
 """So many resources are worked on at a time; the work is waiting for the API server."""

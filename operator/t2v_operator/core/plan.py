@@ -12,8 +12,8 @@ from t2v_api.profile import ModelProfile
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import ResolvedRequest
 
-from t2v_operator.job import CONTAINER, Manifest
-from t2v_operator.names import NOTICES_ANNOTATION, OUTPUT_URL_ANNOTATION, POOL_LABEL
+from t2v_operator.core.job import CONTAINER, Manifest
+from t2v_operator.core.names import NOTICES_ANNOTATION, OUTPUT_URL_ANNOTATION, POOL_LABEL
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from t2v_api.base import ContractError
 from t2v_api.progress import Progress
 from t2v_api.resource import API_VERSION, GROUP, KIND, PLURAL, VERSION, TextToVideoJobStatus
 
-from t2v_operator.decide import Action, CreateJob, DeleteJob, PatchJob
-from t2v_operator.events import Notice
-from t2v_operator.job import CONTAINER, Manifest
-from t2v_operator.names import JOB_LABEL, label_value
-from t2v_operator.observed import ObservedResource
+from t2v_operator.core.decide import Action, CreateJob, DeleteJob, PatchJob
+from t2v_operator.core.events import Notice
+from t2v_operator.core.job import CONTAINER, Manifest
+from t2v_operator.core.names import JOB_LABEL, label_value
+from t2v_operator.core.observed import ObservedResource
 
 FIELD_MANAGER = "text-to-video-operator"
 LOG_LINES = 40

@@ -1,0 +1,1 @@
+"""`t2v`, the program: one file a command."""

@@ -1,0 +1,117 @@
+"""`t2v run`: a video on this machine, by the same functions as on a cluster."""
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from t2v_api.reasons import EXIT_CODES, ExitCode
+from t2v_api.resource import Phase, TextToVideoJob, TextToVideoJobStatus
+
+from t2v_operator.cli.display import display
+from t2v_operator.cli.local import LocalMachine, run_job
+from t2v_operator.cli.output import (
+    complain,
+    read_all,
+    say,
+    takes_config,
+    takes_manifests,
+    with_uid,
+)
+from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.core.job import build_job
+from t2v_operator.core.plan import read_plan
+from t2v_operator.core.request import resolve
+from t2v_operator.core.status import Subject, ended_status, failed_status
+from t2v_operator.errors import RequestRefused
+
+VIDEO = "video.mp4"
+CONTACT_SHEET = "contact-sheet.png"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    takes_config(parser)
+    takes_manifests(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("out"), help="folder for the videos (out)"
+    )
+    parser.add_argument(
+        "--models-dir",
+        type=Path,
+        default=_default_models_dir(),
+        help="where models with a relative path are",
+    )
+    parser.add_argument(
+        "--allow-private-media",
+        action="store_true",
+        help="let init media come from private addresses, such as a server on this machine",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make every video of the manifests, in order. The first failure's exit code."""
+    config = load_config(options.config)
+    resources = read_all(options.filename)
+    machine = LocalMachine(
+        models_dir=options.models_dir, allow_private_media=options.allow_private_media
+    )
+    codes: list[int] = []
+    for resource in resources:
+        codes.append(_run_one(with_uid(resource), config, machine, options.output))
+        if codes[-1] == ExitCode.STOPPED:
+            break
+    return next((code for code in codes if code), ExitCode.DONE)
+
+
+def _run_one(
+    resource: TextToVideoJob, config: OperatorConfig, machine: LocalMachine, output: Path
+) -> int:
+    folder = output.absolute() / resource.metadata.name
+    try:
+        job = resolve(resource, config)
+    except RequestRefused as refusal:
+        subject = _subject(resource)
+        status = failed_status(subject, None, refusal.reason, refusal.message, (), subject.now)
+        _show(resource, status)
+        complain(f"{resource.metadata.name}: {refusal.reason}: {refusal.message}")
+        return EXIT_CODES[refusal.reason]
+    manifest = build_job(job, config)
+    with display(resource.metadata.name) as watcher:
+        end = run_job(manifest, folder, machine, watcher)
+    plan = read_plan(manifest)
+    assert plan  # we built it
+    here = replace(plan, runner_image="local", output_url=folder.as_uri())
+    status = ended_status(_subject(resource), here, end, [end.attempt])
+    _show(resource, status)
+    if status.phase is not Phase.SUCCEEDED:
+        complain(f"{resource.metadata.name}: {status.conditions[0].reason}: {status.message}")
+        return end.exit_code or ExitCode.FAULT
+    complain(f"video:         {folder / VIDEO}")
+    if _draw_contact_sheet(folder):
+        complain(f"contact sheet: {folder / CONTACT_SHEET}")
+    return ExitCode.DONE
+
+
+def _draw_contact_sheet(folder: Path) -> bool:
+    command = [sys.executable, "-m", "t2v_runner.contact_sheet", VIDEO, CONTACT_SHEET]
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0  # noqa: S603
+
+
+def _subject(resource: TextToVideoJob) -> Subject:
+    return Subject(resource.metadata, resource.spec.request_hash, datetime.now(UTC))
+
+
+def _show(resource: TextToVideoJob, status: TextToVideoJobStatus) -> None:
+    document = {"metadata": {"name": resource.metadata.name}, "status": status.document()}
+    say("---")
+    say(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100).rstrip())
+
+
+def _default_models_dir() -> Path:
+    """The checkout's models folder; an image sets T2V_MODELS_DIR instead."""
+    checkout = Path(__file__).parents[3] / "models"
+    return Path(os.environ.get("T2V_MODELS_DIR", checkout))
