@@ -1,5 +1,6 @@
 """The command line of each program of the one-node cluster, in the order they start."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.certificates import CertificateAuthority
@@ -16,6 +17,8 @@ NODE = "test-node"
 API_SERVER = f"https://127.0.0.1:{API_SERVER_PORT}"
 ETCD_CLIENT_URL = "http://127.0.0.1:12379"
 ETCD_PEER_URL = "http://127.0.0.1:12380"
+# The API server's own name towards the aggregated APIs that it asks on a user's behalf.
+FRONT_PROXY = "front-proxy-client"
 # client-go's default of 20 requests a second hides every figure of throughput.
 _NO_CLIENT_LIMIT = ["--kube-api-qps=500", "--kube-api-burst=1000"]
 
@@ -33,6 +36,7 @@ def make_identities(run: Path) -> None:
         "kube-apiserver", [*(f"DNS:{name}" for name in names), *(f"IP:{ip}" for ip in addresses)]
     )
     authority.issue_client("apiserver-to-kubelet", "kube-apiserver", "system:masters")
+    authority.issue_client(FRONT_PROXY, FRONT_PROXY)
     authority.issue_client("admin", "admin", "system:masters")
     authority.issue_client("kubelet", f"system:node:{NODE}", "system:nodes")
     for component in ("kube-controller-manager", "kube-scheduler", "kube-proxy"):
@@ -83,6 +87,16 @@ def kube_apiserver(run: Path) -> Command:
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-signing-key-file={certificates / 'service-accounts.key'}",
         f"--service-account-key-file={certificates / 'service-accounts.pub'}",
+        # "Configure the Aggregation Layer" in the Kubernetes documentation.
+        f"--requestheader-client-ca-file={certificates / 'ca.crt'}",
+        f"--requestheader-allowed-names={FRONT_PROXY}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={certificates / FRONT_PROXY}.crt",
+        f"--proxy-client-key-file={certificates / FRONT_PROXY}.key",
+        # Webhooks and aggregated APIs are asked at their pods: no wait for kube-proxy.
+        "--enable-aggregator-routing=true",
     ]
 
 
@@ -140,11 +154,20 @@ def cluster_dns(run: Path) -> Command:
     return [go_program("cluster-dns"), "-conf", run / "settings" / "Corefile"]
 
 
+Program = Callable[[Path], Command]
+
 # Programs that need the API server, so they start once it answers.
-CLIENTS_OF_THE_API_SERVER = {
+CLIENTS_OF_THE_API_SERVER: dict[str, Program] = {
     "kube-controller-manager": kube_controller_manager,
     "kube-scheduler": kube_scheduler,
     "kubelet": kubelet,
     "kube-proxy": kube_proxy,
     "cluster-dns": cluster_dns,
+}
+
+PROGRAMS: dict[str, Program] = {
+    "containerd": containerd,
+    "etcd": etcd,
+    "kube-apiserver": kube_apiserver,
+    **CLIENTS_OF_THE_API_SERVER,
 }

@@ -20,6 +20,9 @@ def add_bridge() -> None:
     run(["ip", "link", "add", "name", BRIDGE, "type", "bridge"])
     run(["ip", "address", "add", f"{BRIDGE_ADDRESS}/16", "dev", BRIDGE])
     run(["ip", "link", "set", BRIDGE, "up"])
+    # Until kube-proxy knows a Service, a connection to it would leave by the default route and
+    # stay open; on the bridge nobody answers, which is an error after seconds.
+    run(["ip", "route", "add", SERVICE_RANGE, "dev", BRIDGE])
 
 
 def remove_bridge() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness import buildah, cleanup, components
 from harness.base_image import BASE_IMAGE, ensure_base_image
 from harness.cluster import Cluster
-from harness.commands import run
+from harness.commands import Words, run
 from harness.debian_packages import install_missing_packages
 from harness.errors import CommandError, HarnessError
 from harness.go_programs import PROGRAMS, go_program
@@ -28,9 +28,8 @@ from harness.stopwatch import step
 from harness.waiting import wait_until
 
 DEFAULT_GPUS = 2
-# Programs of the cluster itself; helm and versitygw are built when first used.
-_NEEDED = [name for name in PROGRAMS if name not in ("helm", "versitygw")]
-_STARTED = ["containerd", "etcd", "kube-apiserver", *components.CLIENTS_OF_THE_API_SERVER]
+# Built before the cluster starts; the others of `go_programs` when first used.
+_NEEDED = [*(name for name in components.PROGRAMS if name in PROGRAMS), "kubectl", "pause"]
 
 
 class OneNodeCluster(Cluster):
@@ -66,7 +65,7 @@ class OneNodeCluster(Cluster):
                 go_program(name)
 
     def is_up(self) -> bool:
-        if not all(self._daemons.is_alive(name) for name in _STARTED):
+        if not all(self._daemons.is_alive(name) for name in components.PROGRAMS):
             return False
         with suppress(CommandError, HarnessError):
             return self._node_is_ready()
@@ -185,8 +184,9 @@ class OneNodeCluster(Cluster):
         return False
 
     def _node_is_ready(self) -> bool:
+        nodes: Words = ["nodes", f"--field-selector=metadata.name={components.NODE}"]
         path = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"
-        return self.kubectl("get", "nodes", "-o", path, "--request-timeout=5s").strip() == "True"
+        return self.kubectl("get", *nodes, "-o", path, "--request-timeout=5s").strip() == "True"
 
     def _has_default_service_account(self) -> bool:
         accounts = json.loads(self.kubectl("get", "serviceaccounts", "-n", "default", "-o", "json"))
@@ -199,8 +199,9 @@ class OneNodeCluster(Cluster):
 
 
 def _version() -> str:
-    """What the running programs were started from."""
-    return "\n".join(str(go_program(name)) for name in _NEEDED)
+    """What the running programs were started from: their builds and their command lines."""
+    commands = [" ".join(map(str, command(RUN))) for command in components.PROGRAMS.values()]
+    return "\n".join([*(str(go_program(name)) for name in _NEEDED), *commands])
 
 
 def _tail(log: Path) -> str:
