@@ -17,6 +17,7 @@ NODE = "test-node"
 API_SERVER = f"https://127.0.0.1:{API_SERVER_PORT}"
 ETCD_CLIENT_URL = "http://127.0.0.1:12379"
 ETCD_PEER_URL = "http://127.0.0.1:12380"
+AUDIT_LOG = "audit.log"
 # The API server's own name towards the aggregated APIs that it asks on a user's behalf.
 FRONT_PROXY = "front-proxy-client"
 # client-go's default of 20 requests a second hides every figure of throughput.
@@ -97,6 +98,10 @@ def kube_apiserver(run: Path) -> Command:
         f"--proxy-client-key-file={certificates / FRONT_PROXY}.key",
         # Webhooks and aggregated APIs are asked at their pods: no wait for kube-proxy.
         "--enable-aggregator-routing=true",
+        f"--audit-policy-file={run / 'settings' / 'audit-policy.yaml'}",
+        f"--audit-log-path={run / AUDIT_LOG}",
+        # One file, whatever a test of thousands writes (MB).
+        "--audit-log-maxsize=4000",
     ]
 
 
@@ -170,4 +175,14 @@ PROGRAMS: dict[str, Program] = {
     "etcd": etcd,
     "kube-apiserver": kube_apiserver,
     **CLIENTS_OF_THE_API_SERVER,
+}
+
+# Where a program says on this machine that it is well; the others have no such address.
+HEALTH = {
+    "etcd": f"{ETCD_CLIENT_URL}/health",
+    "kube-apiserver": f"{API_SERVER}/readyz",
+    "kube-controller-manager": "https://127.0.0.1:10257/healthz",
+    "kube-scheduler": "https://127.0.0.1:10259/healthz",
+    "kubelet": "http://127.0.0.1:10248/healthz",
+    "kube-proxy": "http://127.0.0.1:10256/healthz",
 }

@@ -7,11 +7,13 @@ import hashlib
 import json
 import ssl
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
-from harness import buildah, cleanup, components
+from harness import buildah, cleanup, components, etcd
+from harness.audit import AuditEvent, read_audit_log
 from harness.base_image import BASE_IMAGE, ensure_base_image
 from harness.cluster import Cluster
 from harness.commands import Words, run
@@ -40,7 +42,8 @@ class OneNodeCluster(Cluster):
     shares_files = True
 
     def __init__(self) -> None:
-        self._daemons = Daemons(RUN / "processes")
+        self.daemons = Daemons(RUN / "processes")
+        """What runs, by name; `down` ends whatever else was started here as well."""
 
     def up(self) -> None:
         with locked():
@@ -65,7 +68,7 @@ class OneNodeCluster(Cluster):
                 go_program(name)
 
     def is_up(self) -> bool:
-        if not all(self._daemons.is_alive(name) for name in components.PROGRAMS):
+        if not all(self.daemons.is_alive(name) for name in components.PROGRAMS):
             return False
         with suppress(CommandError, HarnessError):
             return self._node_is_ready()
@@ -109,7 +112,44 @@ class OneNodeCluster(Cluster):
 
     def logs(self) -> Path:
         """The folder with one log per program."""
-        return self._daemons.folder
+        return self.daemons.folder
+
+    def stop_program(self, name: str) -> None:
+        """End one program of `components.PROGRAMS`, as a fault would, until `start_program`.
+
+        Asked politely, the API server goes on for as long as anyone watches: it has a second.
+        Meanwhile `is_up` says no, and `up` would start the whole cluster afresh.
+        """
+        _known(name)
+        self.daemons.stop(name, timeout_seconds=1)
+
+    def start_program(self, name: str) -> None:
+        """Start it again, and return once it is well. Nothing happens when it runs."""
+        command = _known(name)(RUN)
+        if not self.daemons.is_alive(name):
+            self._start_program(name, command)
+        self._wait_for(name, lambda: _is_well(name))
+
+    @contextmanager
+    def without_program(self, name: str) -> Iterator[None]:
+        """Inside the block the program does not run; afterwards it does, whatever happened."""
+        self.stop_program(name)
+        try:
+            yield
+        finally:
+            self.start_program(name)
+
+    def compact_etcd(self) -> int:
+        """Make etcd forget all but its newest revision, which is returned; see `etcd.compact`."""
+        return etcd.compact(components.ETCD_CLIENT_URL)
+
+    def audit_events(self, since: datetime | None = None) -> list[AuditEvent]:
+        """The requests that the API server answered, but for the cluster's own; see `audit`.
+
+        `since` needs a time zone: `datetime.now(UTC)`.
+        """
+        events = read_audit_log(RUN / components.AUDIT_LOG)
+        return [event for event in events if since is None or event.time >= since]
 
     def _prepare(self) -> None:
         install_missing_packages()
@@ -129,7 +169,7 @@ class OneNodeCluster(Cluster):
             self._start_program("etcd", components.etcd(RUN))
             self._start_program("kube-apiserver", components.kube_apiserver(RUN))
             self._import(pause_archive())
-            self._wait_for("kube-apiserver", self._api_server_is_ready)
+            self._wait_for("kube-apiserver", lambda: _is_well("kube-apiserver"))
         with step("start the other programs"):
             for name, command in components.CLIENTS_OF_THE_API_SERVER.items():
                 self._start_program(name, command(RUN))
@@ -142,11 +182,13 @@ class OneNodeCluster(Cluster):
         """End the programs in the order that keeps each from mending what is being taken down."""
         if not RUN.exists():
             return
+        for name in set(self.daemons.names()) - components.PROGRAMS.keys():
+            self.daemons.stop(name)
         for name in reversed(components.CLIENTS_OF_THE_API_SERVER):
-            self._daemons.stop(name)
+            self.daemons.stop(name)
         cleanup.kill_pods(RUN)
         for name in ("containerd", "kube-apiserver", "etcd"):
-            self._daemons.stop(name)
+            self.daemons.stop(name)
         cleanup.remove_mounts(RUN)
         cleanup.remove_cgroups()
         cleanup.remove_network(RUN)
@@ -158,30 +200,22 @@ class OneNodeCluster(Cluster):
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(RUN),
         }
-        self._daemons.start(name, command, environment, cwd=RUN)
+        self.daemons.start(name, command, environment, cwd=RUN)
 
     def _wait_for(self, name: str, ready: Callable[[], bool]) -> None:
         """Wait for an answer of a program; at once an error when the program has ended."""
 
         def answered() -> bool:
-            if not self._daemons.is_alive(name):
-                raise HarnessError(f"{name} ended:\n{_tail(self._daemons.log(name))}")
+            if not self.daemons.is_alive(name):
+                raise HarnessError(f"{name} ended:\n{_tail(self.daemons.log(name))}")
             return ready()
 
-        wait_until(answered, f"{name} is ready (its log: {self._daemons.log(name)})", 120)
+        wait_until(answered, f"{name} is ready (its log: {self.daemons.log(name)})", 120)
 
     def _import(self, archive: Path) -> None:
         socket = RUN / "containerd.sock"
         self._wait_for("containerd", socket.exists)
         run(["ctr", "--address", socket, "-n", "k8s.io", "images", "import", archive])
-
-    def _api_server_is_ready(self) -> bool:
-        trust = ssl.create_default_context(cafile=RUN / "certificates" / "ca.crt")
-        with suppress(OSError):
-            url = f"{components.API_SERVER}/readyz"
-            with urllib.request.urlopen(url, context=trust, timeout=5) as answer:
-                return bool(answer.status == 200)
-        return False
 
     def _node_is_ready(self) -> bool:
         nodes: Words = ["nodes", f"--field-selector=metadata.name={components.NODE}"]
@@ -202,6 +236,25 @@ def _version() -> str:
     """What the running programs were started from: their builds and their command lines."""
     commands = [" ".join(map(str, command(RUN))) for command in components.PROGRAMS.values()]
     return "\n".join([*(str(go_program(name)) for name in _NEEDED), *commands])
+
+
+def _known(name: str) -> components.Program:
+    if name not in components.PROGRAMS:
+        raise HarnessError(f"{name} is no program of the cluster: {', '.join(components.PROGRAMS)}")
+    return components.PROGRAMS[name]
+
+
+def _is_well(name: str) -> bool:
+    """What the program says of itself; one that says nothing is well while it runs."""
+    if name not in components.HEALTH:
+        return True
+    # Some sign their own certificate anew at each start, and this is the machine itself.
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    url = components.HEALTH[name]
+    with suppress(OSError), urllib.request.urlopen(url, context=anyone, timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def _tail(log: Path) -> str:

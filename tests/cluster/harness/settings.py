@@ -6,6 +6,7 @@ from textwrap import dedent
 
 import yaml
 
+from harness import audit
 from harness.network import BRIDGE, BRIDGE_ADDRESS, POD_RANGE
 
 PAUSE_IMAGE = "localhost/pause:test"
@@ -21,6 +22,7 @@ def write_settings(run: Path) -> None:
     (folder / "kube-proxy.yaml").write_text(yaml.safe_dump(_kube_proxy(run)))
     (folder / "Corefile").write_text(_cluster_dns(run))
     (folder / "resolv.conf").write_text("")
+    (folder / "audit-policy.yaml").write_text(yaml.safe_dump(audit.POLICY))
 
 
 def _pod_network(run: Path) -> dict[str, object]:
