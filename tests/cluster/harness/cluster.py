@@ -14,6 +14,8 @@ from harness.go_programs import go_program
 from harness.waiting import wait_until
 
 GPU_RESOURCE = "nvidia.com/gpu"
+# Label, annotation and taint of a node that `simulated_nodes` made.
+SIMULATED_NODE = "simulated.textto.video/node"
 
 
 class Cluster(ABC):
@@ -73,7 +75,7 @@ class Cluster(ABC):
         return run([_program("helm"), *target, *words], timeout_seconds=timeout_seconds)
 
     def set_gpus(self, count: int) -> None:
-        """Let every node have `count` GPUs that do not exist.
+        """Let every real node have `count` GPUs that do not exist.
 
         "Advertise Extended Resources for a Node" in the Kubernetes documentation.
         """
@@ -88,9 +90,8 @@ class Cluster(ABC):
         return {node["status"]["allocatable"].get(GPU_RESOURCE, "0") for node in self._nodes()}
 
     def _nodes(self) -> list[dict[str, Any]]:
-        nodes: list[dict[str, Any]] = json.loads(self.kubectl("get", "nodes", "-o", "json"))[
-            "items"
-        ]
+        listed = self.kubectl("get", "nodes", "-l", f"!{SIMULATED_NODE}", "-o", "json")
+        nodes: list[dict[str, Any]] = json.loads(listed)["items"]
         if not nodes:
             raise HarnessError("the cluster has no node")
         return nodes

@@ -11,12 +11,14 @@ from harness.network import (
     API_SERVICE_ADDRESS,
     BRIDGE_ADDRESS,
     SERVICE_RANGE,
+    SIMULATED_POD_RANGE,
 )
 
 NODE = "test-node"
 API_SERVER = f"https://127.0.0.1:{API_SERVER_PORT}"
 ETCD_CLIENT_URL = "http://127.0.0.1:12379"
 ETCD_PEER_URL = "http://127.0.0.1:12380"
+KWOK = "kwok"
 AUDIT_LOG = "audit.log"
 # The API server's own name towards the aggregated APIs that it asks on a user's behalf.
 FRONT_PROXY = "front-proxy-client"
@@ -157,6 +159,19 @@ def kube_proxy(run: Path) -> Command:
 
 def cluster_dns(run: Path) -> Command:
     return [go_program("cluster-dns"), "-conf", run / "settings" / "Corefile"]
+
+
+def kwok(run: Path, stages: Path, annotation: str) -> Command:
+    """Simulates the nodes that have the annotation; not a part of the cluster itself."""
+    return [
+        go_program("kwok"),
+        f"--kubeconfig={run / 'kubeconfigs' / 'admin'}",
+        f"--config={stages}",
+        f"--manage-nodes-with-annotation-selector={annotation}",
+        "--node-lease-duration-seconds=40",
+        # Addresses for the pods, which nothing answers at.
+        f"--cidr={SIMULATED_POD_RANGE}",
+    ]
 
 
 Program = Callable[[Path], Command]

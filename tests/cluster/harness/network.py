@@ -11,6 +11,8 @@ BRIDGE = "t2v-test0"
 BRIDGE_ADDRESS = "10.87.0.1"
 POD_RANGE = "10.87.0.0/16"
 SERVICE_RANGE = "10.97.0.0/16"
+# Simulated pods' addresses are only written down.
+SIMULATED_POD_RANGE = "10.107.0.0/16"
 API_SERVICE_ADDRESS = "10.97.0.1"
 API_SERVER_PORT = 6443
 

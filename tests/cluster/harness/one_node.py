@@ -139,6 +139,10 @@ class OneNodeCluster(Cluster):
         finally:
             self.start_program(name)
 
+    def start_beside(self, name: str, command: components.Command) -> None:
+        """Start a program that belongs to a test: `daemons.stop` ends it, or `down` at last."""
+        self._start_program(name, command)
+
     def compact_etcd(self) -> int:
         """Make etcd forget all but its newest revision, which is returned; see `etcd.compact`."""
         return etcd.compact(components.ETCD_CLIENT_URL)
