@@ -81,6 +81,9 @@ class ModelResources(ContractModel):
     gpus: int = Field(default=1, ge=0)
     cpu: Quantity = "1"
     memory: Quantity = "4Gi"
+    ephemeral_storage: Quantity | None = None
+    """Disk for downloads and scratch files: asked for, and the limit. Left out, nothing is asked
+    for (some nodes report no disk at all) and the limit is 50Gi."""
 
 
 class ModelProfile(ContractModel):

@@ -34,8 +34,14 @@ class Reason(StrEnum):
     RUNNER_FAULT = "RunnerFault"
     RUNNER_VANISHED = "RunnerVanished"
     DISRUPTED = "Disrupted"
-    """The pod was evicted, preempted or lost with its node; it does not count as an attempt."""
+    """The pod was evicted or preempted; `maxDisruptions` bounds how often."""
+    NODE_LOST = "NodeLost"
+    """The pod's node does not answer any more; the pod was given up and replaced."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
+    START_DEADLINE_EXCEEDED = "StartDeadlineExceeded"
+    """The pod had a node, and its container did not start there."""
+    QUEUE_DEADLINE_EXCEEDED = "QueueDeadlineExceeded"
+    """No GPU was free for longer than `queueDeadlineSeconds`."""
     JOB_DELETED = "JobDeleted"
     """Somebody deleted the Job while it was needed."""
 
@@ -49,14 +55,30 @@ class Waiting(StrEnum):
     """A Job that belongs to something else has the name that ours must have."""
     JOB_NOT_CREATED = "JobNotCreated"
     """The API server refused the Job."""
+    JOB_NOT_CHANGED = "JobNotChanged"
+    """The API server refused a change of the Job."""
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    """A ResourceQuota of the namespace is full."""
+    NOT_ANSWERED = "NotAnswered"
+    """The API server, or a webhook that it asks, could not answer; it is tried again."""
+    UNKNOWN_FIELD = "UnknownField"
+    """The spec has a field that this version of the operator does not know."""
     JOB_BEING_DELETED = "JobBeingDeleted"
     NO_POD = "NoPod"
     """The Job controller has made no pod yet."""
     UNSCHEDULABLE = "Unschedulable"
     STARTING = "Starting"
     """The pod has a node; its container does not run yet."""
+    NODE_LOST = "NodeLost"
+    """The pod's node does not answer; the pod is replaced if that goes on."""
     RUNNING = "Running"
     SUSPENDED = "Suspended"
+    WAITING_IN_QUEUE = "WaitingInQueue"
+    """Kueue has not admitted the Job yet."""
+    PREEMPTED = "Preempted"
+    """Kueue took the GPU back for something else; the Job is in its queue again."""
+    QUEUE_NOT_AVAILABLE = "QueueNotAvailable"
+    """The resource names a queue, or a priority in it, that cannot be used."""
 
 
 SUCCEEDED = "Succeeded"
@@ -78,6 +100,9 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.RUNNER_FAULT: ExitCode.FAULT,
     Reason.RUNNER_VANISHED: ExitCode.FAULT,
     Reason.DISRUPTED: ExitCode.STOPPED,
+    Reason.NODE_LOST: ExitCode.STOPPED,
     Reason.DEADLINE_EXCEEDED: ExitCode.STOPPED,
+    Reason.START_DEADLINE_EXCEEDED: ExitCode.STOPPED,
+    Reason.QUEUE_DEADLINE_EXCEEDED: ExitCode.STOPPED,
     Reason.JOB_DELETED: ExitCode.STOPPED,
 }

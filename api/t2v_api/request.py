@@ -9,6 +9,9 @@ from t2v_api.base import ContractModel
 from t2v_api.profile import ModelId
 from t2v_api.schedulers import Scheduler
 
+DRAWING_VERSION = 1
+"""Goes up when a runner draws the same request otherwise than the runners before it."""
+
 MAX_SEED = 2**63 - 1
 
 PROMPT_CHARACTERS = 4096
@@ -73,7 +76,10 @@ class GenerationRequest(ContractModel):
         """Strength 1.0 destroys all of the init media's information: then noise is the start."""
         return self.init_media is not None and self.strength != 1.0
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the canonical JSON, in hex: equal requests, equal digest."""
-        return hashlib.sha256(self.json_line().encode()).hexdigest()
+    def digest(self, model_revision: str) -> str:
+        """SHA-256 in hex over all that makes the video: equal digest, equal video.
+
+        The request's canonical JSON, what names the weights, and how this runner draws.
+        """
+        parts = (self.json_line(), model_revision, str(DRAWING_VERSION))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -156,16 +156,25 @@ class TextToVideoJobSpec(ContractModel):
     """Frames per second. Default: the model's."""
     pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
     """The GPU pool to run in. Default: the one that the key opens."""
+    queue_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
+    """The Kueue LocalQueue of this namespace to wait in. Default: the pool's. It cannot change
+    while the video is in the queue or is made."""
     suspend: bool = False
     """True: no Job runs; a running one is stopped."""
     priority_class_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
-    """The pod's priority class."""
+    """The pod's PriorityClass; in a queue, the WorkloadPriorityClass."""
     active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
     """Seconds after which the Job is stopped and the video has failed."""
     backoff_limit: Annotated[int, Field(ge=0, le=100)] = 2
     """Further attempts after a failure that another attempt may mend."""
+    max_disruptions: Annotated[int, Field(ge=0, le=1000)] = 10
+    """How often the pod may be evicted, preempted or lost with its node before the video has
+    failed. These do not count as attempts."""
+    queue_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    """Seconds after which a video that waits for a GPU has failed."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
-    """Seconds after which a finished Job is removed. The resource and its status stay."""
+    """Seconds after which a finished Job is removed. The resource and its status stay.
+    Default: the operator's."""
 
     @model_validator(mode="after")
     def _keep_the_rules(self) -> Self:
@@ -227,6 +236,12 @@ class ResolvedRequest(GenerationRequest):
     """What names the weights: the hub commit, or the folder."""
     runner_image: str
     """The image that ran, or "local"."""
+
+    @property
+    def request(self) -> GenerationRequest:
+        """What the runner was asked."""
+        names = GenerationRequest.model_fields
+        return GenerationRequest(**{name: getattr(self, name) for name in names})
 
 
 class Attempt(ContractModel):
@@ -291,7 +306,11 @@ class TextToVideoJobStatus(ContractModel):
     video: Video | None = None
     """The MP4 as it was written."""
     attempts: tuple[Attempt, ...] = ()
-    """The runs of the runner so far, the latest last."""
+    """The last ten runs of the runner, the latest last."""
+    attempt_count: int = Field(default=0, ge=0)
+    """How many runs there were in all."""
+    disruptions: int = Field(default=0, ge=0)
+    """How many of them were evicted, preempted or lost with their node."""
     webhook: WebhookStatus | None = None
     """How far the delivery of the webhook is."""
     start_time: AwareDatetime | None = None
@@ -312,6 +331,8 @@ class ObjectMeta(ContractModel):
     uid: str = ""
     """Given by the API server; empty in a manifest."""
     generation: int = 1
+    resource_version: str = ""
+    """Given by the API server; changes with every write."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 

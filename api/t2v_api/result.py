@@ -16,6 +16,9 @@ from t2v_api.schedulers import Scheduler
 TERMINATION_MESSAGE_BYTES = 4096
 """Kubernetes keeps this much of a container's termination message."""
 
+VIDEO_FILE, POSTER_FILE = "video.mp4", "poster.jpg"
+"""What every runner publishes, in this order."""
+
 MESSAGE_CHARACTERS = 800
 """Even if each takes four bytes, a failure's message fits into the termination message."""
 

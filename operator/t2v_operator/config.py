@@ -9,9 +9,11 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.profile import ModelProfile
-from t2v_api.resource import DNS_LABEL
+from t2v_api.resource import DNS_LABEL, DNS_SUBDOMAIN
 
 from t2v_operator.core.pod_template_patch import check_patch
+
+MANAGER = r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$"
 
 
 class ConfigurationError(ValueError):
@@ -39,6 +41,10 @@ class GpuPool(ContractModel):
     tolerations: tuple[dict[str, Any], ...] = ()
     """As a pod has them."""
     runtime_class_name: str | None = None
+    queue_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
+    """The Kueue LocalQueue, one of this name in each namespace, for resources that name none."""
+    managed_by: Annotated[str, Field(max_length=63, pattern=MANAGER)] | None = None
+    """The Jobs' `managedBy`: kueue.x-k8s.io/multikueue where other clusters run them."""
 
 
 class VolumeStorage(ContractModel):
@@ -51,6 +57,34 @@ class VolumeStorage(ContractModel):
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]*$")] = "videos"
 
 
+class JobPolicy(ContractModel):
+    """How long the operator waits before it gives up on a Job, or removes it."""
+
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = 3600
+    """Finished Jobs are removed after that; the resource and its status stay. Null: they stay too.
+    A resource's own `ttlSecondsAfterFinished` goes before it."""
+    start_deadline_seconds: int = Field(default=900, ge=1)
+    """A pod that has a node and does not start in that time has failed: its image, a volume or a
+    Secret is missing. Waiting for a GPU does not count."""
+    node_lost_seconds: int = Field(default=300, ge=0)
+    """A pod whose node does not answer for that long is given up and replaced."""
+
+
+class Kueue(ContractModel):
+    """Queueing by Kueue (https://kueue.sigs.k8s.io)."""
+
+    enabled: bool = False
+    """True where Kueue is installed: its Workloads are then watched, which takes rights on them."""
+
+
+class LeaderElection(ContractModel):
+    """The Lease that decides which of several operators works."""
+
+    namespace: str | None = None
+    """Default: the operator's own; outside of a cluster, `default`."""
+    name: str = Field(default="text-to-video-operator", max_length=253, pattern=DNS_SUBDOMAIN)
+
+
 class OperatorConfig(ContractModel):
     """Everything the operator is told, once, at its start."""
 
@@ -58,6 +92,11 @@ class OperatorConfig(ContractModel):
     models: tuple[ModelProfile, ...] = Field(min_length=1)
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: VolumeStorage
+    jobs: JobPolicy = JobPolicy()
+    kueue: Kueue = Kueue()
+    leader_election: LeaderElection = LeaderElection()
+    health_port: int = Field(default=8080, ge=1, le=65535)
+    """Where /healthz, /readyz and /metrics are served."""
     namespaces: tuple[str, ...] = ()
     """The namespaces that are watched; none named: all of them."""
     pod_template_patch: dict[str, Any] = {}
@@ -72,6 +111,15 @@ class OperatorConfig(ContractModel):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: {', '.join(twice)} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _queues_need_kueue(self) -> Self:
+        named = [pool.name for pool in self.pools if pool.queue_name]
+        if named and not self.kueue.enabled:
+            raise ValueError(
+                f"pools: {', '.join(named)} names a queue; set kueue.enabled, or remove queueName"
+            )
         return self
 
     @field_validator("pod_template_patch")

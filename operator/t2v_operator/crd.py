@@ -17,6 +17,9 @@ from t2v_api.resource import (
     TextToVideoJobStatus,
 )
 
+NOT_OBSERVED = -1
+"""The observedGeneration of a resource that no operator has seen."""
+
 Schema = dict[str, Any]
 
 KEPT = (
@@ -35,6 +38,14 @@ KEPT = (
     "x-kubernetes-validations",
 )
 """What means the same in both; the rest is translated or left to the pruning of unknown fields."""
+
+QUEUE_RULE = (
+    "!(has(oldSelf.status) && has(oldSelf.status.phase) && "
+    "oldSelf.status.phase in ['Queued', 'Running']) || "
+    "(has(self.spec.queueName) ? self.spec.queueName : '') == "
+    "(has(oldSelf.spec.queueName) ? oldSelf.spec.queueName : '')"
+)
+"""Kueue does not let a Job change its queue while it runs."""
 
 LARGEST_EXACT = 2**53
 """The API server holds limits as float64; int64 itself limits what is above."""
@@ -95,12 +106,20 @@ def _resource() -> Schema:
         "type": "object",
         "description": "One video to make.",
         "required": ["spec"],
+        "x-kubernetes-validations": [
+            {"rule": QUEUE_RULE, "message": "queueName cannot change while the video is made"}
+        ],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": _structural(TextToVideoJobSpec),
-            "status": _structural(TextToVideoJobStatus),
+            # Until an operator has seen it a resource must not look finished: kstatus takes one
+            # without a status, or with the observedGeneration of its generation, for current.
+            "status": {
+                **_structural(TextToVideoJobStatus),
+                "default": {"observedGeneration": NOT_OBSERVED},
+            },
         },
     }
 

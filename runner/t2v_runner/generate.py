@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from t2v_api.progress import Stage
-from t2v_api.result import GenerationResult, Video
+from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationResult, Video
 
 from t2v_runner.denoise import denoise
 from t2v_runner.init_media import read_init_frames
@@ -36,14 +36,14 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
         frames = denoise(pipeline, request, start, reporter)
 
         reporter.enter(Stage.ENCODE)
-        write_video(frames, request.fps, publication.path("video.mp4"))
-        write_poster(frames[0], publication.path("poster.jpg"))
+        write_video(frames, request.fps, publication.path(VIDEO_FILE))
+        write_poster(frames[0], publication.path(POSTER_FILE))
 
         reporter.enter(Stage.UPLOAD)
-        mp4 = publication.path("video.mp4").read_bytes()
+        mp4 = publication.path(VIDEO_FILE).read_bytes()
         timings, generation_time = reporter.finish()
         result = GenerationResult(
-            output=("video.mp4", "poster.jpg"),
+            output=(VIDEO_FILE, POSTER_FILE),
             video=Video(
                 sha256=hashlib.sha256(mp4).hexdigest(),
                 frames_sha256=hashlib.sha256(frames.data).hexdigest(),

@@ -47,8 +47,9 @@ def test_lint_finds_nothing(helm: Helm) -> None:
 def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert OperatorConfig.parse(values["config"]) == load_config(None)
-    config_map = rendered(helm)["ConfigMap", "video"]["data"]["config.yaml"]
-    assert OperatorConfig.parse(yaml.safe_load(config_map)) == load_config(None)
+    config_map = yaml.safe_load(rendered(helm)["ConfigMap", "video"]["data"]["config.yaml"])
+    assert config_map.pop("leaderElection") == {"name": "video"}
+    assert OperatorConfig.parse(config_map) == load_config(None)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,8 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
         ('image.digest="latest"', "/image/digest"),
         ('logFormat="xml"', "/logFormat"),
         ("replicaCount=2", "replicaCount"),
+        ("replicas=0", "/replicas"),
+        ("config.jobs.nodeLostSeconds=-1", "/config/jobs/nodeLostSeconds"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path(helm: Helm, value: str, path: str) -> None:
@@ -77,8 +80,43 @@ def test_the_operator_may_do_what_it_needs_and_no_more(helm: Helm) -> None:
         f"{verb} {what}" for rule in rules for what in rule["resources"] for verb in rule["verbs"]
     }
     assert not any("*" in right or "secrets" in right or "exec" in right for right in may)
-    assert "patch texttovideojobs/status" in may
-    assert not {"patch texttovideojobs", "update texttovideojobs", "create pods"} & may
+    assert "update texttovideojobs/status" in may
+    assert not {"update texttovideojobs", "delete texttovideojobs", "create pods"} & may
+    assert not any("workloads" in right or "leases" in right for right in may)
+
+
+def test_the_lease_is_the_only_right_in_the_releases_namespace(helm: Helm) -> None:
+    documents = rendered(helm)
+    create, rest = documents["Role", "video-lease"]["rules"]
+    assert (create["resources"], create["verbs"]) == (["leases"], ["create"])
+    assert (rest["resourceNames"], rest["verbs"]) == (["video"], ["get", "update"])
+    named = rendered(
+        helm, "--set", "config.leaderElection.name=one,config.leaderElection.namespace=x"
+    )
+    role = named["Role", "video-lease"]
+    assert role["metadata"]["namespace"] == "x"
+    assert role["rules"][1]["resourceNames"] == ["one"]
+    config_map = yaml.safe_load(named["ConfigMap", "video"]["data"]["config.yaml"])
+    assert config_map["leaderElection"] == {"name": "one", "namespace": "x"}
+
+
+def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:
+    documents = rendered(helm, "--set", "config.kueue.enabled=true")
+    rules = documents["ClusterRole", "video"]["rules"]
+    (rule,) = (each for each in rules if each["apiGroups"] == ["kueue.x-k8s.io"])
+    assert (rule["resources"], rule["verbs"]) == (["workloads"], ["list", "watch", "patch"])
+    assert ("ClusterRole", "video-queue-priorities") in documents
+
+
+def test_two_replicas_are_spread_and_one_always_stays(helm: Helm) -> None:
+    documents = rendered(helm)
+    deployment = documents["Deployment", "video"]["spec"]
+    assert deployment["replicas"] == 2
+    (spread,) = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["labelSelector"]["matchLabels"] == deployment["selector"]["matchLabels"]
+    assert documents["PodDisruptionBudget", "video"]["spec"]["minAvailable"] == 1
+    assert ("PodDisruptionBudget", "video") not in rendered(helm, "--set", "replicas=1")
 
 
 def test_named_namespaces_need_no_rights_elsewhere(helm: Helm) -> None:

@@ -1,6 +1,10 @@
 """Finished files appear all together, or not at all."""
 
+import errno
 import os
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +12,7 @@ import pytest
 from t2v_api.progress import Stage
 from t2v_api.result import GenerationResult, Video
 from t2v_api.schedulers import Scheduler
+from t2v_runner import publish
 from t2v_runner.errors import RequestRefused, StorageFailed
 from t2v_runner.publish import Publication
 
@@ -72,3 +77,42 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path
         Publication(tmp_path / "file" / "x"),
     ):
         raise AssertionError("not reached")
+
+
+def test_what_a_killed_attempt_left_is_cleaned_by_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from t2v_runner.publish import Publication;"
+        "p = Publication(Path(sys.argv[1])).__enter__();"
+        "p.path('video.mp4').write_bytes(b'half');"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".making-")
+    with Publication(tmp_path) as publication:
+        publication.path("video.mp4").write_bytes(b"mp4")
+        publication.path("poster.jpg").write_bytes(b"jpg")
+        publication.publish(a_result())
+    assert sorted(os.listdir(tmp_path)) == ["poster.jpg", "result.json", "video.mp4"]
+
+
+def test_an_attempt_that_still_works_keeps_its_folder(tmp_path: Path) -> None:
+    with Publication(tmp_path) as working:
+        working.path("video.mp4").write_bytes(b"half")
+        with Publication(tmp_path):
+            pass
+        assert working.path("video.mp4").read_bytes() == b"half"
+
+
+def test_a_file_system_without_locks_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(publish.fcntl, "flock", refuse)
+    with Publication(tmp_path) as first, Publication(tmp_path):
+        assert first.path("x").parent.exists()
+    assert not any(tmp_path.iterdir())

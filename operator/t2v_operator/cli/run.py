@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_api.resource import Phase, TextToVideoJob, TextToVideoJobStatus
+from t2v_api.result import VIDEO_FILE
 
 from t2v_operator.cli.display import display
 from t2v_operator.cli.local import LocalMachine, run_job
@@ -23,13 +24,13 @@ from t2v_operator.cli.output import (
     with_uid,
 )
 from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.core.attempts import History
 from t2v_operator.core.job import build_job
 from t2v_operator.core.plan import read_plan
 from t2v_operator.core.request import resolve
 from t2v_operator.core.status import Subject, ended_status, failed_status
 from t2v_operator.errors import RequestRefused
 
-VIDEO = "video.mp4"
 CONTACT_SHEET = "contact-sheet.png"
 
 
@@ -75,7 +76,9 @@ def _run_one(
         job = resolve(resource, config)
     except RequestRefused as refusal:
         subject = _subject(resource)
-        status = failed_status(subject, None, refusal.reason, refusal.message, (), subject.now)
+        status = failed_status(
+            subject, None, refusal.reason, refusal.message, History(), subject.now
+        )
         _show(resource, status)
         complain(f"{resource.metadata.name}: {refusal.reason}: {refusal.message}")
         return EXIT_CODES[refusal.reason]
@@ -85,19 +88,19 @@ def _run_one(
     plan = read_plan(manifest)
     assert plan  # we built it
     here = replace(plan, runner_image="local", output_url=folder.as_uri())
-    status = ended_status(_subject(resource), here, end, [end.attempt])
+    status = ended_status(_subject(resource), here, end, History((end.attempt,), count=1))
     _show(resource, status)
     if status.phase is not Phase.SUCCEEDED:
         complain(f"{resource.metadata.name}: {status.conditions[0].reason}: {status.message}")
         return end.exit_code or ExitCode.FAULT
-    complain(f"video:         {folder / VIDEO}")
+    complain(f"video:         {folder / VIDEO_FILE}")
     if _draw_contact_sheet(folder):
         complain(f"contact sheet: {folder / CONTACT_SHEET}")
     return ExitCode.DONE
 
 
 def _draw_contact_sheet(folder: Path) -> bool:
-    command = [sys.executable, "-m", "t2v_runner.contact_sheet", VIDEO, CONTACT_SHEET]
+    command = [sys.executable, "-m", "t2v_runner.contact_sheet", VIDEO_FILE, CONTACT_SHEET]
     return subprocess.run(command, cwd=folder, check=False).returncode == 0  # noqa: S603
 
 

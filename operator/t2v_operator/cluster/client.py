@@ -1,294 +1,206 @@
-"""What the operator asks of the API server: the only place that knows the client.
+"""Requests to the API server, as plain JSON: the only file that knows the Kubernetes client.
 
-Objects come as plain JSON. Every effect can run twice safely.
+The client library brings addresses, certificates and tokens, and renews them; its generated classes
+are not used: turning each object into them and back would cost more than all decisions.
 """
 
 import json
-import logging
-from collections.abc import Awaitable
-from datetime import datetime
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlencode
 
-from aiohttp import ClientError
-from kubernetes.aio.client import ApiClient, CoreV1Api, CustomObjectsApi
-from kubernetes.aio.client.exceptions import ApiException
-from t2v_api.base import ContractError
-from t2v_api.progress import Progress
-from t2v_api.resource import API_VERSION, GROUP, KIND, PLURAL, VERSION, TextToVideoJobStatus
+import orjson
+from aiohttp import ClientTimeout
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client import ApiClient
 
-from t2v_operator.core.decide import Action, CreateJob, DeleteJob, PatchJob
-from t2v_operator.core.events import Notice
-from t2v_operator.core.job import CONTAINER, Manifest
-from t2v_operator.core.names import JOB_LABEL, label_value
-from t2v_operator.core.observed import ObservedResource
+from t2v_operator.cluster.errors import ClusterError, NotLeader
+from t2v_operator.cluster.kinds import LEASES, Kind
+from t2v_operator.core.job import Manifest
 
 FIELD_MANAGER = "text-to-video-operator"
-LOG_LINES = 40
-"""So many of a runner's last log lines are searched for a report of its progress."""
-SECONDS = 30.0
+ANSWER_SECONDS = 30.0
 """How long an answer may take."""
-LOG_SECONDS = 5.0
-"""A lost node's log must not hold up what else is to be done."""
-REFUSED = (400, 403, 404, 422)
-"""The API server will give the same answer next time, unless somebody changes something."""
+CONNECTIONS = 200
 
-logger = logging.getLogger("t2v_operator")
-
-_RESOURCES = {"group": GROUP, "version": VERSION, "plural": PLURAL}
-_JOBS = {"group": "batch", "version": "v1", "plural": "jobs"}
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
 
-class JobRefused(Exception):
-    """The API server will not have the Job as it is."""
+class Calls(Protocol):
+    """Who counts requests."""
+
+    def __call__(self, verb: str, kind: Kind, status: int, seconds: float) -> None: ...
 
 
-class ClusterError(Exception):
-    """The API server refused a request; it is worth another attempt."""
+class Client:
+    """The API server. Writes need `may_write`, asked before each of them."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(f"the API server answered {status} {reason}: {message}")
-        self.status = status
-        self.reason = reason
-        self.message = message
-
-
-class Cluster:
-    """The API server, for one operator."""
-
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(
+        self, client: ApiClient, may_write: Callable[[], bool], count: Calls | None = None
+    ) -> None:
         self._client = client
-        self._objects = CustomObjectsApi(client)
-        self._core = CoreV1Api(client)
+        self._may_write = may_write
+        self._count = count or (lambda *_: None)
 
-    async def resource(self, namespace: str, name: str) -> Manifest | None:
-        """The resource as it is now; None when it is gone."""
-        found: Manifest | None = await _found(
-            self._objects.get_namespaced_custom_object(
-                **_RESOURCES, namespace=namespace, name=name, _request_timeout=SECONDS
-            )
-        )
-        return found
-
-    async def is_ready(self) -> bool:
-        """Whether the API server knows TextToVideoJobs."""
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        """The object as it is now; None when it is gone."""
         try:
-            await _asked(
-                self._objects.list_cluster_custom_object(
-                    **_RESOURCES, limit=1, _request_timeout=SECONDS
-                )
-            )
+            return await self._ask("GET", kind, kind.path(namespace, name), verb="get")
         except ClusterError as error:
-            # An operator of some namespaces may not look at all of them; it is told so by 403.
-            return error.status != 404
-        return True
+            if error.status == 404:
+                return None
+            raise
 
-    async def jobs(self, namespace: str, resource_name: str) -> list[Manifest]:
-        """The Jobs of resources of this name, earlier ones among them."""
-        selector = f"{JOB_LABEL}={label_value(resource_name)}"
-        answer: Manifest = await _asked(
-            self._objects.list_namespaced_custom_object(
-                **_JOBS, namespace=namespace, label_selector=selector, _request_timeout=SECONDS
-            )
-        )
-        items: list[Manifest] = answer["items"]
-        return items
+    async def list(self, kind: Kind, namespace: str | None, **params: str) -> Manifest:
+        """One page of the collection, with its metadata."""
+        return await self._ask("GET", kind, kind.path(namespace), params, verb="list")
 
-    async def job(self, namespace: str, name: str) -> Manifest | None:
-        """The Job as it is now; None when it is gone."""
-        found: Manifest | None = await _found(
-            self._objects.get_namespaced_custom_object(
-                **_JOBS, namespace=namespace, name=name, _request_timeout=SECONDS
-            )
-        )
-        return found
+    async def create(self, kind: Kind, namespace: str, body: Manifest) -> Manifest:
+        self._check()
+        return await self._write("POST", "create", kind, kind.path(namespace), body)
 
-    async def pods(self, namespace: str, job_name: str) -> list[Manifest]:
-        """The Job's pods as they are now."""
-        answer = await _asked(
-            self._core.list_namespaced_pod_without_preload_content(
-                namespace,
-                label_selector=f"batch.kubernetes.io/job-name={job_name}",
-                _request_timeout=SECONDS,
-            )
-        )
-        items: list[Manifest] = json.loads(await answer.read())["items"]
-        return items
+    async def replace(self, kind: Kind, namespace: str, path: str, body: Manifest) -> Manifest:
+        """PUT. With a resourceVersion in `body`, 409 if the object has changed since."""
+        self._check()
+        return await self._write("PUT", "update", kind, kind.path(namespace, path), body)
 
-    async def trouble(self, namespace: str, job_uid: str) -> str:
-        """The latest complaint of the Job controller that it can make no pod; often none."""
-        answer = await _asked(
-            self._core.list_namespaced_event_without_preload_content(
-                namespace,
-                field_selector=f"involvedObject.uid={job_uid},reason=FailedCreate",
-                _request_timeout=SECONDS,
-            )
-        )
-        items = json.loads(await answer.read())["items"]
-        return str(items[-1].get("message", "")) if items else ""
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        path: str,
+        body: Manifest,
+        content_type: str = MERGE_PATCH,
+    ) -> Manifest:
+        self._check()
+        place = kind.path(namespace, path)
+        return await self._write("PATCH", "patch", kind, place, body, content_type)
 
-    async def progress(self, namespace: str, pod_name: str) -> Progress | None:
-        """The last report of the runner in its log; None when there is none to be had."""
+    async def delete(self, kind: Kind, namespace: str, name: str, options: Manifest) -> Manifest:
+        self._check()
+        place = kind.path(namespace, name)
+        return await self._ask("DELETE", kind, place, body=options, verb="delete")
+
+    async def write_lease(self, namespace: str, name: str | None, body: Manifest) -> Manifest:
+        """Make a Lease (without a name) or replace it: the one write that decides who may write."""
+        if name is None:
+            return await self._write("POST", "create", LEASES, LEASES.path(namespace), body)
+        return await self._write("PUT", "update", LEASES, LEASES.path(namespace, name), body)
+
+    async def watch(
+        self, kind: Kind, namespace: str | None, silence_seconds: float, **params: str
+    ) -> AsyncIterator[Manifest]:
+        """The events of the collection until the server ends them.
+
+        Raises TimeoutError after `silence_seconds` without a byte: the connection is dead then.
+        """
+        params |= {"watch": "true"}
+        async for line in self._lines(kind, kind.path(namespace), params, silence_seconds, "watch"):
+            yield orjson.loads(line)
+
+    async def lines(
+        self, kind: Kind, namespace: str, path: str, params: Mapping[str, str]
+    ) -> AsyncIterator[bytes]:
+        """A text, such as a log, line by line as long as it grows."""
+        async for line in self._lines(kind, kind.path(namespace, path), params, None, "get"):
+            yield line
+
+    async def _lines(
+        self,
+        kind: Kind,
+        path: str,
+        params: Mapping[str, str],
+        silence_seconds: float | None,
+        verb: str,
+    ) -> AsyncIterator[bytes]:
+        timeout = ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
+        place = f"{path}?{urlencode(params)}"
+        answer = await self._send("GET", place, None, "application/json", timeout)
+        self._count(verb, kind, answer.status, 0.0)
+        response = answer.response
         try:
-            answer = await _asked(
-                self._core.read_namespaced_pod_log_without_preload_content(
-                    pod_name,
-                    namespace,
-                    container=CONTAINER,
-                    tail_lines=LOG_LINES,
-                    _request_timeout=LOG_SECONDS,
-                )
-            )
-            lines = (await answer.read()).decode(errors="replace").splitlines()
-        except (ClusterError, ClientError, TimeoutError):
-            return None
-        return next(filter(None, map(_progress, reversed(lines))), None)
+            if answer.status >= 400:
+                raise _error(answer.status, answer.reason, await response.read())
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield line
+        finally:
+            response.close()
 
-    async def perform(self, action: Action, namespace: str) -> None:
-        """Do it. Raises JobRefused when the API server will not have the Job."""
-        match action:
-            case CreateJob(manifest):
-                await self._create_job(manifest, namespace)
-            case PatchJob(name, spec):
-                await self._patch_job(name, spec, namespace)
-            case DeleteJob(name, uid):
-                await self._delete_job(name, uid, namespace)
+    def _check(self) -> None:
+        if not self._may_write():
+            raise NotLeader("the lease is not held any more")
 
-    async def write_status(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
-        """Apply the whole status; nothing else of the resource is touched."""
-        metadata = resource.metadata
-        document = {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            # The uid: never the status of a namesake that came later.
-            "metadata": {"name": metadata.name, "uid": metadata.uid},
-            "status": status.document(),
-        }
-        request = await self._client.param_serialize(
-            "PATCH",
-            f"/apis/{API_VERSION}/namespaces/{{namespace}}/{PLURAL}/{{name}}/status",
-            path_params={"namespace": metadata.namespace, "name": metadata.name},
-            query_params=[("fieldManager", FIELD_MANAGER), ("force", "true")],
-            # The client itself would escape what is not ASCII in pairs that YAML does not know.
-            header_params={"Content-Type": "application/apply-patch+yaml; charset=utf-8"},
-            body=json.dumps(document, ensure_ascii=False),
-            auth_settings=["BearerToken"],
-        )
-        answer = await self._client.call_api(*request, _request_timeout=SECONDS)
-        body = await answer.read()
-        if answer.status >= 400 and answer.status != 404:
-            raise _error(answer.status, answer.reason, body)
+    async def _write(
+        self,
+        method: str,
+        verb: str,
+        kind: Kind,
+        path: str,
+        body: Manifest,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        params = {"fieldManager": FIELD_MANAGER}
+        return await self._ask(method, kind, path, params, body, content_type, verb)
 
-    async def tell(self, resource: ObservedResource, notice: Notice, now: datetime) -> None:
-        """Write an Event about the resource."""
-        metadata = resource.metadata
-        time = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-        event = {
-            "metadata": {"generateName": "text-to-video-", "namespace": metadata.namespace},
-            "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": KIND,
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-            },
-            "type": notice.kind,
-            "reason": notice.reason,
-            "message": notice.message,
-            "source": {"component": FIELD_MANAGER},
-            "reportingComponent": FIELD_MANAGER,
-            "firstTimestamp": time,
-            "lastTimestamp": time,
-            "count": 1,
-        }
-        await _asked(
-            self._core.create_namespaced_event_without_preload_content(
-                metadata.namespace, event, _request_timeout=SECONDS
-            )
+    async def _ask(
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+        verb: str = "get",
+    ) -> Manifest:
+        began = time.monotonic()
+        place = f"{path}?{urlencode(params)}" if params else path
+        answer = await self._send(method, place, body, content_type, ClientTimeout(ANSWER_SECONDS))
+        text = await answer.response.read()
+        self._count(verb, kind, answer.status, time.monotonic() - began)
+        if answer.status >= 400:
+            raise _error(answer.status, answer.reason, text)
+        document: Manifest = orjson.loads(text)
+        return document
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None,
+        content_type: str,
+        timeout: ClientTimeout,
+    ) -> Any:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        return await self._client.rest_client.request(
+            method,
+            f"{self._client.configuration.host}{path}",
+            headers=headers,
+            body=body,
+            _request_timeout=timeout,
         )
 
-    async def _create_job(self, manifest: Manifest, namespace: str) -> None:
-        try:
-            await _asked(
-                self._objects.create_namespaced_custom_object(
-                    **_JOBS,
-                    namespace=namespace,
-                    body=manifest,
-                    field_manager=FIELD_MANAGER,
-                    _request_timeout=SECONDS,
-                )
-            )
-        except ClusterError as error:
-            if error.status in REFUSED:
-                raise JobRefused(error.message) from None
-            # A Job of this name came in between: the next look sees whose it is.
-            if error.reason != "AlreadyExists":
-                raise
 
-    async def _patch_job(self, name: str, spec: dict[str, Any], namespace: str) -> None:
-        try:
-            await _asked(
-                self._objects.patch_namespaced_custom_object(
-                    **_JOBS,
-                    namespace=namespace,
-                    name=name,
-                    body={"spec": spec},
-                    field_manager=FIELD_MANAGER,
-                    _content_type="application/merge-patch+json",
-                    _request_timeout=SECONDS,
-                )
-            )
-        except ClusterError as error:
-            # The Job goes on as it is; the next generation of the resource tries again.
-            if error.status not in REFUSED:
-                raise
-            logger.warning("%s/%s stays as it is: %s", namespace, name, error)
-
-    async def _delete_job(self, name: str, uid: str, namespace: str) -> None:
-        try:
-            await _asked(
-                self._objects.delete_namespaced_custom_object(
-                    **_JOBS,
-                    namespace=namespace,
-                    name=name,
-                    body={"preconditions": {"uid": uid}, "propagationPolicy": "Background"},
-                    _request_timeout=SECONDS,
-                )
-            )
-        except ClusterError as error:
-            # Gone already, or another Job of that name has come: nothing is left to delete.
-            if error.status not in (404, 409):
-                raise
-
-
-async def _found(request: Awaitable[Any]) -> Any:
+async def connect() -> ApiClient:
+    """As the pod's service account, else as the user's kubeconfig says."""
     try:
-        return await _asked(request)
-    except ClusterError as error:
-        if error.status == 404:
-            return None
-        raise
+        kubernetes_config.load_incluster_config()
+    except kubernetes_config.ConfigException:
+        await kubernetes_config.load_kube_config()
+    client = ApiClient()
+    client.configuration.connection_pool_maxsize = CONNECTIONS
+    return client
 
 
-async def _asked(request: Awaitable[Any]) -> Any:
-    try:
-        return await request
-    except ApiException as error:
-        raise _error(error.status, error.reason, error.body) from None
-
-
-def _progress(line: str) -> Progress | None:
-    if not line.startswith("{"):
-        return None
-    try:
-        return Progress.parse_json(line)
-    except ContractError:
-        return None
-
-
-def _error(status: int, reason: str, body: Any) -> ClusterError:
+def _error(status: int, reason: str, body: bytes) -> ClusterError:
     """In the API server's own words, where it has any."""
     try:
         answer = json.loads(body)
         return ClusterError(status, answer["reason"], answer["message"])
     except (TypeError, ValueError, LookupError):
-        return ClusterError(status, "", reason)
+        return ClusterError(status, reason or "", body[:300].decode(errors="replace"))

@@ -1,6 +1,7 @@
-"""The thin shell: kopf watches, the queue orders, `reconcile` does the work.
+"""The operator as a process: kopf is its frame, the caches fill, the leader works.
 
-kopf's low-level handlers only: no annotations, no finalizers, no daemons on the resources.
+kopf brings start-up, clean-up, signals and logging. Its watches and handlers are not used
+(docs/design/a-cache-of-our-own.md).
 """
 
 import asyncio
@@ -8,99 +9,224 @@ import contextlib
 import logging
 import os
 import signal
+import socket
+import time
+import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import kopf
-from kubernetes.aio import config as kubernetes_config
+from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient
-from t2v_api.resource import GROUP, KIND, PLURAL, VERSION
 
-from t2v_operator.cluster.client import Cluster
+from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.client import Client, connect
+from t2v_operator.cluster.effects import Effects
+from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
+from t2v_operator.cluster.health import health_server
+from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.cluster.leader import Leadership, LeadershipLost
+from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
+from t2v_operator.cluster.progress import ProgressReader
 from t2v_operator.cluster.reconcile import Reconciler
+from t2v_operator.cluster.recorder import Recorder
+from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
-from t2v_operator.core.names import JOB_LABEL, RESOURCE_ANNOTATION
+from t2v_operator.core.observed import Settled
 
-WORKERS = 16
+WORKERS = 32
 """So many resources are worked on at a time; the work is waiting for the API server."""
-HEALTH_ENDPOINT = "http://0.0.0.0:8080/healthz"
+HANGS_SECONDS = 300.0
+"""A watch that has not even tried anything for that long is dead."""
 
 logger = logging.getLogger("t2v_operator")
 
-Key = tuple[str, str]
-"""Namespace and name of a resource."""
-
 
 def run_operator(config: OperatorConfig) -> None:
-    """Run until a signal ends it."""
-    # A line for each handler and each probe that was called; what was decided says `reconcile`.
-    for noisy in ("kopf.objects", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    """Run until a signal ends it, or the lease is lost."""
     asyncio.run(_run(config))
 
 
 async def _run(config: OperatorConfig) -> None:
-    await _load_credentials()
-    async with ApiClient() as client:
-        cluster = Cluster(client)
-        if not await cluster.is_ready():
-            raise ConfigurationError("the cluster has no TextToVideoJobs: install the CRD first")
-        reconciler = Reconciler(cluster, config, _now)
+    async with await connect() as connection:
+        operator = Operator(connection, config)
+        await operator.check()
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.startup(registry=registry)(operator.start)
+        kopf.on.cleanup(registry=registry)(operator.stop)
+        settings = kopf.OperatorSettings()
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        await kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True)
 
-        async def work(key: Key) -> float | None:
-            return await reconciler.reconcile(*key)
 
-        await kopf.operator(
-            registry=_registry(WorkQueue(work)),
-            settings=_settings(),
-            clusterwide=not config.namespaces,
-            namespaces=config.namespaces,
-            standalone=True,
-            liveness_endpoint=HEALTH_ENDPOINT,
+class Operator:
+    """The parts, and how they hang together."""
+
+    def __init__(self, connection: ApiClient, config: OperatorConfig) -> None:
+        self._config = config
+        self._metrics = Metrics()
+        self._client = Client(connection, lambda: self._leadership.is_held, self._metrics.called)
+        self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
+        self._cache = Cache(self._client, config.namespaces, config.kueue.enabled, self._queue.add)
+        self._recorder = Recorder(self._client)
+        self._leadership = Leadership(
+            self._client,
+            config.leader_election.namespace or _own_namespace(),
+            config.leader_election.name,
+            f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
+        )
+        self._reconciler = Reconciler(
+            self._cache,
+            Effects(self._client, self._cache),
+            self._recorder,
+            config,
+            _now,
+            self._is_current,
+        )
+        self._progress = ProgressReader(self._client, self._cache.running_pods, self._cache.report)
+        self._must_reach: dict[str | None, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._metrics.registry.register(
+            Levels(self._jobs, self._sizes, self._ages, lambda: self._queue.depth, self._leads)
         )
 
+    async def check(self) -> None:
+        """Raises ConfigurationError when the cluster knows no TextToVideoJobs."""
+        for scope in self._scopes():
+            try:
+                await self._client.list(RESOURCES, scope, limit="1")
+            except ClusterError as error:
+                if error.status == 404:
+                    raise ConfigurationError(
+                        "the cluster has no TextToVideoJobs: install the CRD first"
+                    ) from None
+            except (ClientError, TimeoutError) as error:
+                logger.warning("the API server does not answer yet: %s", error)
 
-def _registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
-    """Every trigger does the same: it adds the resource to the queue.
+    async def start(self, **_: Any) -> None:
+        """Begin in the background. Whatever ends by itself ends the operator."""
+        for work in (self._serve_health(), self._cache.run(), self._lead()):
+            task = asyncio.create_task(work)
+            task.add_done_callback(_end_operator)
+            self._tasks.append(task)
 
-    The handlers are coroutines, as kopf calls others in threads.
-    """
-    registry = kopf.OperatorRegistry()
-    ours: Any = {"labels": {JOB_LABEL: kopf.PRESENT}, "registry": registry}
-    kopf.on.login(registry=registry)(_login)
+    async def stop(self, **_: Any) -> None:
+        """End what runs, then let another replica lead at once."""
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._leadership.release()
 
-    def add(namespace: str | None, name: str) -> None:
-        assert namespace  # all that is watched has one
-        queue.add((namespace, name))
+    async def _lead(self) -> None:
+        """Wait for the lease, then do the work, as long as it is held."""
+        await self._cache.wait_until_full()
+        await self._leadership.acquire()
+        await self._note_positions()
+        for key in self._cache.resource_keys():
+            self._queue.add(key)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._leadership.keep())
+            group.create_task(self._queue.run(WORKERS))
+            group.create_task(self._recorder.run())
+            group.create_task(self._progress.run())
 
-    @kopf.on.startup(registry=registry)
-    async def start(memo: kopf.Memo, **_: Any) -> None:
-        memo.workers = asyncio.create_task(queue.run(WORKERS))
-        memo.workers.add_done_callback(_end_operator)
+    async def _note_positions(self) -> None:
+        """How far the cache must be before it knows all that earlier leaders wrote."""
+        for scope in self._scopes():
+            answer = await self._client.list(RESOURCES, scope, limit="1")
+            self._must_reach[scope] = int(answer["metadata"]["resourceVersion"])
 
-    @kopf.on.cleanup(registry=registry)
-    async def stop(memo: kopf.Memo, **_: Any) -> None:
-        memo.workers.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await memo.workers
+    def _is_current(self, namespace: str) -> bool:
+        wanted = self._must_reach.get(namespace, self._must_reach.get(None, 0))
+        return self._cache.resources.position(namespace) >= wanted
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def resource_changed(namespace: str | None, name: str, **_: Any) -> None:
-        add(namespace, name)
+    async def _work(self, key: Key) -> float | None:
+        began = time.monotonic()
+        try:
+            return await self._reconciler.reconcile(key)
+        finally:
+            self._metrics.looked(time.monotonic() - began)
 
-    @kopf.on.event("batch", "v1", "jobs", **ours)
-    async def job_changed(namespace: str | None, body: kopf.Body, **_: Any) -> None:
-        for owner in body.metadata.get("ownerReferences") or ():
-            if owner["kind"] == KIND:
-                add(namespace, owner["name"])
+    def _told(self, key: Key, error: Exception, delay: float) -> None:
+        """A look failed. What is told on the status already is no news."""
+        if isinstance(error, TryAgain | NotLeader):
+            logger.debug("%s/%s: %s; again in %.1f s", *key, error, delay)
+            return
+        self._metrics.look_failed()
+        text = " ".join(str(error).split())[:300]
+        logger.warning("%s/%s: %s: %s; again in %.1f s", *key, type(error).__name__, text, delay)
+        logger.debug("in full", exc_info=error)
 
-    @kopf.on.event("", "v1", "pods", **ours)
-    async def pod_changed(namespace: str | None, annotations: kopf.Annotations, **_: Any) -> None:
-        if name := annotations.get(RESOURCE_ANNOTATION):
-            add(namespace, name)
+    async def _serve_health(self) -> None:
+        async with health_server(
+            self._dead, self._not_ready, self._metrics.registry, self._config.health_port
+        ):
+            await asyncio.Event().wait()
 
-    return registry
+    def _dead(self) -> str:
+        """What a restart would mend: a task that hangs. An API server that is away is none."""
+        now = time.monotonic()
+        hung = [r.kind.plural for r in self._cache.reflectors if now - r.tried > HANGS_SECONDS]
+        return f"the watch of {', '.join(hung)} hangs" if hung else ""
+
+    def _not_ready(self) -> str:
+        return "" if self._cache.is_full else "the caches are being filled"
+
+    def _scopes(self) -> Iterable[str | None]:
+        return self._config.namespaces or (None,)
+
+    def _jobs(self) -> Iterable[JobLabels]:
+        for _, resource in self._cache.resources.items():
+            if isinstance(resource, Settled):
+                yield resource.phase, resource.model, resource.pool, resource.reason
+                continue
+            status, spec = resource.status, resource.spec
+            reason = status.conditions[0].reason if status and status.conditions else ""
+            phase = status.phase.value if status else "Pending"
+            model = spec.model_id if spec and spec.model_id in self._config.catalogue else ""
+            yield phase, model, (status.pool or "" if status else ""), reason
+
+    def _sizes(self) -> dict[Any, int]:
+        return {kind: len(store) for kind, store in self._cache.stores.items()}
+
+    def _ages(self) -> dict[Any, float]:
+        return {kind: self._cache.age_seconds(kind) for kind in self._cache.stores}
+
+    def _leads(self) -> bool:
+        return self._leadership.is_held
+
+
+def _end_operator(task: "asyncio.Task[None]") -> None:
+    """An operator that does only a part of its work must not look healthy."""
+    if task.cancelled():
+        return
+    error = task.exception()
+    lost = _lost(error)
+    if lost:
+        logger.warning("%s; so the operator ends, and starts again as a candidate", lost)
+    else:
+        logger.critical("a part of the operator ended; so does it", exc_info=error)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _lost(error: BaseException | None) -> LeadershipLost | None:
+    if isinstance(error, LeadershipLost):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(_lost, error.exceptions)), None)
+    return None
+
+
+def _own_namespace() -> str:
+    """The pod's; outside of a cluster, `default`."""
+    with contextlib.suppress(OSError):
+        return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text().strip()
+    return "default"
 
 
 def _now() -> datetime:
@@ -108,34 +234,6 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _end_operator(workers: asyncio.Task[None]) -> None:
-    """An operator that watches and does not work must not look healthy."""
-    if not workers.cancelled():
-        logger.critical("the workers ended; so does the operator", exc_info=workers.exception())
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    # The CRD and the namespaces are there before the operator; it may not watch for new ones.
-    settings.scanning.disabled = True
-    settings.watching.server_timeout = 300
-    settings.watching.connect_timeout = 10
-    # Of all the cluster's Jobs and pods only ours are sent.
-    settings.watching.label_selectors["jobs"] = JOB_LABEL
-    settings.watching.label_selectors["pods"] = JOB_LABEL
-    return settings
-
-
-def _login(**named: Any) -> kopf.ConnectionInfo | None:
-    """The pod's service account, else the user's kubeconfig."""
+async def _login(**named: Any) -> kopf.ConnectionInfo | None:
+    """For kopf's own look at what the API server offers: it asks for nothing else."""
     return kopf.login_with_service_account(**named) or kopf.login_with_kubeconfig(**named)
-
-
-async def _load_credentials() -> None:
-    """The same for our own client."""
-    try:
-        kubernetes_config.load_incluster_config()
-    except kubernetes_config.ConfigException:
-        await kubernetes_config.load_kube_config()

@@ -1,113 +1,200 @@
 """One look at one resource: observe, decide, apply, write the status once, tell.
 
-Whatever triggers it, it looks at everything anew; run twice, it does nothing the second time.
+Whatever triggers it, it starts from what the cache knows; what cannot be undone is decided again on
+what the API server itself says. Run twice, it does nothing the second time.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from t2v_api.progress import Progress
+from t2v_api.resource import TextToVideoJobStatus
 
-from t2v_operator.cluster.client import Cluster, JobRefused
+from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.effects import Effects
+from t2v_operator.cluster.errors import ActionRefused, ClusterError, TryAgain
+from t2v_operator.cluster.recorder import Recorder
+from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
-from t2v_operator.core.decide import PROGRESS_SECONDS, Decision, decide, job_refused
+from t2v_operator.core.decide import decide, refused
+from t2v_operator.core.decision import CreateJob, Decision
 from t2v_operator.core.events import notices
-from t2v_operator.core.observed import (
-    Observed,
-    ObservedJob,
-    ObservedPod,
-    ObservedResource,
-    observe_job,
-    observe_pod,
-    observe_resource,
-    running_pod,
-)
+from t2v_operator.core.names import QUEUE_PRIORITY_LABEL
+from t2v_operator.core.observed import Observed, ObservedResource, Settled, object_to_ask_about
+from t2v_operator.core.record import record_to_leave
+from t2v_operator.core.throttle import patience_seconds
 
 logger = logging.getLogger("t2v_operator")
 
 
-@dataclass(frozen=True)
 class Reconciler:
-    """What `reconcile` needs besides the key."""
+    """Brings resources on, one look at a time."""
 
-    cluster: Cluster
-    config: OperatorConfig
-    clock: Callable[[], datetime]
+    def __init__(
+        self,
+        cache: Cache,
+        effects: Effects,
+        recorder: Recorder,
+        config: OperatorConfig,
+        clock: Callable[[], datetime],
+        is_current: Callable[[str], bool],
+    ) -> None:
+        """`is_current` says whether the cache of a namespace is as new as our right to write."""
+        self._cache = cache
+        self._effects = effects
+        self._recorder = recorder
+        self._config = config
+        self._clock = clock
+        self._is_current = is_current
+        self._written: dict[Key, float] = {}
 
-    async def reconcile(self, namespace: str, name: str) -> float | None:
-        """Bring one resource a step further. Returns the seconds until it is due again."""
-        observed = await self._observe(namespace, name)
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one resource a step further. Returns the seconds until it is due again.
+
+        Raises TryAgain where it is worth another look, later and later.
+        """
+        try:
+            return await self._reconcile(key)
+        except ClusterError as error:
+            if error.status == 409:
+                raise TryAgain("something changed meanwhile") from error
+            raise
+
+    async def _reconcile(self, key: Key) -> float | None:
+        resource = self._cache.resources.get(key)
+        if resource is None:
+            self._forget(key)
+            return None
+        if isinstance(resource, Settled):
+            self._forget(key)
+            left = self._seconds_to_removal(key, resource)
+            if left is None or left > 0:
+                return left
+            return await self._look(key, await self._observe_live(key))
+        observed = await self._with_answers(self._cache.observe(key, resource, self._clock()))
+        decision = decide(observed, self._config)
+        outdated = decision.makes_a_job and not self._is_current(key[0])
+        if decision.must_be_confirmed or outdated:
+            return await self._look(key, await self._observe_live(key))
+        return await self._look(key, observed)
+
+    async def _look(self, key: Key, observed: Observed | None) -> float | None:
+        """Decide on what is observed, and act."""
         if observed is None:
             return None
-        decision = await self._apply(observed, decide(observed, self.config))
-        resource, status = observed.resource, decision.status
-        if status is not None and status != resource.status:
-            await self.cluster.write_status(resource, status)
+        decision = decide(observed, self._config)
+        decision, failure = await self._apply(observed, decision)
+        again = await self._say(key, observed.resource, decision, observed.now)
+        if failure:
+            raise TryAgain(failure)
+        return again
+
+    async def _apply(self, observed: Observed, decision: Decision) -> tuple[Decision, str]:
+        """Perform the actions. Where one is refused, the decision is another, with the words."""
+        for action in decision.actions:
+            if isinstance(action, CreateJob) and not await self._may_queue(action):
+                observed = replace(observed, queue_priority_is_known=False)
+                return decide(observed, self._config), ""
+            try:
+                await self._effects.perform(action, observed.resource.metadata.namespace)
+            except ActionRefused as error:
+                return refused(observed, decision, error.refusal, self._config), str(error)
+        return decision, ""
+
+    async def _say(
+        self, key: Key, resource: ObservedResource, decision: Decision, now: datetime
+    ) -> float | None:
+        """Write the status, unless it may wait for more news; then the record; tell what is new."""
+        status, before, again = decision.status, resource.status, decision.again_seconds
+        is_news = status is not None and status != before
+        if status is not None and is_news:
+            if left := self._patience_left(key, before, status):
+                self._tell(resource, decision, before, before, now)
+                return left if again is None else min(left, again)
+            written = await self._effects.write_status(resource, status)
+            self._written[key] = time.monotonic()
             _log(resource, decision)
-        for notice in notices(resource.status, status, decision.actions):
-            await self.cluster.tell(resource, notice, observed.now)
-        return decision.again_seconds
+            if written is None:
+                return None
+            resource = written
+        self._tell(resource, decision, before, status, now)
+        if status is not None and (record := record_to_leave(resource, status)):
+            await self._effects.leave_record(resource, record)
+            self._cache.forget_progress(key)
+            # Settled now; what is left is the Job's removal.
+            settled = self._cache.resources.get(key)
+            if isinstance(settled, Settled):
+                return self._seconds_to_removal(key, settled)
+        return again
 
-    async def _apply(self, observed: Observed, decision: Decision) -> Decision:
-        try:
-            for action in decision.actions:
-                await self.cluster.perform(action, observed.resource.metadata.namespace)
-        except JobRefused as refusal:
-            return job_refused(observed, decision, str(refusal))
-        return decision
+    def _tell(
+        self,
+        resource: ObservedResource,
+        decision: Decision,
+        before: TextToVideoJobStatus | None,
+        after: TextToVideoJobStatus | None,
+        now: datetime,
+    ) -> None:
+        for notice in notices(before, after, decision.actions):
+            self._recorder.tell(resource.metadata, notice, now)
 
-    async def _observe(self, namespace: str, name: str) -> Observed | None:
-        """The resource and its children as they are now.
+    def _patience_left(
+        self, key: Key, before: TextToVideoJobStatus | None, after: TextToVideoJobStatus
+    ) -> float:
+        """Seconds for which the status may wait for more news. A first one waits from now on."""
+        patience = patience_seconds(before, after)
+        now = time.monotonic()
+        return max(0.0, self._written.setdefault(key, now) + patience - now)
 
-        They are read anew each time: a watch only says that something changed, and may lag.
-        """
-        document = await self.cluster.resource(namespace, name)
-        if document is None:
+    async def _observe_live(self, key: Key) -> Observed | None:
+        """What the API server itself says of the resource and its children, as of now."""
+        namespace, name = key
+        resource = await self._effects.resource(namespace, name)
+        if resource is None:
             return None
-        resource, now = observe_resource(document), self.clock()
-        listed = map(observe_job, await self.cluster.jobs(namespace, name))
-        owned = [job for job in listed if job.owner_uid == resource.metadata.uid]
-        job = next((each for each in owned if each.name == resource.job_name), None)
-        if job is None and not resource.is_finished:
-            found = await self.cluster.job(namespace, resource.job_name)
-            job = observe_job(found) if found else None
-        is_open = job is not None and not resource.is_finished
-        pods = await self._pods(namespace, job) if job and is_open else ()
-        return Observed(
-            resource=resource,
-            job=job,
-            earlier_jobs=tuple(each for each in owned if each.name != resource.job_name),
-            pods=pods,
-            progress=await self._progress(resource, pods, now),
-            trouble=await self._trouble(namespace, job, pods) if job and is_open else "",
-            now=now,
-        )
+        observed = self._cache.observe(key, resource, self._clock())
+        if resource.is_finished:
+            return observed
+        job = await self._effects.job(namespace, resource.job_name)
+        pods = await self._effects.pods(namespace, job) if job else ()
+        return await self._with_answers(replace(observed, job=job, pods=pods))
 
-    async def _pods(self, namespace: str, job: ObservedJob) -> tuple[ObservedPod, ...]:
-        pods = map(observe_pod, await self.cluster.pods(namespace, job.name))
-        ours = (pod for pod in pods if pod.job_uid == job.uid)
-        return tuple(sorted(ours, key=lambda pod: (pod.created, pod.name)))
+    async def _with_answers(self, observed: Observed) -> Observed:
+        """With what the cluster's Events say, where nothing else tells why it does not go on."""
+        uid = object_to_ask_about(observed)
+        if uid is None:
+            return observed
+        namespace = observed.resource.metadata.namespace
+        return replace(observed, complaint=await self._effects.complaint(namespace, uid))
 
-    async def _progress(
-        self, resource: ObservedResource, pods: Sequence[ObservedPod], now: datetime
-    ) -> Progress | None:
-        """The running pod's latest report, if the one before is old enough.
+    async def _may_queue(self, action: CreateJob) -> bool:
+        """Whether the priority that the Job is to have in its queue is there."""
+        priority = action.manifest["metadata"]["labels"].get(QUEUE_PRIORITY_LABEL)
+        return priority is None or await self._effects.has_queue_priority(priority)
 
-        Each one is written to the status, and that wakes us again.
-        """
-        running = running_pod(pods)
-        before = resource.status.progress if resource.status else None
-        age = (now - before.updated_time).total_seconds() if before else PROGRESS_SECONDS
-        if running is None or age < PROGRESS_SECONDS:
+    def _seconds_to_removal(self, key: Key, resource: Settled) -> float | None:
+        """Until the Job of a finished resource is to be removed; None where there is none."""
+        jobs = [
+            job
+            for job in self._cache.jobs_of(key)
+            if job.owner_uid == resource.uid and not job.is_being_deleted
+        ]
+        if not jobs:
             return None
-        return await self.cluster.progress(resource.metadata.namespace, running.name)
+        if any(job.name != resource.job_name for job in jobs):
+            return 0.0
+        own = resource.ttl_seconds
+        ttl = self._config.jobs.ttl_seconds_after_finished if own is None else own
+        if ttl is None or resource.completed is None:
+            return None
+        due = resource.completed + timedelta(seconds=ttl)
+        return max(0.0, (due - self._clock()).total_seconds())
 
-    async def _trouble(self, namespace: str, job: ObservedJob, pods: Sequence[ObservedPod]) -> str:
-        if job.is_finished or job.suspended or any(not pod.is_over for pod in pods):
-            return ""
-        return await self.cluster.trouble(namespace, job.uid)
+    def _forget(self, key: Key) -> None:
+        self._written.pop(key, None)
+        self._cache.forget_progress(key)
 
 
 def _log(resource: ObservedResource, decision: Decision) -> None:

@@ -4,25 +4,34 @@ The model is client-go's workqueue; knows nothing of what the keys mean.
 """
 
 import asyncio
-import logging
+import random
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
 FIRST_RETRY_SECONDS = 0.5
-LAST_RETRY_SECONDS = 60.0
+LAST_RETRY_SECONDS = 15.0
+"""Unless the error has `longest_seconds` of its own."""
 MOST_DOUBLINGS = 10
-
-logger = logging.getLogger(__name__)
+JITTER = 0.1
+"""What is due in minutes comes that part later at random, so that not all of it comes at once."""
 
 
 class WorkQueue(Generic[Key]):
     """Keys whose work is done by some workers; work that fails is tried again, later and later."""
 
-    def __init__(self, work: Callable[[Key], Awaitable[float | None]]) -> None:
-        """`work` does what a key asks for and returns the seconds until it is due again."""
+    def __init__(
+        self,
+        work: Callable[[Key], Awaitable[float | None]],
+        told: Callable[[Key, Exception, float], None] = lambda *_: None,
+    ) -> None:
+        """`work` does what a key asks for and returns the seconds until it is due again.
+
+        `told` hears of work that failed, and in how many seconds it is tried again.
+        """
         self._work = work
+        self._told = told
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._waiting: set[Key] = set()
         self._working: set[Key] = set()
@@ -39,6 +48,15 @@ class WorkQueue(Generic[Key]):
         elif key not in self._waiting:
             self._waiting.add(key)
             self._ready.put_nowait(key)
+
+    @property
+    def depth(self) -> int:
+        """How many keys wait for a worker."""
+        return len(self._waiting)
+
+    def _fire(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
 
     async def run(self, workers: int) -> None:
         """Work until cancelled."""
@@ -60,7 +78,8 @@ class WorkQueue(Generic[Key]):
                 self.add(key)
             elif due_seconds is not None:
                 loop = asyncio.get_running_loop()
-                self._timers[key] = loop.call_later(due_seconds, self.add, key)
+                later = random.uniform(0, JITTER * due_seconds) if due_seconds > 60 else 0  # noqa: S311
+                self._timers[key] = loop.call_later(due_seconds + later, self._fire, key)
 
     async def _do(self, key: Key) -> float | None:
         try:
@@ -68,15 +87,9 @@ class WorkQueue(Generic[Key]):
         except Exception as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             doublings = min(failures - 1, MOST_DOUBLINGS)
-            delay: float = min(FIRST_RETRY_SECONDS * 2**doublings, LAST_RETRY_SECONDS)
-            logger.warning(
-                "%s: %s: %s; again in %.1f s", key, type(error).__name__, _short(error), delay
-            )
-            logger.debug("in full", exc_info=error)
+            longest = getattr(error, "longest_seconds", LAST_RETRY_SECONDS)
+            delay: float = min(FIRST_RETRY_SECONDS * 2**doublings, longest)
+            self._told(key, error, delay)
             return delay
         self._failures.pop(key, None)
         return due_seconds
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -8,7 +8,7 @@ from datetime import datetime
 from t2v_api.base import ContractError
 from t2v_api.progress import Stage
 from t2v_api.reasons import Reason
-from t2v_api.resource import Attempt
+from t2v_api.resource import Attempt, TextToVideoJobStatus
 from t2v_api.result import (
     MESSAGE_CHARACTERS,
     GenerationFailure,
@@ -17,6 +17,76 @@ from t2v_api.result import (
 )
 
 from t2v_operator.core.observed import ContainerEnd, ObservedPod
+
+KEPT_ATTEMPTS = 10
+"""So many stand on a status; the others are only counted. etcd refuses what grows for ever."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The runs of one request so far."""
+
+    latest: tuple[Attempt, ...] = ()
+    """At most `KEPT_ATTEMPTS`, the oldest first."""
+    count: int = 0
+    """All of them."""
+    disruptions: int = 0
+    """Those that were evicted, preempted or lost with their node."""
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What a status says of it."""
+        return {
+            "attempts": self.latest,
+            "attempt_count": self.count,
+            "disruptions": self.disruptions,
+        }
+
+
+def history_on(status: TextToVideoJobStatus | None) -> History:
+    """What a status says of the runs. One of an older version has no counts."""
+    if status is None:
+        return History()
+    attempts = status.attempts
+    counted = max(status.attempt_count, len(attempts))
+    return History(attempts, counted, max(status.disruptions, _disrupted(attempts)))
+
+
+def history_of(pods: Sequence[ObservedPod], before: History) -> History:
+    """The runs so far: those of `pods` as they are now, `before`'s whose pods are gone."""
+    dropped = before.count - len(before.latest)
+    begun = [pod for pod in pods if pod.started or pod.is_over]
+    known = {attempt.pod_name for attempt in before.latest}
+    oldest = before.latest[0].start_time if before.latest else None
+    if dropped and oldest:
+        # What is older than the oldest that is kept was counted when it was dropped.
+        begun = [pod for pod in begun if pod.name in known or pod.created >= oldest]
+    seen = {pod.name for pod in begun}
+    gone = [_given_up(attempt) for attempt in before.latest if attempt.pod_name not in seen]
+    dropped_disruptions = before.disruptions - _disrupted(before.latest)
+    return _history((*gone, *map(_attempt, begun)), dropped, dropped_disruptions)
+
+
+def with_attempt(history: History, attempt: Attempt, in_place_of_last: bool) -> History:
+    """The history after one more run, or after the last one's end."""
+    kept = history.latest[:-1] if in_place_of_last else history.latest
+    return _history(
+        (*kept, attempt),
+        history.count - len(history.latest),
+        history.disruptions - _disrupted(history.latest),
+    )
+
+
+def _history(attempts: tuple[Attempt, ...], dropped: int, dropped_disruptions: int) -> History:
+    return History(
+        latest=attempts[-KEPT_ATTEMPTS:],
+        count=dropped + len(attempts),
+        disruptions=dropped_disruptions + _disrupted(attempts),
+    )
+
+
+def _disrupted(attempts: Sequence[Attempt]) -> int:
+    return sum(each.reason in (Reason.DISRUPTED, Reason.NODE_LOST) for each in attempts)
 
 
 @dataclass(frozen=True)
@@ -76,11 +146,9 @@ def result_of(pods: Sequence[ObservedPod]) -> RunnerEnd | None:
     return next((e for e in ends if e and isinstance(e.outcome, GenerationResult)), None)
 
 
-def attempts_of(pods: Sequence[ObservedPod], earlier: Sequence[Attempt]) -> tuple[Attempt, ...]:
-    """The runs so far: those of `pods` as they are now, `earlier` ones whose pods are gone."""
-    seen = {pod.name for pod in pods}
-    gone = [_given_up(attempt) for attempt in earlier if attempt.pod_name not in seen]
-    return (*gone, *(_attempt(pod) for pod in pods if pod.started or pod.is_over))
+def made_it(pods: Sequence[ObservedPod]) -> bool:
+    """Whether a run ended with exit code 0: the video is published, whatever is left to tell it."""
+    return any(pod.end is not None and pod.end.exit_code == 0 for pod in pods)
 
 
 def _attempt(pod: ObservedPod) -> Attempt:
@@ -98,8 +166,9 @@ def _given_up(attempt: Attempt) -> Attempt:
 
 def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | GenerationFailure:
     if end is None:
-        reason = Reason.DISRUPTED if pod.loss else Reason.RUNNER_VANISHED
-        return _failure(reason, pod.loss or "the pod ended before its container began")
+        if not pod.loss:
+            return _failure(Reason.RUNNER_VANISHED, "the pod ended before its container began")
+        return _failure(_loss_reason(pod), pod.loss)
     outcome = outcome_of(end.message, end.exit_code)
     if isinstance(outcome, GenerationResult) or end.exit_code == 0:
         return outcome
@@ -109,7 +178,11 @@ def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | G
             "the container reached its memory limit and was killed: fewer frames or a smaller size "
             "need less; the limit stands in the model's profile (resources.memory)",
         )
-    return _failure(Reason.DISRUPTED, pod.loss) if pod.loss else outcome
+    return _failure(_loss_reason(pod), pod.loss) if pod.loss else outcome
+
+
+def _loss_reason(pod: ObservedPod) -> Reason:
+    return Reason.NODE_LOST if pod.node_was_lost else Reason.DISRUPTED
 
 
 def _failure(reason: Reason, message: str) -> GenerationFailure:

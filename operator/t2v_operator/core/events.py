@@ -10,7 +10,14 @@ from typing import Literal
 from t2v_api.reasons import Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
-from t2v_operator.core.decide import Action, CreateJob, DeleteJob, PatchJob
+from t2v_operator.core.decision import (
+    Action,
+    CreateJob,
+    DeleteJob,
+    PatchJob,
+    PatchWorkload,
+    ReplacePod,
+)
 from t2v_operator.core.status import STALLED
 
 MESSAGE_CHARACTERS = 1024
@@ -50,9 +57,16 @@ def _done(action: Action) -> Notice:
     match action:
         case CreateJob(manifest):
             return _notice("Normal", "JobCreated", f"made the Job {manifest['metadata']['name']}")
-        case PatchJob(name, spec):
-            changed = ", ".join(f"{field}={value}" for field, value in spec.items())
-            return _notice("Normal", "JobChanged", f"changed the Job {name}: {changed}")
+        case PatchJob(name, patch):
+            values = patch.get("spec", {}) | patch["metadata"].get("labels", {})
+            changed = ", ".join(f"{field}={value}" for field, value in values.items())
+            text = f"changed the Job {name}: {changed or 'its note of the resource'}"
+            return _notice("Normal", "JobChanged", text)
+        case PatchWorkload(name, is_active):
+            verb = "let go" if is_active else "held"
+            return _notice("Normal", "QueueChanged", f"{verb} the Workload {name} of the queue")
+        case ReplacePod(name):
+            return _notice("Warning", "PodGivenUp", f"gave up pod {name}: its node is lost")
         case DeleteJob(name):
             return _notice("Normal", "JobRemoved", f"removed the Job {name}")
 

@@ -3,18 +3,23 @@
 The operator applies the Job to a cluster; `t2v run` runs its container's command on this machine.
 """
 
+import json
 from typing import Any
 
 from t2v_api.reasons import ExitCode
-from t2v_api.resource import API_VERSION, KIND
+from t2v_api.request import GenerationRequest
+from t2v_api.resource import API_VERSION, KIND, TextToVideoJobSpec
 
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.names import (
+    APPLIED_ANNOTATION,
     JOB_LABEL,
     MODEL_LABEL,
     NOTICES_ANNOTATION,
     OUTPUT_URL_ANNOTATION,
     POOL_LABEL,
+    QUEUE_LABEL,
+    QUEUE_PRIORITY_LABEL,
     REQUEST_LABEL,
     RESOURCE_ANNOTATION,
     job_name,
@@ -28,6 +33,9 @@ OUTPUT_DIR = "/output"
 SCRATCH_DIR = "/scratch"
 STOP_SECONDS = 60
 """A denoising step must end within this time for a clean stop."""
+
+SCRATCH_LIMIT = "50Gi"
+"""Where the model's profile names none."""
 
 LABEL_HASH = 32
 
@@ -48,6 +56,7 @@ def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         POOL_LABEL: job.pool.name,
     }
     resource_name = {RESOURCE_ANNOTATION: resource.metadata.name}
+    queue = queue_labels(job)
     template = {
         "metadata": {"labels": labels, "annotations": resource_name},
         "spec": _pod(job, config),
@@ -58,16 +67,19 @@ def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         "metadata": {
             "name": job_name(resource),
             "namespace": resource.metadata.namespace,
-            "labels": labels,
+            "labels": labels | queue,
             "annotations": resource_name
-            | {OUTPUT_URL_ANNOTATION: f"{config.storage.url.rstrip('/')}/{output_key(job, config)}"}
+            | {OUTPUT_URL_ANNOTATION: output_url(_key(job, config), config)}
+            | {APPLIED_ANNOTATION: applied(spec)}
             | ({NOTICES_ANNOTATION: "; ".join(job.notices)} if job.notices else {}),
             "ownerReferences": [_owner(job)],
         },
         "spec": _present(
             completions=1,
             parallelism=1,
-            suspend=spec.suspend,
+            # Kueue lets a Job go that it admits.
+            suspend=spec.suspend or bool(queue),
+            managedBy=job.pool.managed_by,
             backoffLimit=spec.backoff_limit,
             activeDeadlineSeconds=spec.active_deadline_seconds,
             podReplacementPolicy="Failed",
@@ -77,10 +89,45 @@ def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
     }
 
 
-def output_key(job: ResolvedJob, config: OperatorConfig) -> str:
-    """Where the video's files stand in the storage: one folder for each distinct request."""
-    parts = (config.storage.prefix.strip("/"), job.resource.metadata.namespace, job.request.digest)
+def queue_labels(job: ResolvedJob) -> dict[str, str]:
+    """What tells Kueue where the Job waits, and how urgent it is; nothing without a queue."""
+    spec = job.resource.spec
+    queue = spec.queue_name or job.pool.queue_name
+    if queue is None:
+        return {}
+    priority = spec.priority_class_name
+    return {QUEUE_LABEL: queue} | ({QUEUE_PRIORITY_LABEL: priority} if priority else {})
+
+
+def mutable_values(spec: TextToVideoJobSpec) -> dict[str, Any]:
+    """What of a resource may change while its Job is there, under the Job's own names."""
+    return {
+        "suspend": spec.suspend,
+        "activeDeadlineSeconds": spec.active_deadline_seconds,
+        "backoffLimit": spec.backoff_limit,
+    }
+
+
+def applied(spec: TextToVideoJobSpec) -> str:
+    """The annotation that says with what values a Job was last brought into line."""
+    return json.dumps(mutable_values(spec), sort_keys=True, separators=(",", ":"))
+
+
+def output_key(
+    namespace: str, request: GenerationRequest, model_revision: str, config: OperatorConfig
+) -> str:
+    """Where the video's files stand in the storage: one folder for each distinct video."""
+    parts = (config.storage.prefix.strip("/"), namespace, request.digest(model_revision))
     return "/".join(part for part in parts if part)
+
+
+def output_url(key: str, config: OperatorConfig) -> str:
+    """What serves the folder `key`."""
+    return f"{config.storage.url.rstrip('/')}/{key}"
+
+
+def _key(job: ResolvedJob, config: OperatorConfig) -> str:
+    return output_key(job.resource.metadata.namespace, job.request, job.profile.revision, config)
 
 
 def _owner(job: ResolvedJob) -> Manifest:
@@ -111,12 +158,16 @@ def _pod(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         nodeSelector=pool.node_selector,
         tolerations=list(pool.tolerations),
         runtimeClassName=pool.runtime_class_name,
-        priorityClassName=job.resource.spec.priority_class_name,
+        # In a queue the priority is the queue's, not the scheduler's.
+        priorityClassName=None if queue_labels(job) else job.resource.spec.priority_class_name,
         imagePullSecrets=[{"name": name} for name in config.runner.pull_secrets],
         containers=[_container(job, config)],
         volumes=[
             {"name": "output", "persistentVolumeClaim": {"claimName": config.storage.claim_name}},
-            {"name": "scratch", "emptyDir": {}},
+            {
+                "name": "scratch",
+                "emptyDir": {"sizeLimit": job.profile.resources.ephemeral_storage or SCRATCH_LIMIT},
+            },
         ],
     )
 
@@ -124,6 +175,7 @@ def _pod(job: ResolvedJob, config: OperatorConfig) -> Manifest:
 def _container(job: ResolvedJob, config: OperatorConfig) -> Manifest:
     resources = job.profile.resources
     gpus = {job.pool.gpu_resource: str(resources.gpus)} if resources.gpus else {}
+    disk = resources.ephemeral_storage
     return {
         "name": CONTAINER,
         "image": config.runner.image,
@@ -132,14 +184,24 @@ def _container(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         "env": [
             {"name": "T2V_REQUEST", "value": _literal(job.request.json_line())},
             {"name": "T2V_MODEL", "value": _literal(job.profile.json_line())},
-            {"name": "T2V_OUTPUT_DIR", "value": f"{OUTPUT_DIR}/{output_key(job, config)}"},
+            {"name": "T2V_OUTPUT_DIR", "value": f"{OUTPUT_DIR}/{_key(job, config)}"},
             {"name": "HOME", "value": SCRATCH_DIR},
             {"name": "TMPDIR", "value": SCRATCH_DIR},
             {"name": "HF_HOME", "value": f"{SCRATCH_DIR}/huggingface"},
         ],
         "resources": {
-            "requests": {"cpu": resources.cpu, "memory": resources.memory, **gpus},
-            "limits": {"memory": resources.memory, **gpus},
+            "requests": {
+                "cpu": resources.cpu,
+                "memory": resources.memory,
+                # Said, even if it is nothing: left out, it would be the limit.
+                "ephemeral-storage": disk or "0",
+                **gpus,
+            },
+            "limits": {
+                "memory": resources.memory,
+                "ephemeral-storage": disk or SCRATCH_LIMIT,
+                **gpus,
+            },
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,

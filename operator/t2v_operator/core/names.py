@@ -14,6 +14,15 @@ OUTPUT_URL_ANNOTATION = f"{GROUP}/output-url"
 """On a Job: what serves the folder that the video's files will stand in."""
 NOTICES_ANNOTATION = f"{GROUP}/notices"
 """On a Job: what the user should know about how the request was understood."""
+APPLIED_ANNOTATION = f"{GROUP}/applied"
+"""On a Job: the values of the resource that it was last brought into line with."""
+RECORD_ANNOTATION = f"{GROUP}/record"
+"""On a resource: what came of its request, for when the status is lost."""
+
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+WORKLOAD_JOB_LABEL = "kueue.x-k8s.io/job-uid"
+"""On a Workload of Kueue: the uid of the Job that it stands for."""
 
 LABEL_CHARACTERS = 63
 HASH_CHARACTERS = 10

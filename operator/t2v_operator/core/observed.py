@@ -1,8 +1,12 @@
-"""What is seen of one resource and of its children, parsed from the API's objects. Pure."""
+"""What is seen of one resource and of its children, parsed from the API's objects. Pure.
 
+A cache keeps these records instead of the objects, so they hold what decisions rest on, no more.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from t2v_api.base import ContractError
@@ -18,8 +22,20 @@ from t2v_api.resource import (
 )
 
 from t2v_operator.core.job import CONTAINER, Manifest
-from t2v_operator.core.names import job_name_of
-from t2v_operator.core.plan import Plan, read_plan
+from t2v_operator.core.names import (
+    APPLIED_ANNOTATION,
+    QUEUE_LABEL,
+    QUEUE_PRIORITY_LABEL,
+    RECORD_ANNOTATION,
+    WORKLOAD_JOB_LABEL,
+    job_name_of,
+)
+from t2v_operator.core.plan import Plan, PlanText, find_plan
+from t2v_operator.crd import NOT_OBSERVED
+
+FINAL = (Phase.SUCCEEDED, Phase.FAILED)
+STILL_THERE_SECONDS = 30.0
+"""A pod that is there so long after its grace period has a node that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +46,18 @@ class ObservedResource:
     spec: TextToVideoJobSpec | None
     """None where the spec does not fit the contract; `complaint` then says why."""
     complaint: str
+    unknown_fields: tuple[str, ...]
+    """Fields of the spec that this version does not know: they belong to a newer CRD."""
     request_hash: str
     status: TextToVideoJobStatus | None
     is_being_deleted: bool
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the status is about the spec as it is now."""
+        return (
+            self.status is not None and self.status.observed_generation == self.metadata.generation
+        )
 
     @property
     def is_finished(self) -> bool:
@@ -41,13 +66,21 @@ class ObservedResource:
         return (
             status is not None
             and status.request_hash == self.request_hash
-            and status.phase in (Phase.SUCCEEDED, Phase.FAILED)
+            and status.phase in FINAL
         )
 
     @property
     def job_name(self) -> str:
         """The name of the Job that makes the present request."""
+        status = self.status
+        if status and status.job_name and status.request_hash == self.request_hash:
+            return status.job_name
         return job_name_of(self.metadata.name, self.request_hash)
+
+    @property
+    def record(self) -> str | None:
+        """What an earlier look left on the resource about its end, unread."""
+        return self.metadata.annotations.get(RECORD_ANNOTATION)
 
     @property
     def as_contract(self) -> TextToVideoJob:
@@ -61,7 +94,22 @@ class ObservedResource:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A finished resource for which nothing is left to do but to remove its Job in time."""
+
+    uid: str
+    resource_version: str
+    phase: str
+    reason: str
+    model: str
+    pool: str
+    job_name: str
+    completed: datetime | None
+    ttl_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedJob:
     """A Job with our label."""
 
@@ -70,22 +118,41 @@ class ObservedJob:
     owner: str
     """Kind and name of the controlling owner, for messages; empty without one."""
     owner_uid: str
+    created: datetime | None
     is_being_deleted: bool
     suspended: bool
     active_deadline_seconds: int | None
     backoff_limit: int
+    applied: dict[str, Any]
+    """The resource's values that the Job was last brought into line with."""
+    queue: str
+    """The Kueue queue that it waits in; empty without one."""
+    queue_priority: str
+    managed_by: str
+    """Who runs its pods where the Job controller does not."""
+    active_pods: int
+    """As the Job's own status counts them."""
     is_complete: bool
     failure: tuple[str, str] | None
     """The Failed condition's reason and message."""
     finished: datetime | None
-    plan: Plan | None
+    plan_text: PlanText | None
 
     @property
     def is_finished(self) -> bool:
         return self.is_complete or self.failure is not None
 
+    @property
+    def has_local_pods(self) -> bool:
+        """Whether its pods run in this cluster."""
+        return self.managed_by in ("", "kubernetes.io/job-controller")
 
-@dataclass(frozen=True)
+    @property
+    def plan(self) -> Plan | None:
+        return self.plan_text.read() if self.plan_text else None
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerEnd:
     """How the runner's container ended."""
 
@@ -98,24 +165,71 @@ class ContainerEnd:
     finished: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class PodWait:
+    """Why a pod's container does not run yet."""
+
+    reason: Waiting
+    message: str
+    since: datetime
+
+    @property
+    def is_for_a_gpu(self) -> bool:
+        return self.reason is Waiting.UNSCHEDULABLE
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedPod:
     """A pod of one of our Jobs."""
 
     name: str
+    uid: str
     job_uid: str
+    node: str
     created: datetime
-    waiting: tuple[Waiting, str] | None
-    """Why its container does not run yet; None when it does or did."""
+    waiting: PodWait | None
+    """None when its container runs or did."""
     started: datetime | None
     end: ContainerEnd | None
     loss: str
     """Why the pod was taken away (evicted, preempted, node lost); empty when it was not."""
+    node_was_lost: bool
+    """The loss is that of its node."""
     is_over: bool
+    not_ready_since: datetime | None
+    """The pod's container runs, and the node controller says that it is not ready: only a node that
+    does not answer makes it so, as the runner has no readiness probe."""
+    gone_by: datetime | None
+    """When the pod should be gone, if it is being deleted."""
 
     @property
     def is_running(self) -> bool:
         return self.started is not None and not self.is_over
+
+    def lost_since(self, now: datetime) -> datetime | None:
+        """Since when the node does not answer, as far as the pod shows it."""
+        if self.is_over:
+            return None
+        if self.gone_by is not None:
+            late = self.gone_by + timedelta(seconds=STILL_THERE_SECONDS)
+            return self.gone_by if now >= late else None
+        return self.not_ready_since
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedWorkload:
+    """What Kueue makes of a Job."""
+
+    name: str
+    job_uid: str
+    created: datetime
+    is_active: bool
+    is_admitted: bool
+    was_preempted: bool
+    message: str
+    """Why it is not admitted, in Kueue's words."""
+    since: datetime
+    """When it began to wait."""
 
 
 @dataclass(frozen=True)
@@ -129,16 +243,76 @@ class Observed:
     """Jobs of this resource for earlier requests."""
     pods: tuple[ObservedPod, ...]
     """Of `job`, the oldest first."""
-    progress: Progress | None
-    """The running pod's latest report."""
-    trouble: str
-    """What the Job controller says where it cannot make a pod."""
     now: datetime
+    earlier_pods: tuple[ObservedPod, ...] = ()
+    """Of `earlier_jobs`."""
+    workload: ObservedWorkload | None = None
+    """Kueue's, of `job`."""
+    progress: Progress | None = None
+    """The running pod's latest report."""
+    complaint: str = ""
+    """The latest warning about what does not go on, from the cluster's Events."""
+    queue_priority_is_known: bool = True
+    """Whether the WorkloadPriorityClass that the resource names is there."""
 
 
 def running_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     """The latest pod that runs."""
     return next((pod for pod in reversed(pods) if pod.is_running), None)
+
+
+def waiting_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
+    """The latest pod that does not run yet."""
+    return next((pod for pod in reversed(pods) if pod.waiting), None)
+
+
+PATIENCE_SECONDS = 10.0
+"""A Job without a pod, or a pod that has a node and does not start, is asked about after that."""
+
+
+def object_to_ask_about(observed: Observed) -> str | None:
+    """The uid of what does not go on and does not say why: the cluster's Events may."""
+    job, pods = observed.job, observed.pods
+    if observed.resource.is_finished or job is None or job.is_finished or job.suspended:
+        return None
+    pod = waiting_pod(pods)
+    if pod and pod.waiting:
+        is_silent = pod.waiting.message == "ContainerCreating"
+        return pod.uid if is_silent and _is_old(pod.waiting.since, observed.now) else None
+    is_without_a_pod = job.has_local_pods and all(each.is_over for each in pods)
+    created = max([each.created for each in pods], default=job.created)
+    return job.uid if is_without_a_pod and created and _is_old(created, observed.now) else None
+
+
+def _is_old(time: datetime, now: datetime) -> bool:
+    return (now - time).total_seconds() >= PATIENCE_SECONDS
+
+
+def settled(document: Manifest) -> Settled | None:
+    """The record of a finished resource; None for any that may still need something."""
+    metadata, status = document["metadata"], document.get("status") or {}
+    conditions = status.get("conditions")
+    if (
+        status.get("phase") not in FINAL
+        or status.get("observedGeneration") != metadata.get("generation", 1)
+        or not conditions
+        or "deletionTimestamp" in metadata
+        or (status.get("requestHash") or "-")
+        not in (metadata.get("annotations") or {}).get(RECORD_ANNOTATION, "")
+    ):
+        return None
+    spec = document.get("spec") or {}
+    return Settled(
+        uid=metadata["uid"],
+        resource_version=metadata.get("resourceVersion", ""),
+        phase=status["phase"],
+        reason=conditions[0]["reason"],
+        model=spec.get("modelId", ""),
+        pool=status.get("pool") or "",
+        job_name=status.get("jobName") or "",
+        completed=_time(status.get("completionTime")),
+        ttl_seconds=spec.get("ttlSecondsAfterFinished"),
+    )
 
 
 def observe_resource(document: Manifest) -> ObservedResource:
@@ -148,44 +322,55 @@ def observe_resource(document: Manifest) -> ObservedResource:
         spec = TextToVideoJobSpec.parse(_known(document.get("spec")), at="spec")
     except ContractError as error:
         complaint = str(error)
+    metadata = ObjectMeta.parse(document["metadata"], at="metadata")
+    status = _status(document.get("status"))
+    computed = spec.request_hash if spec else hash_of(document.get("spec"))
+    # The spec is as it was when the status was written: so is the request, even if another version
+    # of the operator named it otherwise.
+    same = status is not None and status.observed_generation == metadata.generation
     return ObservedResource(
-        metadata=ObjectMeta.parse(document["metadata"], at="metadata"),
+        metadata=metadata,
         spec=spec,
         complaint=complaint,
-        request_hash=spec.request_hash if spec else hash_of(document.get("spec")),
-        status=_status(document.get("status")),
+        unknown_fields=_unknown(document.get("spec")),
+        request_hash=(status.request_hash if same and status else None) or computed,
+        status=status,
         is_being_deleted="deletionTimestamp" in document["metadata"],
     )
 
 
-def _known(spec: Any) -> Any:
-    """The fields of a spec that this version knows.
+_FIELDS = frozenset(str(field.alias) for field in TextToVideoJobSpec.model_fields.values())
 
-    The API server has refused misspelt ones; what is left over belongs to a newer CRD, and must
-    not make an older operator give up what it has done.
-    """
+
+def _known(spec: Any) -> Any:
+    """The fields of a spec that this version knows; the API server has refused misspelt ones."""
     if not isinstance(spec, dict):
         return spec
-    known = {field.alias for field in TextToVideoJobSpec.model_fields.values()}
-    return {name: value for name, value in spec.items() if name in known}
+    return {name: value for name, value in spec.items() if name in _FIELDS}
+
+
+def _unknown(spec: Any) -> tuple[str, ...]:
+    return tuple(sorted(set(spec) - _FIELDS)) if isinstance(spec, dict) else ()
 
 
 def _status(document: Any) -> TextToVideoJobStatus | None:
     """The status. Of one that another version wrote, what says whether the work is done."""
-    if not document:
+    if not document or document.get("observedGeneration") in (None, NOT_OBSERVED):
         return None
     try:
         return TextToVideoJobStatus.parse(document, at="status")
     except ContractError:
         phase = document.get("phase")
         known = phase in set(Phase) and isinstance(document.get("requestHash"), str)
-        kept = {"phase": phase, "requestHash": document["requestHash"]} if known else {}
+        wanted = ("phase", "requestHash", "jobName", "observedGeneration")
+        kept = {name: document[name] for name in wanted if name in document} if known else {}
         return TextToVideoJobStatus.parse(kept)
 
 
 def observe_job(document: Manifest) -> ObservedJob:
     """Parse a Job."""
     metadata, spec = document["metadata"], document["spec"]
+    labels, status = metadata.get("labels") or {}, document.get("status") or {}
     conditions = _true_conditions(document)
     owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
     failed = conditions.get("Failed")
@@ -195,15 +380,29 @@ def observe_job(document: Manifest) -> ObservedJob:
         uid=metadata["uid"],
         owner=f"{owner['kind']} {owner['name']}" if owner else "",
         owner_uid=owner["uid"] if owner else "",
+        created=_time(metadata.get("creationTimestamp")),
         is_being_deleted="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         active_deadline_seconds=spec.get("activeDeadlineSeconds"),
         backoff_limit=spec.get("backoffLimit", 0),
+        applied=_applied(metadata.get("annotations") or {}),
+        queue=labels.get(QUEUE_LABEL, ""),
+        queue_priority=labels.get(QUEUE_PRIORITY_LABEL, ""),
+        managed_by=spec.get("managedBy") or "",
+        active_pods=status.get("active", 0),
         is_complete="Complete" in conditions,
         failure=(failed.get("reason", ""), failed.get("message", "")) if failed else None,
         finished=_time(ended.get("lastTransitionTime")) if ended else None,
-        plan=read_plan(document),
+        plan_text=find_plan(document),
     )
+
+
+def _applied(annotations: dict[str, str]) -> dict[str, Any]:
+    try:
+        values = json.loads(annotations.get(APPLIED_ANNOTATION, "{}"))
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def observe_pod(document: Manifest) -> ObservedPod:
@@ -218,18 +417,49 @@ def observe_pod(document: Manifest) -> ObservedPod:
     running_since = _time((state.get("running") or {}).get("startedAt"))
     started = running_since or (end.started if end else None)
     is_over = end is not None or status.get("phase") in ("Succeeded", "Failed")
+    not_ready = _condition(document, "Ready", "False") if running_since else None
+    target = _condition(document, "DisruptionTarget", "True")
     return ObservedPod(
         name=metadata["name"],
+        uid=metadata.get("uid", ""),
         job_uid=next(
             (o["uid"] for o in metadata.get("ownerReferences") or () if o["kind"] == "Job"), ""
         ),
+        node=(document.get("spec") or {}).get("nodeName") or "",
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
         waiting=None if started or is_over else _waiting(document, state),
         started=started,
         end=end,
-        loss=_loss(document),
+        loss=_loss(status, target),
+        node_was_lost=target is not None and target.get("reason") in _NODE_REASONS,
         is_over=is_over,
+        not_ready_since=_time(not_ready.get("lastTransitionTime")) if not_ready else None,
+        gone_by=_time(metadata.get("deletionTimestamp")),
     )
+
+
+def observe_workload(document: Manifest) -> ObservedWorkload:
+    """Parse a Workload of Kueue (kueue.x-k8s.io/v1beta2)."""
+    metadata = document["metadata"]
+    created = datetime.fromisoformat(metadata["creationTimestamp"])
+    reserved = _condition(document, "QuotaReserved", "False")
+    preempted = _condition(document, "Preempted", "True")
+    told = reserved or {}
+    return ObservedWorkload(
+        name=metadata["name"],
+        job_uid=(metadata.get("labels") or {}).get(WORKLOAD_JOB_LABEL, ""),
+        created=created,
+        is_active=(document.get("spec") or {}).get("active", True),
+        is_admitted=_condition(document, "Admitted", "True") is not None,
+        was_preempted=preempted is not None,
+        message=": ".join(
+            part for part in ((preempted or {}).get("message", ""), told.get("message", "")) if part
+        ),
+        since=_time(told.get("lastTransitionTime")) or created,
+    )
+
+
+_NODE_REASONS = ("NodeLost", "DeletionByTaintManager", "DeletionByPodGC")
 
 
 def _container_end(terminated: dict[str, Any]) -> ContainerEnd:
@@ -242,20 +472,27 @@ def _container_end(terminated: dict[str, Any]) -> ContainerEnd:
     )
 
 
-def _waiting(pod: Manifest, state: dict[str, Any]) -> tuple[Waiting, str]:
+def _waiting(pod: Manifest, state: dict[str, Any]) -> PodWait:
+    created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
     unscheduled = _condition(pod, "PodScheduled", "False")
     if unscheduled:
-        return Waiting.UNSCHEDULABLE, unscheduled.get("message", "no node was found yet")
+        message = unscheduled.get("message", "no node was found yet")
+        # A claim that is not there comes from no node's being busy: nothing frees it.
+        missing = 'persistentvolumeclaim "' in message
+        reason = Waiting.STARTING if missing else Waiting.UNSCHEDULABLE
+        return PodWait(reason, message, _time(unscheduled.get("lastTransitionTime")) or created)
+    scheduled = _condition(pod, "PodScheduled", "True")
+    if scheduled is None:
+        return PodWait(Waiting.UNSCHEDULABLE, "no node was found yet", created)
+    since = _time(scheduled.get("lastTransitionTime")) or created
     waiting = state.get("waiting") or {}
     parts = (waiting.get("reason", "ContainerCreating"), waiting.get("message", ""))
-    return Waiting.STARTING, ": ".join(part for part in parts if part)
+    return PodWait(Waiting.STARTING, ": ".join(part for part in parts if part), since)
 
 
-def _loss(pod: Manifest) -> str:
-    target = _condition(pod, "DisruptionTarget", "True")
+def _loss(status: dict[str, Any], target: dict[str, Any] | None) -> str:
     if target:
         return str(target.get("message") or target.get("reason") or "disrupted")
-    status = pod.get("status") or {}
     if status.get("phase") == "Failed" and status.get("reason"):
         return f"{status['reason']}: {status.get('message', '')}".rstrip(": ")
     return ""

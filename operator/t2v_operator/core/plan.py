@@ -5,6 +5,7 @@ from the Job that made it. Pure; the neighbour that writes these manifests is `j
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from t2v_api.base import ContractError
@@ -40,27 +41,72 @@ class Plan:
         )
 
 
-def read_plan(job: Manifest) -> Plan | None:
-    """The plan of a Job that `build_job` made; None where the manifest holds none that is known."""
+@dataclass(frozen=True, slots=True)
+class PlanText:
+    """The parts of a Job that its plan is read from, unread: a cache of many Jobs stays small."""
+
+    job_name: str
+    pool: str
+    request: str
+    model: str
+    runner_image: str
+    output_url: str
+    notices: str
+
+    def read(self) -> Plan | None:
+        """The plan; None where the parts are not what `build_job` writes."""
+        try:
+            return Plan(
+                job_name=self.job_name,
+                pool=self.pool,
+                request=GenerationRequest.parse_json(self.request),
+                model_revision=_revision(self.model),
+                runner_image=self.runner_image,
+                output_url=self.output_url,
+                notices=self.notices,
+            )
+        except ContractError:
+            return None
+
+
+def find_plan(job: Manifest) -> PlanText | None:
+    """The plan's parts in a Job that `build_job` made; None where the manifest has none."""
     metadata = job["metadata"]
     annotations = metadata.get("annotations") or {}
     try:
         container = _container(job)
         environment = {each["name"]: each.get("value", "") for each in container["env"]}
-        return Plan(
+        return PlanText(
             job_name=metadata["name"],
             pool=metadata["labels"][POOL_LABEL],
-            request=GenerationRequest.parse_json(environment["T2V_REQUEST"]),
-            model_revision=ModelProfile.parse_json(environment["T2V_MODEL"]).revision,
-            runner_image=container["image"],
+            request=environment["T2V_REQUEST"],
+            model=_shared(environment["T2V_MODEL"]),
+            runner_image=_shared(container["image"]),
             output_url=annotations[OUTPUT_URL_ANNOTATION],
             notices=annotations.get(NOTICES_ANNOTATION, ""),
         )
-    except (ContractError, LookupError, TypeError):
+    except (LookupError, TypeError):
         return None
+
+
+def read_plan(job: Manifest) -> Plan | None:
+    """The plan of a Job that `build_job` made; None where the manifest holds none that is known."""
+    text = find_plan(job)
+    return text.read() if text else None
 
 
 def _container(job: Manifest) -> dict[str, Any]:
     containers: list[dict[str, Any]] = job["spec"]["template"]["spec"]["containers"]
     found = [each for each in containers if each["name"] == CONTAINER]
     return found[0]
+
+
+@lru_cache(maxsize=64)
+def _revision(model: str) -> str:
+    return ModelProfile.parse_json(model).revision
+
+
+@lru_cache(maxsize=256)
+def _shared(text: str) -> str:
+    """The same string for equal ones: a profile stands in every Job of its model."""
+    return text

@@ -1,23 +1,39 @@
 """Compute a resource's status. Pure: values in, a status out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import SUCCEEDED, Reason, Waiting
-from t2v_api.resource import Attempt, Condition, ObjectMeta, Phase, TextToVideoJobStatus
-from t2v_api.result import GenerationFailure
+from t2v_api.resource import Condition, ObjectMeta, Phase, TextToVideoJobStatus
+from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationFailure
 
-from t2v_operator.core.attempts import RunnerEnd
+from t2v_operator.core.attempts import History, RunnerEnd
 from t2v_operator.core.names import stable_id
 from t2v_operator.core.plan import Plan
 
-KEPT = ("job_name", "pool", "resolved", "progress", "attempts", "start_time")
+KEPT = (
+    "job_name",
+    "pool",
+    "resolved",
+    "progress",
+    "attempts",
+    "attempt_count",
+    "disruptions",
+    "start_time",
+)
 """What one status of a request hands on to the next."""
 
-STALLED = frozenset({Waiting.JOB_NAME_TAKEN, Waiting.JOB_NOT_CREATED})
+STALLED = frozenset(
+    {
+        Waiting.JOB_NAME_TAKEN,
+        Waiting.JOB_NOT_CREATED,
+        Waiting.JOB_NOT_CHANGED,
+        Waiting.UNKNOWN_FIELD,
+        Waiting.QUEUE_NOT_AVAILABLE,
+    }
+)
 """These do not end by themselves: somebody has to look."""
 
 
@@ -62,16 +78,16 @@ def planned(plan: Plan | None) -> dict[str, Any]:
 
 
 def ended_status(
-    subject: Subject, plan: Plan | None, end: RunnerEnd, attempts: Sequence[Attempt]
+    subject: Subject, plan: Plan | None, end: RunnerEnd, history: History
 ) -> TextToVideoJobStatus:
     """The final status after the run that decided it."""
     if isinstance(end.outcome, GenerationFailure):
         failure = end.outcome
         return failed_status(
-            subject, plan, failure.reason, failure.message, attempts, end.completion_time
+            subject, plan, failure.reason, failure.message, history, end.completion_time
         )
     result = end.outcome
-    urls = tuple(f"{plan.output_url.rstrip('/')}/{name}" for name in result.output) if plan else ()
+    urls = _urls(plan, result.output)
     message = with_notices(f"video made in {result.generation_time:.1f} s", plan)
     return status_of(
         subject,
@@ -85,9 +101,35 @@ def ended_status(
         timings={stage.value: seconds for stage, seconds in result.timings.items()},
         video=result.video,
         progress=_finished(end.completion_time),
-        attempts=tuple(attempts),
+        **history.fields,
         start_time=end.start_time,
         completion_time=end.completion_time,
+    )
+
+
+def status_without_record(
+    subject: Subject, plan: Plan | None, history: History, completion_time: datetime
+) -> TextToVideoJobStatus:
+    """The final status of a video that is published and whose pod is gone.
+
+    The Job says that the runner's exit code was 0, and what was asked for; no more is known.
+    """
+    urls = _urls(plan, (VIDEO_FILE, POSTER_FILE))
+    message = (
+        "video made; its pod was gone before its record was read, so 'video', 'timings' and "
+        "'generationTime' are not known"
+    )
+    return status_of(
+        subject,
+        Phase.SUCCEEDED,
+        SUCCEEDED,
+        with_notices(message, plan),
+        **planned(plan),
+        output_url=urls[0] if urls else None,
+        output=urls,
+        progress=_finished(completion_time),
+        **history.fields,
+        completion_time=completion_time,
     )
 
 
@@ -96,21 +138,26 @@ def failed_status(
     plan: Plan | None,
     reason: Reason,
     message: str,
-    attempts: Sequence[Attempt],
+    history: History,
     completion_time: datetime,
 ) -> TextToVideoJobStatus:
     """The final status of a request that no video came of."""
-    began = next((attempt.start_time for attempt in attempts if attempt.start_time), None)
+    began = subject.previous.start_time if subject.previous else None
+    began = began or next((each.start_time for each in history.latest if each.start_time), None)
     return status_of(
         subject,
         Phase.FAILED,
         reason,
         message,
         **planned(plan),
-        attempts=tuple(attempts),
+        **history.fields,
         start_time=began,
         completion_time=completion_time,
     )
+
+
+def _urls(plan: Plan | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{plan.output_url.rstrip('/')}/{name}" for name in names) if plan else ()
 
 
 def _finished(now: datetime) -> Progress:

@@ -1,0 +1,206 @@
+"""Everything that is known of the cluster, from watches: what looks are made of.
+
+Knows which objects belong to which resource, and says which resource has news.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from t2v_api.progress import Progress
+from t2v_api.resource import KIND
+
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS, Kind
+from t2v_operator.cluster.reflector import Reflector
+from t2v_operator.cluster.store import Key, Manifest, Store
+from t2v_operator.core.names import JOB_LABEL
+from t2v_operator.core.observed import (
+    Observed,
+    ObservedJob,
+    ObservedPod,
+    ObservedResource,
+    ObservedWorkload,
+    Settled,
+    observe_job,
+    observe_pod,
+    observe_resource,
+    observe_workload,
+    settled,
+)
+
+News = Callable[[Key], None]
+"""Told the namespace and name of a resource that is worth a look."""
+
+
+class Cache:
+    """The resources, their Jobs, these Jobs' pods and Workloads."""
+
+    def __init__(
+        self, client: Client, namespaces: Sequence[str], with_workloads: bool, news: News
+    ) -> None:
+        self._news = news
+        self.resources: Store[ObservedResource | Settled] = Store(
+            _keep_resource, _nothing, lambda key, *_: news(key)
+        )
+        self.jobs: Store[ObservedJob] = Store(observe_job, self._index_job, self._job_news)
+        self.pods: Store[ObservedPod] = Store(observe_pod, self._index_pod, self._pod_news)
+        self.workloads: Store[ObservedWorkload] = Store(
+            observe_workload, self._index_workload, self._workload_news
+        )
+        self._jobs_of: dict[Key, set[str]] = defaultdict(set)
+        self._resource_of: dict[str, Key] = {}
+        self._pods_of: dict[str, set[Key]] = defaultdict(set)
+        self._workload_of: dict[str, Key] = {}
+        self._progress: dict[Key, Progress] = {}
+        watched: list[tuple[Kind, Store[Any], str | None]] = [
+            (RESOURCES, self.resources, None),
+            (JOBS, self.jobs, JOB_LABEL),
+            (PODS, self.pods, JOB_LABEL),
+        ]
+        if with_workloads:
+            watched.append((WORKLOADS, self.workloads, None))
+        self.stores = {kind: store for kind, store, _ in watched}
+        self.reflectors = [
+            Reflector(client, kind, scope, store, selector)
+            for kind, store, selector in watched
+            for scope in namespaces or (None,)
+        ]
+
+    @property
+    def is_full(self) -> bool:
+        return all(reflector.is_full for reflector in self.reflectors)
+
+    async def wait_until_full(self) -> None:
+        await asyncio.gather(*(each.wait_until_full() for each in self.reflectors))
+
+    async def run(self) -> None:
+        """Keep it in step with the API server until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.reflectors:
+                group.create_task(reflector.run())
+
+    def age_seconds(self, kind: Kind) -> float:
+        """Since when the API server has not said anything about the kind."""
+        heard = (each.heard for each in self.reflectors if each.kind == kind)
+        return time.monotonic() - min(heard)
+
+    def resource_keys(self) -> list[Key]:
+        """Every resource."""
+        return [key for key, _ in self.resources.items()]
+
+    def observe(self, key: Key, resource: ObservedResource, now: datetime) -> Observed:
+        """What is known about the resource and its children."""
+        job, earlier = self._jobs(key, resource)
+        return Observed(
+            resource=resource,
+            job=job,
+            earlier_jobs=earlier,
+            pods=self.pods_of(job) if job else (),
+            now=now,
+            earlier_pods=tuple(pod for each in earlier for pod in self.pods_of(each)),
+            workload=self._workload(job),
+            progress=self._progress.get(key),
+        )
+
+    def jobs_of(self, key: Key) -> list[ObservedJob]:
+        """Every Job of a resource of this name."""
+        found = (self.jobs.get((key[0], name)) for name in self._jobs_of.get(key, ()))
+        return [job for job in found if job]
+
+    def pods_of(self, job: ObservedJob) -> tuple[ObservedPod, ...]:
+        """The Job's pods, the oldest first."""
+        found = (self.pods.get(key) for key in self._pods_of.get(job.uid, ()))
+        return tuple(sorted((p for p in found if p), key=lambda pod: (pod.created, pod.name)))
+
+    def running_pods(self) -> dict[Key, Key]:
+        """The resource of each pod that runs, both by namespace and name."""
+        return {
+            key: owner
+            for key, pod in self.pods.items()
+            if pod.is_running and (owner := self._resource_of.get(pod.job_uid))
+        }
+
+    def report(self, key: Key, progress: Progress) -> None:
+        """Take in what a runner says of its progress."""
+        self._progress[key] = progress
+        self._news(key)
+
+    def forget_progress(self, key: Key) -> None:
+        self._progress.pop(key, None)
+
+    def _jobs(
+        self, key: Key, resource: ObservedResource
+    ) -> tuple[ObservedJob | None, tuple[ObservedJob, ...]]:
+        owned = [job for job in self.jobs_of(key) if job.owner_uid == resource.metadata.uid]
+        earlier = tuple(job for job in owned if job.name != resource.job_name)
+        return self.jobs.get((key[0], resource.job_name)), earlier
+
+    def _workload(self, job: ObservedJob | None) -> ObservedWorkload | None:
+        key = self._workload_of.get(job.uid) if job else None
+        return self.workloads.get(key) if key else None
+
+    def _index_job(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
+        for job in (before, after):
+            if job is not None and (owner := _owner(key, job)):
+                self._jobs_of[owner].add(job.name)
+                self._resource_of[job.uid] = owner
+        replaced = before if before and (after is None or after.uid != before.uid) else None
+        if replaced is not None:
+            self._resource_of.pop(replaced.uid, None)
+        if after is None and before is not None and (owner := _owner(key, before)):
+            names = self._jobs_of[owner]
+            names.discard(before.name)
+            if not names:
+                del self._jobs_of[owner]
+
+    def _job_news(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
+        job = after or before
+        if before != after and job and (owner := _owner(key, job)):
+            self._news(owner)
+
+    def _index_pod(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
+        if after is not None:
+            self._pods_of[after.job_uid].add(key)
+        elif before is not None:
+            keys = self._pods_of[before.job_uid]
+            keys.discard(key)
+            if not keys:
+                del self._pods_of[before.job_uid]
+
+    def _pod_news(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
+        pod = after or before
+        if before != after and pod and (owner := self._resource_of.get(pod.job_uid)):
+            self._news(owner)
+
+    def _index_workload(
+        self, key: Key, before: ObservedWorkload | None, after: ObservedWorkload | None
+    ) -> None:
+        if after is not None:
+            self._workload_of[after.job_uid] = key
+        elif before is not None and self._workload_of.get(before.job_uid) == key:
+            del self._workload_of[before.job_uid]
+
+    def _workload_news(
+        self, key: Key, before: ObservedWorkload | None, after: ObservedWorkload | None
+    ) -> None:
+        workload = after or before
+        if before != after and workload and (owner := self._resource_of.get(workload.job_uid)):
+            self._news(owner)
+
+
+def _keep_resource(document: Manifest) -> ObservedResource | Settled:
+    return settled(document) or observe_resource(document)
+
+
+def _owner(key: Key, job: ObservedJob) -> Key | None:
+    """The resource that owns the Job."""
+    kind, _, name = job.owner.partition(" ")
+    return (key[0], name) if kind == KIND else None
+
+
+def _nothing(*_: object) -> None:
+    pass

@@ -1,0 +1,202 @@
+"""What the operator does in the cluster. Every effect can run twice safely.
+
+What the API server answers to a write goes into the cache, so the watch need not tell it again.
+"""
+
+from typing import Any
+
+from t2v_api.resource import API_VERSION, KIND, TextToVideoJobStatus
+
+from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.client import STRATEGIC_MERGE_PATCH, Client
+from t2v_operator.cluster.errors import ActionRefused, ClusterError
+from t2v_operator.cluster.kinds import (
+    EVENTS,
+    JOBS,
+    PODS,
+    RESOURCES,
+    WORKLOAD_PRIORITY_CLASSES,
+    WORKLOADS,
+)
+from t2v_operator.cluster.store import version_of
+from t2v_operator.core.decision import (
+    Action,
+    CreateJob,
+    DeleteJob,
+    PatchJob,
+    PatchWorkload,
+    ReplacePod,
+)
+from t2v_operator.core.job import Manifest
+from t2v_operator.core.names import RECORD_ANNOTATION
+from t2v_operator.core.observed import (
+    ObservedJob,
+    ObservedPod,
+    ObservedResource,
+    observe_job,
+    observe_pod,
+    observe_resource,
+)
+from t2v_operator.core.record import Record
+
+
+class Effects:
+    """Reads and writes for single resources."""
+
+    def __init__(self, client: Client, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+
+    async def resource(self, namespace: str, name: str) -> ObservedResource | None:
+        """The resource as the API server has it now; None when it is gone."""
+        document = await self._client.get(RESOURCES, namespace, name)
+        return observe_resource(document) if document else None
+
+    async def job(self, namespace: str, name: str) -> ObservedJob | None:
+        """The Job as the API server has it now; None when it is gone."""
+        document = await self._client.get(JOBS, namespace, name)
+        return observe_job(document) if document else None
+
+    async def pods(self, namespace: str, job: ObservedJob) -> tuple[ObservedPod, ...]:
+        """The Job's pods as the API server has them now, the oldest first."""
+        selector = f"batch.kubernetes.io/job-name={job.name}"
+        answer = await self._client.list(PODS, namespace, labelSelector=selector)
+        pods = (observe_pod(document) for document in answer["items"])
+        ours = (pod for pod in pods if pod.job_uid == job.uid)
+        return tuple(sorted(ours, key=lambda pod: (pod.created, pod.name)))
+
+    async def complaint(self, namespace: str, uid: str) -> str:
+        """The latest warning about an object, from the cluster's Events; often none."""
+        selector = f"involvedObject.uid={uid},type=Warning"
+        answer = await self._client.list(EVENTS, namespace, fieldSelector=selector)
+        latest = sorted(answer["items"], key=_event_time)
+        return str(latest[-1].get("message", "")) if latest else ""
+
+    async def has_queue_priority(self, name: str) -> bool:
+        """Whether the WorkloadPriorityClass is there."""
+        return await self._client.get(WORKLOAD_PRIORITY_CLASSES, None, name) is not None
+
+    async def perform(self, action: Action, namespace: str) -> None:
+        """Do it. Raises ActionRefused when the API server does not."""
+        try:
+            match action:
+                case CreateJob(manifest):
+                    await self._create_job(manifest, namespace)
+                case PatchJob(name, patch):
+                    answer = await self._client.patch(JOBS, namespace, name, patch)
+                    self._cache.jobs.wrote(answer)
+                case PatchWorkload(name, is_active):
+                    body = {"spec": {"active": is_active}}
+                    await self._client.patch(WORKLOADS, namespace, name, body)
+                case DeleteJob(name, uid):
+                    await self._delete_job(name, uid, namespace)
+                case ReplacePod(name, uid):
+                    await self._replace_pod(name, uid, namespace)
+        except ClusterError as error:
+            # Another look finds what came in between; the rest is worth telling.
+            if error.status == 409:
+                raise
+            raise ActionRefused(error.refusal(action)) from error
+
+    async def write_status(
+        self, resource: ObservedResource, status: TextToVideoJobStatus
+    ) -> ObservedResource | None:
+        """Write the whole status, if the resource is still as it was seen; 409 if it is not.
+
+        Returns the resource with it; None when the resource is gone.
+        """
+        metadata = resource.metadata
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+            },
+            "status": status.document(),
+        }
+        path = f"{metadata.name}/status"
+        try:
+            answer = await self._client.replace(RESOURCES, metadata.namespace, path, body)
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+        written = observe_resource(answer)
+        self._cache.resources.wrote(answer, written)
+        return written
+
+    async def leave_record(self, resource: ObservedResource, record: Record) -> None:
+        """Write the record onto the resource."""
+        metadata = resource.metadata
+        body = {
+            "metadata": {
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+                "annotations": {RECORD_ANNOTATION: record.json_line()},
+            }
+        }
+        try:
+            answer = await self._client.patch(RESOURCES, metadata.namespace, metadata.name, body)
+        except ClusterError as error:
+            if error.status == 404:
+                return
+            raise
+        self._cache.resources.wrote(answer)
+
+    async def _create_job(self, manifest: Manifest, namespace: str) -> None:
+        try:
+            answer = await self._client.create(JOBS, namespace, manifest)
+        except ClusterError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            # It came in between, from us or from somebody else: the next look sees whose it is.
+            found = await self._client.get(JOBS, namespace, manifest["metadata"]["name"])
+            if found is None:
+                raise
+            answer = found
+        self._cache.jobs.wrote(answer)
+
+    async def _delete_job(self, name: str, uid: str, namespace: str) -> None:
+        """In the foreground: the Job goes after its pods, so what follows it finds a free GPU."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Foreground"}
+        try:
+            answer = await self._client.delete(JOBS, namespace, name, options)
+        except ClusterError as error:
+            # Gone already, or another Job of that name has come: nothing is left to delete.
+            if error.status not in (404, 409):
+                raise
+            return
+        if answer.get("kind") == "Job" and version_of(answer):
+            self._cache.jobs.wrote(answer)
+
+    async def _replace_pod(self, name: str, uid: str, namespace: str) -> None:
+        """As the pod garbage collector does it: failed by a disruption, then gone at once.
+
+        A pod that only went would be waited for: the Job replaces failed pods.
+        """
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "NodeLost",
+            "message": "the pod's node does not answer",
+        }
+        status: dict[str, Any] = {"phase": "Failed", "conditions": [condition]}
+        body = {"metadata": {"uid": uid}, "status": status}
+        options = {"preconditions": {"uid": uid}, "gracePeriodSeconds": 0}
+        try:
+            await self._client.patch(PODS, namespace, f"{name}/status", body, STRATEGIC_MERGE_PATCH)
+            await self._client.delete(PODS, namespace, name, options)
+        except ClusterError as error:
+            if error.status not in (404, 409):
+                raise
+
+
+def _event_time(event: Manifest) -> str:
+    return str(
+        event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"]["creationTimestamp"]
+    )

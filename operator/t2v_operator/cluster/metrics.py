@@ -1,0 +1,156 @@
+"""What the operator tells Prometheus: docs/metrics.md explains each figure.
+
+Labels are bounded: no name of a resource, namespace or pod, no prompt, no error text.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import Counter as CounterMetric
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from t2v_api.resource import Phase, TextToVideoJobStatus
+
+from t2v_operator.cluster.kinds import Kind
+
+WAIT_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+GENERATION_BUCKETS = (5, 15, 30, 60, 120, 300, 600, 1200, 3600, 3 * 3600)
+LOOK_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10)
+
+JobLabels = tuple[str, str, str, str]
+"""Phase, model, pool, reason."""
+
+
+class Metrics:
+    """Counters and histograms that the operator's parts count in."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.queue_wait = Histogram(
+            "t2v_queue_wait_seconds",
+            "From the resource's creation to the start of its first runner.",
+            ("model", "pool"),
+            buckets=WAIT_BUCKETS,
+            registry=self.registry,
+        )
+        self.generation = Histogram(
+            "t2v_generation_seconds",
+            "From the runner's start to the finished video.",
+            ("model", "pool"),
+            buckets=GENERATION_BUCKETS,
+            registry=self.registry,
+        )
+        self.gpu = Histogram(
+            "t2v_gpu_seconds",
+            "GPUs times the seconds that all runs of a finished request held them.",
+            ("model", "pool", "outcome"),
+            buckets=GENERATION_BUCKETS,
+            registry=self.registry,
+        )
+        self._looks = Histogram(
+            "t2v_look_seconds",
+            "How long one look took.",
+            buckets=LOOK_BUCKETS,
+            registry=self.registry,
+        )
+        self._look_errors = CounterMetric(
+            "t2v_look_errors_total",
+            "Looks that ended in an error and are tried again.",
+            registry=self.registry,
+        )
+        self._calls = CounterMetric(
+            "t2v_api_calls_total",
+            "Requests to the API server.",
+            ("verb", "kind", "code"),
+            registry=self.registry,
+        )
+        self._call_seconds = Histogram(
+            "t2v_api_call_seconds",
+            "How long the API server took to answer.",
+            ("verb",),
+            buckets=LOOK_BUCKETS,
+            registry=self.registry,
+        )
+
+    def called(self, verb: str, kind: Kind, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._calls.labels(verb, kind.plural, str(status)).inc()
+        if seconds:
+            self._call_seconds.labels(verb).observe(seconds)
+
+    def looked(self, seconds: float) -> None:
+        self._looks.observe(seconds)
+
+    def look_failed(self) -> None:
+        self._look_errors.inc()
+
+    def ended(
+        self,
+        before: TextToVideoJobStatus | None,
+        after: TextToVideoJobStatus,
+        model: str,
+        waited_seconds: float | None,
+        gpus: int,
+    ) -> None:
+        """A status was written: count what came to its end with it."""
+        if before is not None and (before.request_hash, before.phase) == (
+            after.request_hash,
+            after.phase,
+        ):
+            return
+        pool = after.pool or ""
+        if after.phase is Phase.RUNNING and waited_seconds is not None:
+            self.queue_wait.labels(model, pool).observe(waited_seconds)
+        if after.phase not in (Phase.SUCCEEDED, Phase.FAILED):
+            return
+        if after.generation_time is not None:
+            self.generation.labels(model, pool).observe(after.generation_time)
+        held = sum(
+            (each.completion_time - each.start_time).total_seconds()
+            for each in after.attempts
+            if each.start_time and each.completion_time
+        )
+        if held:
+            self.gpu.labels(model, pool, after.phase.value).observe(held * gpus)
+
+
+class Levels(Collector):
+    """What is read at the moment that Prometheus asks."""
+
+    def __init__(
+        self,
+        jobs: Callable[[], Iterable[JobLabels]],
+        sizes: Callable[[], dict[Kind, int]],
+        ages: Callable[[], dict[Kind, float]],
+        depth: Callable[[], int],
+        leads: Callable[[], bool],
+    ) -> None:
+        self._jobs, self._sizes, self._ages = jobs, sizes, ages
+        self._depth, self._leads = depth, leads
+
+    def collect(self) -> Iterable[Metric]:
+        jobs = GaugeMetricFamily(
+            "t2v_jobs", "TextToVideoJobs.", labels=("phase", "model", "pool", "reason")
+        )
+        for labels, count in Counter(self._jobs()).items():
+            jobs.add_metric(labels, count)
+        yield jobs
+        size = GaugeMetricFamily("t2v_cache_objects", "Objects in the cache.", labels=("kind",))
+        for kind, value in self._sizes().items():
+            size.add_metric((kind.plural,), value)
+        yield size
+        age = GaugeMetricFamily(
+            "t2v_cache_age_seconds",
+            "Since the API server spoke of it.",
+            labels=("kind",),
+        )
+        for kind, seconds in self._ages().items():
+            age.add_metric((kind.plural,), seconds)
+        yield age
+        depth = GaugeMetricFamily("t2v_queue_depth", "Resources that wait for a look.")
+        depth.add_metric((), self._depth())
+        yield depth
+        leads = GaugeMetricFamily("t2v_leader", "1 on the replica that leads, 0 on the others.")
+        leads.add_metric((), float(self._leads()))
+        yield leads

@@ -1,0 +1,67 @@
+"""Write Kubernetes Events beside the work: what people read must not hold up what they wait for.
+
+The model is client-go's event recorder: a queue, and what does not fit into it is dropped.
+"""
+
+import asyncio
+import logging
+from datetime import datetime
+
+from aiohttp import ClientError
+from t2v_api.resource import API_VERSION, KIND, ObjectMeta
+
+from t2v_operator.cluster.client import FIELD_MANAGER, Client
+from t2v_operator.cluster.errors import ClusterError, NotLeader
+from t2v_operator.cluster.kinds import EVENTS
+from t2v_operator.core.events import Notice
+from t2v_operator.core.job import Manifest
+
+MOST_WAITING = 10_000
+
+logger = logging.getLogger("t2v_operator")
+
+
+class Recorder:
+    """The Events that are still to be written."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._waiting: asyncio.Queue[tuple[str, Manifest]] = asyncio.Queue(MOST_WAITING)
+
+    def tell(self, about: ObjectMeta, notice: Notice, now: datetime) -> None:
+        """Let it be written soon."""
+        try:
+            self._waiting.put_nowait((about.namespace, _event(about, notice, now)))
+        except asyncio.QueueFull:
+            logger.debug("an Event is dropped: %d wait already", MOST_WAITING)
+
+    async def run(self) -> None:
+        """Write until cancelled; one that is refused is not tried again."""
+        while True:
+            namespace, event = await self._waiting.get()
+            try:
+                await self._client.create(EVENTS, namespace, event)
+            except (ClusterError, ClientError, NotLeader, TimeoutError) as error:
+                logger.debug("an Event was not written: %s", error)
+
+
+def _event(about: ObjectMeta, notice: Notice, now: datetime) -> Manifest:
+    time = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {
+        "metadata": {"generateName": "text-to-video-", "namespace": about.namespace},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "name": about.name,
+            "namespace": about.namespace,
+            "uid": about.uid,
+        },
+        "type": notice.kind,
+        "reason": notice.reason,
+        "message": notice.message,
+        "source": {"component": FIELD_MANAGER},
+        "reportingComponent": FIELD_MANAGER,
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }

@@ -1,0 +1,137 @@
+"""Keep a store in step with the API server: a list in pages, then a watch, for ever.
+
+The model is client-go's reflector. It lives through anything: a lost connection is taken up where
+it broke, a silent one is given up, a watch that is too old begins anew with a list, and what went
+meanwhile is swept from the store.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from typing import Any
+
+from aiohttp import ClientError
+
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.errors import ClusterError
+from t2v_operator.cluster.kinds import Kind
+from t2v_operator.cluster.store import Scope, Store
+
+PAGE = 500
+"""Objects a page."""
+WATCH_SECONDS = (240, 360)
+"""The server ends a watch after a time between these: not all of them at once."""
+SILENCE_SECONDS = 90.0
+"""The API server sends a bookmark each minute; a watch that says nothing for longer is dead."""
+FIRST_PAUSE_SECONDS = 0.2
+LAST_PAUSE_SECONDS = 10.0
+
+logger = logging.getLogger("t2v_operator")
+
+
+class WatchTooOld(Exception):
+    """The API server does not know any more what came after the position; list again."""
+
+
+class Reflector:
+    """One kind in one namespace, or in all."""
+
+    def __init__(
+        self,
+        client: Client,
+        kind: Kind,
+        scope: Scope,
+        store: Store[Any],
+        label_selector: str | None = None,
+    ) -> None:
+        self.kind = kind
+        self._client = client
+        self._scope = scope
+        self._store = store
+        self._selector = {"labelSelector": label_selector} if label_selector else {}
+        self._position: str | None = None
+        self._listed = asyncio.Event()
+        self.heard = time.monotonic()
+        """When the API server last said something about this kind."""
+        self.tried = time.monotonic()
+        """When it was last asked, or heard: a task that hangs stops saying even that."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the first list is in the store."""
+        return self._listed.is_set()
+
+    async def wait_until_full(self) -> None:
+        await self._listed.wait()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            heard = self.heard
+            self.tried = time.monotonic()
+            try:
+                if self._position is None:
+                    await self._list()
+                await self._watch()
+                pause = FIRST_PAUSE_SECONDS
+                continue
+            except WatchTooOld as error:
+                logger.info("%s are listed anew: %s", self.kind.plural, error)
+                self._position = None
+            except (ClientError, ClusterError, TimeoutError, OSError) as error:
+                logger.info("the watch of %s broke: %s", self.kind.plural, _short(error))
+            if self.heard > heard:
+                pause = FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
+            pause = min(2 * pause, LAST_PAUSE_SECONDS)
+
+    async def _list(self) -> None:
+        seen: dict[tuple[str, str], int] = {}
+        params = {"limit": str(PAGE), **self._selector}
+        while True:
+            answer = await self._client.list(self.kind, self._scope, **params)
+            position = answer["metadata"]["resourceVersion"]
+            seen |= self._store.page(answer["items"], int(position), self._scope)
+            self._hear()
+            token = answer["metadata"].get("continue")
+            if not token:
+                break
+            params["continue"] = token
+        self._store.sweep(seen, int(position), self._scope)
+        self._position = position
+        self._listed.set()
+
+    async def _watch(self) -> None:
+        assert self._position
+        params = {
+            "resourceVersion": self._position,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311
+            **self._selector,
+        }
+        try:
+            async for event in self._client.watch(
+                self.kind, self._scope, SILENCE_SECONDS, **params
+            ):
+                self._take(event)
+        except ClusterError as error:
+            if error.status == 410 or "resource version" in error.message:
+                raise WatchTooOld(error.message) from None
+            raise
+
+    def _take(self, event: dict[str, Any]) -> None:
+        self._hear()
+        document = event["object"]
+        if event["type"] == "ERROR":
+            raise WatchTooOld(document.get("message", "the watch ended with an error"))
+        self._store.event(event["type"], document, self._scope)
+        self._position = document["metadata"]["resourceVersion"]
+
+    def _hear(self) -> None:
+        self.heard = self.tried = time.monotonic()
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".strip()[:300]

@@ -1,0 +1,52 @@
+"""Rules about the end of a Job: a video, or why there is none."""
+
+from t2v_api.reasons import Reason
+
+from t2v_operator.core.attempts import made_it, result_of
+from t2v_operator.core.decision import Decision
+from t2v_operator.core.situation import Situation
+from t2v_operator.core.status import ended_status, status_without_record
+
+
+def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
+    """The pod's termination message is the authority on it; without one, the exit code is."""
+    job, pods = situation.job, situation.observed.pods
+    if not job.is_complete:
+        return None
+    end, history = result_of(pods), situation.history
+    if end:
+        return Decision(ended_status(situation.subject, job.plan, end, history))
+    ended = job.finished or situation.observed.now
+    status = status_without_record(situation.subject, job.plan, history, ended)
+    return Decision(status, rests_on_absence=job.has_local_pods and not made_it(pods))
+
+
+def a_failed_job_is_a_failure(situation: Situation) -> Decision | None:
+    """With the reason of its last attempt."""
+    if situation.job.failure is None:
+        return None
+    reason, message = situation.job.failure
+    if reason == "DeadlineExceeded":
+        limit = situation.job.active_deadline_seconds
+        text = f"activeDeadlineSeconds is {limit}; the video was not finished by then"
+        return situation.failed(Reason.DEADLINE_EXCEEDED, text)
+    history = situation.history
+    told = [(each.reason, each.message) for each in history.latest if each.reason]
+    if not told:
+        text = f"the Job failed ({reason}: {message}) and no pod of it is left that tells why"
+        return situation.failed(Reason.RUNNER_VANISHED, text)
+    last_reason, last = told[-1]
+    text = f"{last} (the last of {history.count} attempts)" if history.count > 1 else last
+    return situation.failed(last_reason, text)
+
+
+def a_job_that_is_disrupted_too_often_has_failed(situation: Situation) -> Decision | None:
+    """The Job controller itself would replace evicted pods for ever."""
+    history, limit = situation.history, situation.spec.max_disruptions
+    if history.disruptions <= limit:
+        return None
+    text = (
+        f"the pod was taken away {history.disruptions} times; maxDisruptions is {limit}; "
+        f"the last time: {history.latest[-1].message}"
+    )
+    return situation.failed(Reason.DISRUPTED, text, removes_job=True)

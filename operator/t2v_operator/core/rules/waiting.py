@@ -1,0 +1,147 @@
+"""Rules about a Job that is neither finished nor going: what it does, or what it waits for."""
+
+from datetime import datetime
+
+from t2v_api.reasons import Reason, Waiting
+from t2v_api.resource import Phase, TextToVideoJobStatus
+
+from t2v_operator.core.attempts import result_of
+from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
+from t2v_operator.core.observed import PATIENCE_SECONDS, running_pod, waiting_pod
+from t2v_operator.core.situation import Situation, replacements
+
+QUOTA = "exceeded quota"
+"""In the words of Kubernetes where a ResourceQuota is full."""
+
+
+def a_pod_of_a_lost_node_is_replaced(situation: Situation) -> Decision | None:
+    """Nothing else does: the pod cannot end, and the Job controller waits for its end."""
+    now, after = situation.observed.now, situation.config.jobs.node_lost_seconds
+    lost = [(pod, since) for pod in situation.observed.pods if (since := pod.lost_since(now))]
+    if not lost:
+        return None
+    pod, since = lost[-1]
+    message = (
+        f"node {pod.node} has not answered since {since:%H:%M:%S}Z; pod {pod.name} is given up "
+        f"and replaced after {after} s"
+    )
+    status = situation.on_the_way(Phase.RUNNING, Waiting.NODE_LOST, message)
+    left = max(1.0, after - situation.seconds_since(since))
+    return Decision(status, replacements(situation.observed.pods, now, after), again_seconds=left)
+
+
+def a_suspended_job_does_not_run(situation: Situation) -> Decision | None:
+    if not situation.spec.suspend:
+        return None
+    message = "suspended: nothing runs until 'suspend' is false"
+    return Decision(situation.on_the_way(Phase.SUSPENDED, Waiting.SUSPENDED, message))
+
+
+def a_running_pod_makes_the_video(situation: Situation) -> Decision | None:
+    pods = situation.observed.pods
+    pod = running_pod(pods)
+    if pod is None and result_of(pods) is None:
+        return None
+    message = f"pod {pod.name} runs" if pod else "the video is made; the Job is being completed"
+    status = situation.on_the_way(Phase.RUNNING, Waiting.RUNNING, message)
+    return Decision(status, again_seconds=_until_lost(situation))
+
+
+def a_job_in_a_queue_waits_there(situation: Situation) -> Decision | None:
+    """Kueue suspends what it has not admitted, and says why on its Workload."""
+    job, workload = situation.job, situation.observed.workload
+    if not (job.queue and job.suspended):
+        return None
+    if workload is None:
+        message = f"waits in queue {job.queue}: Kueue has not made a Workload for it yet"
+        status = situation.on_the_way(Phase.QUEUED, Waiting.WAITING_IN_QUEUE, message)
+        return _until_deadline(situation, status, job.created or situation.observed.now)
+    if not workload.is_active:
+        message = f"waits in queue {job.queue}: its Workload {workload.name} is deactivated"
+    elif workload.message:
+        message = f"waits in queue {job.queue}: {workload.message}"
+    else:
+        message = f"waits in queue {job.queue}: admitted, about to start"
+    reason = Waiting.PREEMPTED if workload.was_preempted else Waiting.WAITING_IN_QUEUE
+    status = situation.on_the_way(Phase.QUEUED, reason, message)
+    return _until_deadline(situation, status, workload.since)
+
+
+def a_job_that_something_else_suspended_is_queued(situation: Situation) -> Decision | None:
+    if not situation.job.suspended:
+        return None
+    message = "the Job is suspended, by a queue or by hand; it runs when that ends"
+    return Decision(situation.on_the_way(Phase.QUEUED, Waiting.SUSPENDED, message))
+
+
+def a_job_of_another_cluster_tells_by_its_own_status(situation: Situation) -> Decision | None:
+    """Its pods are not here: whoever manages it brings its status along."""
+    job = situation.job
+    if job.has_local_pods:
+        return None
+    if job.active_pods:
+        message = f"the Job runs in a cluster that {job.managed_by} chose"
+        status = situation.on_the_way(Phase.RUNNING, Waiting.RUNNING, message)
+    else:
+        message = f"{job.managed_by} has not started the Job in any cluster yet"
+        status = situation.on_the_way(Phase.QUEUED, Waiting.NO_POD, message)
+    return Decision(status, again_seconds=LOOK_AGAIN_SECONDS)
+
+
+def a_pod_that_does_not_run_yet_is_queued(situation: Situation) -> Decision | None:
+    """For a GPU it may wait as long as the resource allows, for all else until the deadline."""
+    pod = waiting_pod(situation.observed.pods)
+    if pod is None or pod.waiting is None:
+        return None
+    wait = pod.waiting
+    words = situation.observed.complaint or wait.message
+    status = situation.on_the_way(Phase.QUEUED, wait.reason, f"pod {pod.name} waits: {words}")
+    if wait.is_for_a_gpu:
+        return _until_deadline(situation, status, wait.since)
+    limit = situation.config.jobs.start_deadline_seconds
+    left = limit - situation.seconds_since(wait.since)
+    if left <= 0:
+        text = f"pod {pod.name} did not start within {limit} s: {words}"
+        return situation.failed(Reason.START_DEADLINE_EXCEEDED, text, removes_job=True)
+    # Soon the cluster's Events may say more than the pod itself.
+    is_young = situation.seconds_since(wait.since) < PATIENCE_SECONDS
+    again = PATIENCE_SECONDS if is_young else LOOK_AGAIN_SECONDS
+    return Decision(status, again_seconds=min(left, again))
+
+
+def a_job_without_a_pod_is_queued(situation: Situation) -> Decision | None:
+    """Before its first pod, and between two attempts."""
+    complaint = situation.observed.complaint
+    reason = Waiting.QUOTA_EXCEEDED if QUOTA in complaint else Waiting.NO_POD
+    status = situation.on_the_way(Phase.QUEUED, reason, _no_pod(situation))
+    again = LOOK_AGAIN_SECONDS if complaint else PATIENCE_SECONDS
+    return Decision(status, again_seconds=again)
+
+
+def _until_deadline(
+    situation: Situation, status: TextToVideoJobStatus, since: datetime
+) -> Decision:
+    limit = situation.spec.queue_deadline_seconds
+    if limit is None:
+        return Decision(status, again_seconds=LOOK_AGAIN_SECONDS)
+    left = limit - situation.seconds_since(since)
+    if left <= 0:
+        text = f"queueDeadlineSeconds is {limit}; {status.message}"
+        return situation.failed(Reason.QUEUE_DEADLINE_EXCEEDED, text, removes_job=True)
+    return Decision(status, again_seconds=min(left, LOOK_AGAIN_SECONDS))
+
+
+def _until_lost(situation: Situation) -> float:
+    """A pod that is being deleted should be gone soon: else its node is lost."""
+    going = any(pod.gone_by and not pod.is_over for pod in situation.observed.pods)
+    return 30.0 if going else LOOK_AGAIN_SECONDS
+
+
+def _no_pod(situation: Situation) -> str:
+    history, complaint = situation.history, situation.observed.complaint
+    last = history.latest[-1] if history.latest else None
+    if last and last.reason:
+        text = f"attempt {history.count} failed ({last.reason}: {last.message}); another follows"
+    else:
+        text = "the Job controller is making the pod"
+    return f"{text}; it says: {complaint}" if complaint else text

@@ -1,0 +1,107 @@
+"""What every rule looks at, and the statuses that several of them write. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from t2v_api.reasons import Reason, Waiting
+from t2v_api.resource import Phase, TextToVideoJobSpec, TextToVideoJobStatus
+
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.attempts import History, end_of, history_of, history_on
+from t2v_operator.core.decision import Action, Decision, DeleteJob, ReplacePod
+from t2v_operator.core.observed import Observed, ObservedJob, ObservedPod
+from t2v_operator.core.status import Subject, failed_status, planned, status_of, with_notices
+
+UNDER_WAY = (Phase.QUEUED, Phase.RUNNING)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One resource as it is seen, and the configuration."""
+
+    observed: Observed
+    config: OperatorConfig
+
+    @property
+    def subject(self) -> Subject:
+        resource = self.observed.resource
+        return Subject(resource.metadata, resource.request_hash, self.observed.now, resource.status)
+
+    @property
+    def previous(self) -> TextToVideoJobStatus | None:
+        """The status before, where it is about the present request."""
+        return self.subject.previous
+
+    @property
+    def spec(self) -> TextToVideoJobSpec:
+        spec = self.observed.resource.spec
+        assert spec  # the rule before those that ask has dealt with specs that do not fit
+        return spec
+
+    @property
+    def job(self) -> ObservedJob:
+        job = self.observed.job
+        assert job  # the rules before those that ask have dealt with a missing one
+        return job
+
+    @property
+    def history(self) -> History:
+        """The runs so far."""
+        return history_of(self.observed.pods, history_on(self.previous))
+
+    def seconds_since(self, time: datetime) -> float:
+        return (self.observed.now - time).total_seconds()
+
+    def waiting(
+        self, phase: Phase, reason: Waiting, message: str, **fields: Any
+    ) -> TextToVideoJobStatus:
+        """A status of a video that is still to come."""
+        return status_of(self.subject, phase, reason, message, **fields)
+
+    def on_the_way(self, phase: Phase, reason: Waiting, message: str) -> TextToVideoJobStatus:
+        """A status that also tells what the Job makes and what its pods did so far."""
+        history, plan = self.history, self.observed.job.plan if self.observed.job else None
+        fields = planned(plan) | history.fields
+        if self.observed.progress:
+            fields["progress"] = self.observed.progress
+        if self.previous is None or self.previous.start_time is None:
+            fields["start_time"] = next(
+                (each.start_time for each in history.latest if each.start_time), None
+            )
+        return self.waiting(phase, reason, with_notices(message, plan), **fields)
+
+    def refused(self, reason: Reason, message: str) -> Decision:
+        """The request cannot be made; no GPU was touched."""
+        return Decision(
+            failed_status(self.subject, None, reason, message, self.history, self.observed.now)
+        )
+
+    def failed(self, reason: Reason, message: str, removes_job: bool = False) -> Decision:
+        """The Job made no video. Confirmed: a pod that the cache has not seen may say otherwise."""
+        ends = [end_of(pod) for pod in self.observed.pods]
+        times = [end.completion_time for end in ends if end]
+        ended = self.job.finished or (
+            self.observed.now if removes_job else max(times, default=self.observed.now)
+        )
+        status = failed_status(self.subject, self.job.plan, reason, message, self.history, ended)
+        actions = removals((self.job,)) if removes_job else ()
+        return Decision(status, actions, rests_on_absence=True)
+
+
+def removals(jobs: Sequence[ObservedJob]) -> tuple[Action, ...]:
+    """Delete what is not being deleted already."""
+    return tuple(DeleteJob(job.name, job.uid) for job in jobs if not job.is_being_deleted)
+
+
+def replacements(
+    pods: Sequence[ObservedPod], now: datetime, after_seconds: float
+) -> tuple[Action, ...]:
+    """Give up the pods whose node has not answered for that long."""
+    lost = ((pod, pod.lost_since(now)) for pod in pods)
+    return tuple(
+        ReplacePod(pod.name, pod.uid)
+        for pod, since in lost
+        if since and (now - since).total_seconds() >= after_seconds
+    )
