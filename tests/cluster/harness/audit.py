@@ -31,11 +31,11 @@ POLICY: dict[str, object] = {
             ],
         },
         {"level": "None", "resources": [{"resources": ["nodes/status", "pods/status"]}]},
-        {"level": "Metadata", **_CONTROLLERS, "verbs": ["delete", "deletecollection"]},
+        {"level": "Metadata", **_CONTROLLERS, "verbs": ["delete"]},
         {
             "level": "Metadata",
             **_CONTROLLERS,
-            "verbs": ["create", "update", "patch"],
+            "verbs": ["create", "update", "patch", "deletecollection"],
             "resources": [{"resources": ["pods"]}, {"group": "batch", "resources": ["jobs"]}],
         },
         {"level": "None", **_CONTROLLERS},

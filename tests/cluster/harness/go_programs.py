@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.commands import GENTLY, run
+from harness.commands import GENTLY, Words, run
 from harness.layout import CACHE, HARNESS
 from harness.stopwatch import step
 
@@ -75,7 +75,7 @@ def go_program(name: str) -> Path:
 
 def module_folder(module: str, path: str) -> Path:
     """The sources of the Go module `path`, of the version that the folder `module` pins."""
-    words = [_go(), "mod", "download", "-json", path]
+    words: Words = [_go(), "mod", "download", "-json", path]
     folder = HARNESS / "go" / module
     return Path(json.loads(run(words, cwd=folder, timeout_seconds=600))["Dir"])
 
