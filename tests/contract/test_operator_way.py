@@ -10,7 +10,8 @@ from t2v_api.resource import Phase
 from t2v_api.result import GenerationResult
 from t2v_operator.cli.local import LocalMachine, Watcher, run_job
 from t2v_operator.config import load_config
-from t2v_operator.core.decide import CreateJob, decide
+from t2v_operator.core.decide import decide
+from t2v_operator.core.decision import CreateJob
 from t2v_operator.core.observed import Observed, observe_job, observe_pod, observe_resource
 
 from tests.unit.observations import at, text
@@ -19,7 +20,7 @@ MODELS = Path(__file__).parents[2] / "models"
 
 
 def observed(document: dict[str, Any], **children: Any) -> Observed:
-    seen = {"job": None, "earlier_jobs": (), "pods": (), "progress": None, "trouble": ""}
+    seen = {"job": None, "earlier_jobs": (), "pods": ()}
     return Observed(resource=observe_resource(document), now=at(0), **(seen | children))
 
 

@@ -33,7 +33,9 @@ def test_the_runner_gets_the_whole_request_and_the_profile() -> None:
     environment = {each["name"]: each["value"] for each in container["env"]}
     assert json.loads(environment["T2V_REQUEST"])["prompt"] == 'a "quoted"\nline 🔴'
     assert json.loads(environment["T2V_MODEL"])["id"] == "tiny-shapes"
-    assert environment["T2V_OUTPUT_DIR"].endswith(f"/default/{job.request.digest}")
+    assert environment["T2V_OUTPUT_DIR"].endswith(
+        f"/default/{job.request.digest(job.profile.revision)}"
+    )
 
 
 def test_another_attempt_is_not_made_where_it_cannot_help() -> None:

@@ -9,7 +9,7 @@ from t2v_api.resource import Phase
 from t2v_api.result import GenerationFailure
 from t2v_operator.cli.display import _plain
 from t2v_operator.cli.local import Watcher, _tell
-from t2v_operator.core.attempts import RunnerEnd, outcome_of
+from t2v_operator.core.attempts import History, RunnerEnd, outcome_of
 from t2v_operator.core.job import build_job
 from t2v_operator.core.plan import read_plan
 from t2v_operator.core.status import Subject, ended_status, failed_status
@@ -65,7 +65,9 @@ def test_a_failure_reaches_phase_conditions_and_attempts() -> None:
     end = RunnerEnd(failure, exit_code=4, start_time=NOW, completion_time=NOW)
     job = a_job()
     subject = Subject(job.resource.metadata, job.resource.spec.request_hash, NOW)
-    status = ended_status(subject, read_plan(build_job(job, a_config())), end, [end.attempt])
+    status = ended_status(
+        subject, read_plan(build_job(job, a_config())), end, History((end.attempt,), 1)
+    )
     conditions = {each.type: (each.status, each.reason) for each in status.conditions}
     assert status.phase is Phase.FAILED
     assert conditions == {
@@ -81,6 +83,6 @@ def test_a_failure_reaches_phase_conditions_and_attempts() -> None:
 
 def test_a_refused_resource_says_why_on_its_status() -> None:
     subject = Subject(a_resource().metadata, "hash", NOW)
-    status = failed_status(subject, None, Reason.MODEL_NOT_FOUND, "no such model", (), NOW)
+    status = failed_status(subject, None, Reason.MODEL_NOT_FOUND, "no such model", History(), NOW)
     assert (status.phase, status.message) == (Phase.FAILED, "no such model")
     assert status.attempts == ()

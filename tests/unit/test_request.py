@@ -46,7 +46,7 @@ def test_the_resolved_request_survives_json_and_keeps_its_digest() -> None:
     request = a_job(**MEDIA, seed=3, prompt='"\n🔴').request
     again = GenerationRequest.parse_json(request.json_line())
     assert again == request
-    assert again.digest == request.digest
+    assert again.digest("r1") == request.digest("r1")
 
 
 def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:

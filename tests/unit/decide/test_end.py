@@ -1,0 +1,135 @@
+"""The end of a Job: a video, or why there is none."""
+
+from typing import Any
+
+import pytest
+from t2v_api.reasons import Reason
+from t2v_api.resource import Phase
+
+from tests.unit.observations import (
+    a_failure,
+    a_job_seen,
+    a_pod,
+    a_result,
+    a_status,
+    at,
+    conditions,
+    decided,
+    reason_of,
+    running,
+    succeeded,
+)
+
+
+def test_a_finished_job_is_a_video_with_all_that_is_known_of_it() -> None:
+    status = succeeded()
+    assert status.phase is Phase.SUCCEEDED
+    assert conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
+    assert status.output_url
+    assert status.output_url.startswith("http://videos.example.com/videos/default/")
+    assert status.output_url.endswith("/video.mp4")
+    assert status.generation_time == 12.34
+    assert status.progress
+    assert status.progress.percent == 100
+    assert status.video
+    assert status.resolved
+    assert (status.start_time, status.completion_time) == (at(2), at(50))
+    assert [(each.pod_name, each.exit_code) for each in status.attempts] == [("pod-1", 0)]
+
+
+def test_a_job_that_ended_while_the_operator_was_away_is_recorded() -> None:
+    never_seen_running = a_status(
+        job=a_job_seen(complete=True), pods=(a_pod(exit_code=0, message=a_result()),)
+    )
+    assert never_seen_running.phase is Phase.SUCCEEDED
+    assert never_seen_running.resolved
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        pytest.param((), id="its pod is gone"),
+        pytest.param((a_pod(exit_code=0, message="garbage"),), id="its record is garbage"),
+    ],
+)
+def test_a_complete_job_is_a_video_though_nothing_tells_more_of_it(pods: tuple[Any, ...]) -> None:
+    decision = decided(status=running(), job=a_job_seen(complete=True), pods=pods)
+    status, whole = decision.status, succeeded()
+    assert status
+    assert status.phase is Phase.SUCCEEDED
+    assert (status.output_url, status.output) == (whole.output_url, whole.output)
+    assert status.resolved == whole.resolved
+    assert status.completion_time
+    assert status.video is None
+    for field in ("video", "timings", "generationTime"):
+        assert f"'{field}'" in status.message
+    assert conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
+
+
+def test_a_pod_that_the_cache_lacks_is_asked_for_before_a_record_is_called_lost() -> None:
+    gone = decided(status=running(), job=a_job_seen(complete=True))
+    assert gone.must_be_confirmed
+    there = decided(
+        status=running(),
+        job=a_job_seen(complete=True),
+        pods=(a_pod(exit_code=0, message="garbage"),),
+    )
+    assert not there.must_be_confirmed
+
+
+@pytest.mark.parametrize(
+    ("job", "pods", "reason", "said"),
+    [
+        pytest.param(
+            a_job_seen(failed="PodFailurePolicy"),
+            (a_pod(exit_code=3, message=a_failure(Reason.MODEL_NOT_LOADABLE)),),
+            Reason.MODEL_NOT_LOADABLE,
+            "in the runner's words",
+            id="what another attempt cannot mend",
+        ),
+        pytest.param(
+            a_job_seen(failed="BackoffLimitExceeded"),
+            (
+                a_pod(exit_code=1),
+                a_pod("pod-2", exit_code=5, message=a_failure(Reason.STORAGE_FAILED), made=60),
+            ),
+            Reason.STORAGE_FAILED,
+            "(the last of 2 attempts)",
+            id="every attempt failed",
+        ),
+        pytest.param(
+            a_job_seen(failed="BackoffLimitExceeded"),
+            (a_pod(exit_code=137, kubelet_reason="OOMKilled"),),
+            Reason.OUT_OF_MEMORY,
+            "memory limit",
+            id="the memory limit",
+        ),
+        pytest.param(
+            a_job_seen(failed="DeadlineExceeded", activeDeadlineSeconds=60),
+            (),
+            Reason.DEADLINE_EXCEEDED,
+            "activeDeadlineSeconds is 60",
+            id="too late",
+        ),
+        pytest.param(
+            a_job_seen(failed="BackoffLimitExceeded"),
+            (),
+            Reason.RUNNER_VANISHED,
+            "its pod is gone and left no result",
+            id="failed, and no pod tells why",
+        ),
+    ],
+)
+def test_a_failed_job_has_a_reason(
+    job: Any, pods: tuple[Any, ...], reason: Reason, said: str
+) -> None:
+    spec = {"activeDeadlineSeconds": 60} if reason is Reason.DEADLINE_EXCEEDED else {}
+    decision = decided(spec=spec, status=running(), job=job, pods=pods)
+    status = decision.status
+    assert status
+    assert status.phase is Phase.FAILED
+    assert reason_of(status) == reason
+    assert said in status.message
+    assert conditions(status) == {"Ready": "False", "Reconciling": "False", "Stalled": "True"}
+    assert status.completion_time
+    assert decision.must_be_confirmed, "a pod that the cache lacks may tell otherwise"
