@@ -331,6 +331,8 @@ class ObjectMeta(ContractModel):
     uid: str = ""
     """Given by the API server; empty in a manifest."""
     generation: int = 1
+    creation_timestamp: AwareDatetime | None = None
+    """Given by the API server."""
     resource_version: str = ""
     """Given by the API server; changes with every write."""
     labels: dict[str, str] = {}

@@ -8,8 +8,10 @@ import pytest
 from harness.choice import choose_cluster
 from harness.cluster import Cluster
 from harness.errors import ClusterUnavailableError
+from harness.one_node import OneNodeCluster
 from harness.s3 import S3Server, s3_server
-from installation import Installation, Workspace
+from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
+from installation import SIMULATED, Installation, Workspace
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +55,30 @@ def workspace(installation: Installation) -> Iterator[Workspace]:
     made.prepare()
     yield made
     made.remove()
+
+
+@pytest.fixture(scope="module")
+def simulated(
+    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OneNodeCluster]:
+    """A pool of nodes without containers, and an operator that gives up soon.
+
+    Their pods run until they are told to end; see `harness.simulated_nodes`.
+    """
+    cluster = installation.cluster
+    if not isinstance(cluster, OneNodeCluster):
+        pytest.skip("simulated nodes need a one-node cluster of the harness")
+    values = tmp_path_factory.mktemp("chart") / "values.json"
+    pools = [
+        {"name": "default"},
+        {"name": SIMULATED, "nodeSelector": NODE_SELECTOR, "tolerations": [TOLERATION]},
+    ]
+    jobs = {"startDeadlineSeconds": 20, "nodeLostSeconds": 5}
+    with (
+        simulated_nodes(cluster, run_seconds=None),
+        installation.configured(values, pools=pools, jobs=jobs),
+    ):
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ What the tests do with it, they do through kubectl.
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ PACKAGES_CLAIM = "packages"
 URL = "http://videos.test"
 
 Document = dict[str, Any]
+
+SIMULATED = "simulated"
+"""The pool of simulated nodes, where a test has it."""
 
 LONG: Document = {"numInferenceSteps": 20}
 """Long enough to be met while it runs: loading alone takes seconds."""
@@ -154,6 +158,18 @@ class Installation:
             self.cluster.build_image(dockerfile, image, context=ROOT, target=stage)
             self.cluster.load_image(image)
         _restrict(self.cluster, SYSTEM)
+        self._upgrade(values, **config)
+
+    @contextmanager
+    def configured(self, values: Path, **config: Any) -> Iterator[None]:
+        """The operator with another configuration until the block ends."""
+        self._upgrade(values, **config)
+        try:
+            yield
+        finally:
+            self._upgrade(values)
+
+    def _upgrade(self, values: Path, **config: Any) -> None:
         values.write_text(json.dumps(self._values(**config)))
         self.cluster.helm(
             *("upgrade", "--install", RELEASE, CHART, "--namespace", SYSTEM),
@@ -178,8 +194,13 @@ class Installation:
         wait_until(lambda: not self.pods(), "the operator is gone", 60)
 
     def start(self) -> None:
-        self.kubectl("scale", "deployment", RELEASE, "--replicas=1")
+        self.kubectl("scale", "deployment", RELEASE, "--replicas=2")
         self.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=120s")
+
+    def leader(self) -> str:
+        """The pod that holds the lease; empty while none does."""
+        lease = json.loads(self.kubectl("get", "lease", RELEASE, "-o", "json"))
+        return str(lease["spec"].get("holderIdentity", "")).rpartition("_")[0]
 
     def pods(self) -> list[Document]:
         items: list[Document] = json.loads(
@@ -189,7 +210,7 @@ class Installation:
 
     def logs(self) -> str:
         try:
-            return self.kubectl("logs", f"deployment/{RELEASE}", "--tail=-1")
+            return self.kubectl("logs", "-l", _SELECTOR, "--prefix", "--tail=-1")
         except CommandError as error:
             return str(error)
 

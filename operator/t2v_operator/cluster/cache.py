@@ -69,13 +69,15 @@ class Cache:
             for kind, store, selector in watched
             for scope in namespaces or (None,)
         ]
+        self._needed = [each for each in self.reflectors if each.kind is not WORKLOADS]
 
     @property
     def is_full(self) -> bool:
-        return all(reflector.is_full for reflector in self.reflectors)
+        """Whether all that decisions rest on is there. Workloads only say why a Job waits."""
+        return all(reflector.is_full for reflector in self._needed)
 
     async def wait_until_full(self) -> None:
-        await asyncio.gather(*(each.wait_until_full() for each in self.reflectors))
+        await asyncio.gather(*(each.wait_until_full() for each in self._needed))
 
     async def run(self) -> None:
         """Keep it in step with the API server until cancelled."""

@@ -20,13 +20,14 @@ from typing import Any
 import kopf
 from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient
+from t2v_api.resource import TextToVideoJobStatus
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client, connect
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.health import health_server
-from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.cluster.kinds import RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.progress import ProgressReader
@@ -35,7 +36,7 @@ from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
-from t2v_operator.core.observed import Settled
+from t2v_operator.core.observed import ObservedResource, Settled
 
 WORKERS = 32
 """So many resources are worked on at a time; the work is waiting for the API server."""
@@ -87,6 +88,7 @@ class Operator:
             config,
             _now,
             self._is_current,
+            self._count_end,
         )
         self._progress = ProgressReader(self._client, self._cache.running_pods, self._cache.report)
         self._must_reach: dict[str | None, int] = {}
@@ -96,15 +98,23 @@ class Operator:
         )
 
     async def check(self) -> None:
-        """Raises ConfigurationError when the cluster knows no TextToVideoJobs."""
+        """Raises ConfigurationError when the cluster lacks a kind that the operator needs."""
+        await self._need(RESOURCES, "the cluster has no TextToVideoJobs: install the CRD first")
+        if self._config.kueue.enabled:
+            await self._need(
+                WORKLOADS,
+                "kueue.enabled is true; the cluster has no Workloads (kueue.x-k8s.io/v1beta2): "
+                "install Kueue first, or set it to false",
+            )
+
+    async def _need(self, kind: Kind, complaint: str) -> None:
         for scope in self._scopes():
             try:
-                await self._client.list(RESOURCES, scope, limit="1")
+                await self._client.list(kind, scope, limit="1")
             except ClusterError as error:
                 if error.status == 404:
-                    raise ConfigurationError(
-                        "the cluster has no TextToVideoJobs: install the CRD first"
-                    ) from None
+                    raise ConfigurationError(complaint) from None
+                logger.warning("%s cannot be read yet: %s", kind.plural, error)
             except (ClientError, TimeoutError) as error:
                 logger.warning("the API server does not answer yet: %s", error)
 
@@ -151,6 +161,17 @@ class Operator:
             return await self._reconciler.reconcile(key)
         finally:
             self._metrics.looked(time.monotonic() - began)
+
+    def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
+        model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None
+        created, started = resource.metadata.creation_timestamp, status.start_time
+        self._metrics.wrote(
+            resource.status,
+            status,
+            model=model.id if model else "",
+            gpus=model.resources.gpus if model else 0,
+            waited_seconds=(started - created).total_seconds() if started and created else None,
+        )
 
     def _told(self, key: Key, error: Exception, delay: float) -> None:
         """A look failed. What is told on the status already is no news."""

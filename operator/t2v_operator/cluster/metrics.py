@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.cluster.kinds import Kind
+from t2v_operator.core.observed import FINAL
 
 WAIT_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 GENERATION_BUCKETS = (5, 15, 30, 60, 120, 300, 600, 1200, 3600, 3 * 3600)
@@ -85,24 +86,22 @@ class Metrics:
     def look_failed(self) -> None:
         self._look_errors.inc()
 
-    def ended(
+    def wrote(
         self,
         before: TextToVideoJobStatus | None,
         after: TextToVideoJobStatus,
+        *,
         model: str,
-        waited_seconds: float | None,
         gpus: int,
+        waited_seconds: float | None,
     ) -> None:
-        """A status was written: count what came to its end with it."""
-        if before is not None and (before.request_hash, before.phase) == (
-            after.request_hash,
-            after.phase,
-        ):
+        """A status was written: count what began or ended with it."""
+        if before and (before.request_hash, before.phase) == (after.request_hash, after.phase):
             return
         pool = after.pool or ""
         if after.phase is Phase.RUNNING and waited_seconds is not None:
             self.queue_wait.labels(model, pool).observe(waited_seconds)
-        if after.phase not in (Phase.SUCCEEDED, Phase.FAILED):
+        if after.phase not in FINAL:
             return
         if after.generation_time is not None:
             self.generation.labels(model, pool).observe(after.generation_time)

@@ -40,14 +40,19 @@ class Reconciler:
         config: OperatorConfig,
         clock: Callable[[], datetime],
         is_current: Callable[[str], bool],
+        wrote: Callable[[ObservedResource, TextToVideoJobStatus], None],
     ) -> None:
-        """`is_current` says whether the cache of a namespace is as new as our right to write."""
+        """`is_current` says whether the cache of a namespace is as new as our right to write.
+
+        `wrote` hears of each status that was written, with the resource as it was before.
+        """
         self._cache = cache
         self._effects = effects
         self._recorder = recorder
         self._config = config
         self._clock = clock
         self._is_current = is_current
+        self._wrote = wrote
         self._written: dict[Key, float] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -72,19 +77,22 @@ class Reconciler:
             left = self._seconds_to_removal(key, resource)
             if left is None or left > 0:
                 return left
-            return await self._look(key, await self._observe_live(key))
+            return await self._act_on_live(key)
         observed = await self._with_answers(self._cache.observe(key, resource, self._clock()))
         decision = decide(observed, self._config)
         outdated = decision.makes_a_job and not self._is_current(key[0])
         if decision.must_be_confirmed or outdated:
-            return await self._look(key, await self._observe_live(key))
-        return await self._look(key, observed)
+            return await self._act_on_live(key)
+        return await self._act(key, observed, decision)
 
-    async def _look(self, key: Key, observed: Observed | None) -> float | None:
-        """Decide on what is observed, and act."""
+    async def _act_on_live(self, key: Key) -> float | None:
+        """Decide on what the API server itself says, and act."""
+        observed = await self._observe_live(key)
         if observed is None:
             return None
-        decision = decide(observed, self._config)
+        return await self._act(key, observed, decide(observed, self._config))
+
+    async def _act(self, key: Key, observed: Observed, decision: Decision) -> float | None:
         decision, failure = await self._apply(observed, decision)
         again = await self._say(key, observed.resource, decision, observed.now)
         if failure:
@@ -118,6 +126,7 @@ class Reconciler:
             _log(resource, decision)
             if written is None:
                 return None
+            self._wrote(resource, status)
             resource = written
         self._tell(resource, decision, before, status, now)
         if status is not None and (record := record_to_leave(resource, status)):
@@ -183,7 +192,7 @@ class Reconciler:
         ]
         if not jobs:
             return None
-        if any(job.name != resource.job_name for job in jobs):
+        if any(job.name != resource.job_name or not job.is_finished for job in jobs):
             return 0.0
         own = resource.ttl_seconds
         ttl = self._config.jobs.ttl_seconds_after_finished if own is None else own

@@ -9,7 +9,7 @@ from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobSpec, TextToVideoJobStatus
 
 from t2v_operator.config import OperatorConfig
-from t2v_operator.core.attempts import History, end_of, history_of, history_on
+from t2v_operator.core.attempts import History, history_of, history_on
 from t2v_operator.core.decision import Action, Decision, DeleteJob, ReplacePod
 from t2v_operator.core.observed import Observed, ObservedJob, ObservedPod
 from t2v_operator.core.status import Subject, failed_status, planned, status_of, with_notices
@@ -78,16 +78,16 @@ class Situation:
             failed_status(self.subject, None, reason, message, self.history, self.observed.now)
         )
 
-    def failed(self, reason: Reason, message: str, removes_job: bool = False) -> Decision:
-        """The Job made no video. Confirmed: a pod that the cache has not seen may say otherwise."""
-        ends = [end_of(pod) for pod in self.observed.pods]
-        times = [end.completion_time for end in ends if end]
-        ended = self.job.finished or (
-            self.observed.now if removes_job else max(times, default=self.observed.now)
-        )
+    def failed(self, reason: Reason, message: str) -> Decision:
+        """The Job made no video. Confirmed: a pod that the cache has not seen may say otherwise.
+
+        A Job that still goes is removed once that is said, not before: a crash in between would
+        make it again.
+        """
+        ended = self.job.finished or self.observed.now
         status = failed_status(self.subject, self.job.plan, reason, message, self.history, ended)
-        actions = removals((self.job,)) if removes_job else ()
-        return Decision(status, actions, rests_on_absence=True)
+        again = None if self.job.is_finished else 0.0
+        return Decision(status, again_seconds=again, rests_on_absence=True)
 
 
 def removals(jobs: Sequence[ObservedJob]) -> tuple[Action, ...]:

@@ -1,6 +1,7 @@
 """How long a new status may wait for more news before it is written. Pure.
 
-What a person waits for is written at once; what only says more of the same, seldom.
+What a person waits for is written at once, and so is what would be lost, such as an attempt whose
+pod is gone; what only says more of the same is written seldom.
 """
 
 from t2v_api.resource import Phase, TextToVideoJobStatus
@@ -13,6 +14,8 @@ SAME_SECONDS = 10.0
 
 def patience_seconds(before: TextToVideoJobStatus | None, after: TextToVideoJobStatus) -> float:
     """The least time between the write before and the write of `after`."""
+    if after.attempt_count != (before.attempt_count if before else 0):
+        return 0.0
     if _phase(before) != _phase(after):
         return QUEUED_SECONDS if after.phase is Phase.QUEUED else 0.0
     assert before

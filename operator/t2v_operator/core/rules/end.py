@@ -49,4 +49,4 @@ def a_job_that_is_disrupted_too_often_has_failed(situation: Situation) -> Decisi
         f"the pod was taken away {history.disruptions} times; maxDisruptions is {limit}; "
         f"the last time: {history.latest[-1].message}"
     )
-    return situation.failed(Reason.DISRUPTED, text, removes_job=True)
+    return situation.failed(Reason.DISRUPTED, text)

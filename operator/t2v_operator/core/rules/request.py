@@ -4,6 +4,7 @@ from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
+from t2v_operator.core.observed import ObservedJob
 from t2v_operator.core.record import read_record, restored_status
 from t2v_operator.core.situation import Situation, removals, replacements
 
@@ -14,12 +15,14 @@ def a_resource_being_deleted_needs_nothing(situation: Situation) -> Decision | N
 
 
 def a_finished_request_stays_finished(situation: Situation) -> Decision | None:
-    """Whatever became of its Job. The Job is removed when its TTL is over."""
+    """Whatever became of its Job, which is removed at once if it goes on, else after its TTL."""
     previous = situation.previous
     if previous is None or not situation.observed.resource.is_finished:
         return None
     status, earlier = _still(previous, situation), removals(situation.observed.earlier_jobs)
-    job, ttl = situation.observed.job, _ttl_seconds(situation)
+    job, ttl = _own_job(situation), _ttl_seconds(situation)
+    if job is not None and not job.is_finished:
+        return Decision(status, (*earlier, *removals((job,))))
     if ttl is None or job is None or previous.completion_time is None:
         return Decision(status, earlier)
     left = ttl - situation.seconds_since(previous.completion_time)
@@ -87,6 +90,11 @@ def _again(situation: Situation) -> float:
     """Sooner where a pod might be lost with its node: that is a matter of time alone."""
     waits = any(not pod.is_over for pod in situation.observed.earlier_pods)
     return 30.0 if waits else LOOK_AGAIN_SECONDS
+
+
+def _own_job(situation: Situation) -> ObservedJob | None:
+    job = situation.observed.job
+    return job if job and job.owner_uid == situation.observed.resource.metadata.uid else None
 
 
 def _ttl_seconds(situation: Situation) -> int | None:

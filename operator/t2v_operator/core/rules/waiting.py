@@ -102,7 +102,7 @@ def a_pod_that_does_not_run_yet_is_queued(situation: Situation) -> Decision | No
     left = limit - situation.seconds_since(wait.since)
     if left <= 0:
         text = f"pod {pod.name} did not start within {limit} s: {words}"
-        return situation.failed(Reason.START_DEADLINE_EXCEEDED, text, removes_job=True)
+        return situation.failed(Reason.START_DEADLINE_EXCEEDED, text)
     # Soon the cluster's Events may say more than the pod itself.
     is_young = situation.seconds_since(wait.since) < PATIENCE_SECONDS
     again = PATIENCE_SECONDS if is_young else LOOK_AGAIN_SECONDS
@@ -127,7 +127,7 @@ def _until_deadline(
     left = limit - situation.seconds_since(since)
     if left <= 0:
         text = f"queueDeadlineSeconds is {limit}; {status.message}"
-        return situation.failed(Reason.QUEUE_DEADLINE_EXCEEDED, text, removes_job=True)
+        return situation.failed(Reason.QUEUE_DEADLINE_EXCEEDED, text)
     return Decision(status, again_seconds=min(left, LOOK_AGAIN_SECONDS))
 
 
