@@ -28,6 +28,18 @@ def a_config(**model: Any) -> OperatorConfig:
     return OperatorConfig.parse(document)
 
 
+def a_config_with_kueue(**pool: Any) -> OperatorConfig:
+    """The default configuration where Kueue is installed; its pool's fields replaced."""
+    document = load_config(None).document() | {"kueue": {"enabled": True}}
+    document["pools"][0] |= pool
+    return OperatorConfig.parse(document)
+
+
+def a_config_of_jobs(**jobs: Any) -> OperatorConfig:
+    """The default configuration with other patience."""
+    return OperatorConfig.parse(load_config(None).document() | {"jobs": jobs})
+
+
 def a_job(config: OperatorConfig | None = None, **spec: Any) -> ResolvedJob:
     """A resolved job."""
     return resolve(a_resource(**spec), config or a_config())

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from t2v_api.reasons import Reason
-from t2v_api.resource import Phase
+from t2v_api.resource import Phase, TextToVideoJobStatus
+from t2v_operator.core.decision import DeleteJob
 
 from tests.unit.observations import (
     a_failure,
@@ -15,10 +16,13 @@ from tests.unit.observations import (
     at,
     conditions,
     decided,
+    queued,
     reason_of,
     running,
     succeeded,
 )
+
+LOST = "the node was drained"
 
 
 def test_a_finished_job_is_a_video_with_all_that_is_known_of_it() -> None:
@@ -133,3 +137,59 @@ def test_a_failed_job_has_a_reason(
     assert conditions(status) == {"Ready": "False", "Reconciling": "False", "Stalled": "True"}
     assert status.completion_time
     assert decision.must_be_confirmed, "a pod that the cache lacks may tell otherwise"
+
+
+def evicted(times: int, **spec: Any) -> TextToVideoJobStatus:
+    """The status after so many evictions, each pod gone before the next came."""
+    status = queued(spec=spec)
+    for number in range(times):
+        pod = a_pod(f"pod-{number}", phase="Failed", disrupted=LOST, made=60 * number)
+        status = a_status(
+            spec=spec, status=status, job=a_job_seen(spec), pods=(pod,), now=60 * number + 1
+        )
+    return status
+
+
+@pytest.mark.parametrize(
+    ("spec", "allowed"),
+    [({}, 10), ({"maxDisruptions": 3}, 3), ({"maxDisruptions": 0}, 0)],
+    ids=["ten by default", "three", "none at all"],
+)
+def test_a_video_whose_pod_is_taken_away_too_often_has_failed(
+    spec: dict[str, Any], allowed: int
+) -> None:
+    status = evicted(allowed, **spec)
+    assert status.phase is Phase.QUEUED
+    assert status.disruptions == allowed
+    job = a_job_seen(spec)
+    last = decided(
+        spec=spec,
+        status=status,
+        job=job,
+        pods=(a_pod("last", phase="Failed", disrupted=LOST, made=5000),),
+        now=5001,
+    )
+    assert last.status
+    assert (last.status.phase, reason_of(last.status)) == (Phase.FAILED, Reason.DISRUPTED)
+    assert f"maxDisruptions is {allowed}" in last.status.message
+    assert LOST in last.status.message
+    assert last.must_be_confirmed
+    assert (last.actions, last.again_seconds) == ((), 0)
+    then = decided(spec=spec, status=last.status, job=job)
+    assert then.actions == (DeleteJob(job.name, job.uid),), "the Job itself would go on for ever"
+    after = decided(spec=spec, status=last.status, job=a_job_seen(spec, deleting=True))
+    assert (after.actions, after.status) == ((), last.status)
+
+
+def test_disruptions_are_no_attempts_of_the_backoff_limit() -> None:
+    status = evicted(5, backoffLimit=0)
+    assert status.phase is Phase.QUEUED
+
+
+def test_evictions_without_end_do_not_make_the_status_grow_without_end() -> None:
+    spec = {"maxDisruptions": 1000}
+    few, many = evicted(12, **spec), evicted(60, **spec)
+    assert len(many.attempts) == 10
+    assert (many.attempt_count, many.disruptions) == (60, 60)
+    assert [each.pod_name for each in many.attempts] == [f"pod-{n}" for n in range(50, 60)]
+    assert len(many.json_line()) < len(few.json_line()) + 100

@@ -1,15 +1,17 @@
 """The Job's life: whose it is, when it is made, what of it may change, what is refused."""
 
 import json
+from typing import Any
 
 import pytest
 from t2v_api.reasons import Reason
-from t2v_api.resource import Phase
+from t2v_api.resource import Phase, TextToVideoJobStatus
 from t2v_operator.core.decide import decide, refused
 from t2v_operator.core.decision import (
     Action,
     CreateJob,
     Decision,
+    DeleteJob,
     PatchJob,
     Refusal,
 )
@@ -29,6 +31,7 @@ from tests.unit.observations import (
     queued,
     reason_of,
     running,
+    succeeded,
 )
 
 
@@ -41,6 +44,14 @@ def the_patch(decision: Decision) -> dict[str, object]:
     noted = json.loads(action.patch["metadata"]["annotations"][APPLIED_ANNOTATION])
     assert noted | spec == noted, "what is changed is noted, so that it is changed once"
     return spec
+
+
+def given_up() -> TextToVideoJobStatus:
+    """The status of a video whose pod never started; its Job is still there."""
+    never = a_pod(waiting="ImagePullBackOff")
+    status = a_status(status=queued(), job=a_job_seen(), pods=(never,), now=1000)
+    assert status.phase is Phase.FAILED
+    return status
 
 
 def after_refusal(
@@ -230,3 +241,28 @@ def test_attempts_outlive_a_refused_job() -> None:
     later = decided(status=after.status, now=500)
     assert later.status
     assert later.status.attempts == after.status.attempts
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(
+            {"status": succeeded(), "job": a_job_seen(complete=True), "now": 50 + 3600},
+            id="a video, after its TTL",
+        ),
+        pytest.param({"status": given_up(), "job": a_job_seen()}, id="a failure whose Job goes on"),
+    ],
+)
+def test_a_final_status_stays_whole_though_the_job_cannot_be_removed(seen: dict[str, Any]) -> None:
+    observed = an_observation(**seen)
+    assert [type(action) for action in decided(**seen).actions] == [DeleteJob]
+    decision = after_refusal(observed, "no rights to delete jobs")
+    assert decision.status in (None, seen["status"])
+
+
+def test_a_request_that_another_version_named_otherwise_gets_the_job_that_is_looked_for() -> None:
+    other = a_status(spec={"suspend": True}).model_copy(update={"request_hash": "f" * 64})
+    observed = an_observation(status=other)
+    (created,) = decide(observed, a_config()).actions
+    assert isinstance(created, CreateJob)
+    assert created.manifest["metadata"]["name"] == observed.resource.job_name

@@ -9,15 +9,19 @@ from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import CreateJob, Decision, DeleteJob, ReplacePod
 from t2v_operator.core.observed import Observed, observe_resource
 
-from tests.unit.builders import a_config
+from tests.unit.builders import a_config, a_config_of_jobs
 from tests.unit.observations import (
     UID,
     a_job_seen,
     a_pod,
+    a_record_of,
+    a_result,
     a_status,
     an_observation,
     at,
+    conditions,
     decided,
+    queued,
     reason_of,
     running,
     succeeded,
@@ -145,10 +149,8 @@ def test_finished_jobs_go_after_an_hour_where_neither_resource_nor_operator_says
 
 
 def test_finished_jobs_stay_where_the_operator_is_told_so() -> None:
-    config = a_config()
-    jobs = config.jobs.model_copy(update={"ttl_seconds_after_finished": None})
     decision = decided(
-        config.model_copy(update={"jobs": jobs}),
+        a_config_of_jobs(ttlSecondsAfterFinished=None),
         status=succeeded(),
         job=a_job_seen(complete=True),
         now=10**6,
@@ -176,3 +178,116 @@ def test_a_field_of_a_newer_crd_takes_nothing_away() -> None:
     spec = {"motionScale": 1.5}
     assert decided(spec=spec, status=succeeded()).status == succeeded()
     assert decided(spec=spec, status=running(), job=a_job_seen()).actions == ()
+
+
+def test_a_new_resource_with_a_field_of_a_newer_version_gets_no_job_at_any_look() -> None:
+    spec = {"motionScale": 1.5}
+    first = decided(spec=spec)
+    assert first.status
+    assert first.actions == ()
+    assert reason_of(first.status) == "UnknownField"
+    assert "spec.motionScale" in first.status.message
+    assert conditions(first.status)["Stalled"] == "True"
+    second = decided(spec=spec, status=first.status, now=400)
+    assert second.actions == (), "it was written by this version, which knows it no better now"
+    assert reason_of(second.status) == "UnknownField"
+
+
+def test_an_operator_that_was_rolled_back_does_not_take_an_edit_for_done() -> None:
+    """The newer version would take it for done too, if the edit's generation were observed."""
+    decision = decided(spec={"motionScale": 1.5}, status=succeeded(), generation=2)
+    assert decision.actions == ()
+    assert decision.status
+    assert decision.status.output_url == succeeded().output_url
+    assert reason_of(decision.status) == "UnknownField"
+    assert conditions(decision.status)["Stalled"] == "True"
+    assert decision.status.observed_generation == 1
+
+
+def test_a_lost_status_is_restored_and_no_gpu_is_used_again() -> None:
+    whole = succeeded()
+    decision = decided(record=a_record_of(whole), now=10**6)
+    status = decision.status
+    assert decision.actions == ()
+    assert status
+    assert status.phase is Phase.SUCCEEDED
+    assert conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
+    for field in (
+        "output_url",
+        "output",
+        "resolved",
+        "video",
+        "generation_time",
+        "start_time",
+        "completion_time",
+        "pool",
+        "message",
+        "id",
+    ):
+        assert getattr(status, field) == getattr(whole, field), field
+
+
+def test_a_lost_status_of_a_drawn_seed_comes_back_with_that_seed() -> None:
+    spec = {"seed": None}
+    first = a_status(spec=spec)
+    ended = a_status(
+        spec=spec,
+        status=first,
+        job=a_job_seen(spec, complete=True),
+        pods=(a_pod(exit_code=0, message=a_result()),),
+    )
+    restored = a_status(spec=spec, record=a_record_of(ended, spec=spec))
+    assert first.resolved
+    assert restored.resolved
+    assert restored.resolved.seed == first.resolved.seed
+    assert restored.output_url == ended.output_url
+
+
+def test_a_lost_failure_is_restored_with_its_reason() -> None:
+    spec = {"modelId": "other"}
+    failed = a_status(spec=spec)
+    status = a_status(spec=spec, record=a_record_of(failed, spec=spec))
+    assert (status.phase, reason_of(status)) == (Phase.FAILED, Reason.MODEL_NOT_FOUND)
+    assert status.message == failed.message
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param({"record": "{"}, id="it cannot be read"),
+        pytest.param(
+            {"record": a_record_of(succeeded()), "spec": {"prompt": "a blue circle"}},
+            id="it is of another request",
+        ),
+        pytest.param(
+            {"record": a_record_of(succeeded(), name="the-original")},
+            id="the resource is a copy of another",
+        ),
+        pytest.param({"record": '{"fromTheFuture": 1}'}, id="a newer version wrote it"),
+    ],
+)
+def test_a_record_that_is_none_of_this_request_restores_nothing(seen: dict[str, Any]) -> None:
+    assert [type(action) for action in decided(**seen).actions] == [CreateJob]
+
+
+def test_a_record_goes_before_what_is_left_of_the_job() -> None:
+    """Where the status was lost before the Job's TTL: the record knows more than a bare Job."""
+    gone = decided(record=a_record_of(succeeded()), job=a_job_seen(complete=True))
+    assert gone.status
+    assert gone.status.video == succeeded().video
+
+
+def test_a_failure_whose_status_is_lost_while_its_job_goes_is_not_made_again() -> None:
+    ended = a_status(
+        status=queued(),
+        job=a_job_seen(),
+        pods=(a_pod(waiting="ImagePullBackOff"),),
+        now=900,
+    )
+    assert ended.phase is Phase.FAILED
+    record = a_record_of(ended)
+    first = decided(record=record, job=a_job_seen(deleting=True), now=901)
+    then = decided(record=record, status=first.status, now=930)
+    assert then.actions == ()
+    assert then.status
+    assert then.status.phase is Phase.FAILED

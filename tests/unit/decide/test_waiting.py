@@ -5,16 +5,23 @@ from typing import Any
 import pytest
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase
+from t2v_operator.core.decision import DeleteJob, ReplacePod
+from t2v_operator.core.observed import object_to_ask_about
 
+from tests.unit.builders import a_config_of_jobs
 from tests.unit.observations import (
     a_failure,
     a_job_seen,
     a_pod,
+    a_pod_of_a_lost_node,
     a_result,
     a_status,
+    an_observation,
     at,
+    conditions,
     decided,
     queued,
+    reason_of,
     running,
 )
 
@@ -101,3 +108,222 @@ def test_a_condition_keeps_its_time_until_it_changes() -> None:
     first = a_status(now=100)
     second = a_status(status=first, job=a_job_seen(), pods=(a_pod(running=True),), now=130)
     assert {each.last_transition_time for each in second.conditions} == {at(100)}
+
+
+REPLACED = ReplacePod("pod-1", "uid-of-pod-1")
+
+
+def test_a_pod_on_a_lost_node_is_told_as_soon_as_its_node_is_not_ready() -> None:
+    decision = decided(
+        status=running(), job=a_job_seen(), pods=(a_pod_of_a_lost_node(since=100),), now=101
+    )
+    assert decision.status
+    assert reason_of(decision.status) == "NodeLost"
+    assert "node node-1 has not answered since 12:01:40Z" in decision.status.message
+    assert decision.actions == ()
+    assert decision.again_seconds == 299, "it is looked at when the pod is due to be given up"
+    assert conditions(decision.status)["Reconciling"] == "True"
+
+
+def test_a_pod_on_a_lost_node_is_given_up_after_five_minutes() -> None:
+    decision = decided(
+        status=running(), job=a_job_seen(), pods=(a_pod_of_a_lost_node(since=100),), now=400
+    )
+    assert decision.actions == (REPLACED,)
+    assert decision.must_be_confirmed
+
+
+def test_how_long_a_node_may_be_lost_is_configured() -> None:
+    decision = decided(
+        a_config_of_jobs(nodeLostSeconds=0),
+        status=running(),
+        job=a_job_seen(),
+        pods=(a_pod_of_a_lost_node(since=100),),
+        now=100,
+    )
+    assert decision.actions == (REPLACED,)
+
+
+def test_a_node_that_comes_back_in_time_loses_nothing() -> None:
+    lost = a_status(
+        status=running(), job=a_job_seen(), pods=(a_pod_of_a_lost_node(since=100),), now=200
+    )
+    back = decided(status=lost, job=a_job_seen(), pods=(a_pod(running=True),), now=399)
+    assert back.actions == ()
+    assert reason_of(back.status) == "Running"
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [(160 + 29, "Running"), (160 + 30, "NodeLost")],
+    ids=["it may still be ending", "its node does not answer"],
+)
+def test_a_pod_that_should_be_gone_and_is_not_has_a_lost_node(now: float, reason: str) -> None:
+    decision = decided(
+        status=running(), job=a_job_seen(), pods=(a_pod(running=True, gone_by=160),), now=now
+    )
+    assert reason_of(decision.status) == reason
+    assert decision.again_seconds
+    assert decision.again_seconds <= 300
+    if reason == "Running":
+        assert decision.again_seconds <= 30
+
+
+def test_a_container_beside_the_runner_that_is_not_ready_is_no_lost_node() -> None:
+    """The kubelet says why; the node controller, which marks the pods of lost nodes, does not."""
+    pod = a_pod_of_a_lost_node(since=100, not_ready_reason="ContainersNotReady")
+    decision = decided(status=running(), job=a_job_seen(), pods=(pod,), now=1000)
+    assert decision.actions == ()
+    assert reason_of(decision.status) == "Running"
+
+
+def test_a_pod_that_was_given_up_is_an_attempt_lost_with_its_node() -> None:
+    ended = a_pod(
+        phase="Failed",
+        disrupted="the pod's node does not answer",
+        disruption_reason="NodeLost",
+    )
+    status = a_status(status=running(), job=a_job_seen(), pods=(ended,), now=401)
+    assert status.attempts[0].reason is Reason.NODE_LOST
+    assert status.disruptions == 1
+    assert "another follows" in status.message
+
+
+def test_a_pod_that_was_given_up_counts_as_lost_though_nobody_saw_it_end() -> None:
+    given_up = decided(
+        status=running(), job=a_job_seen(), pods=(a_pod_of_a_lost_node(since=100),), now=400
+    )
+    assert given_up.actions == (REPLACED,)
+    status = a_status(status=given_up.status, job=a_job_seen(), now=402)
+    assert status.attempts[0].reason is Reason.NODE_LOST
+    assert status.disruptions == 1
+
+
+NEVER_STARTS = [
+    pytest.param(
+        a_pod(waiting="ImagePullBackOff", waiting_message='Back-off pulling image "typo"'),
+        'Back-off pulling image "typo"',
+        id="no such image",
+    ),
+    pytest.param(
+        a_pod(waiting="CreateContainerConfigError", waiting_message='secret "key" not found'),
+        'secret "key" not found',
+        id="no such secret",
+    ),
+    pytest.param(
+        a_pod(unschedulable='0/3 nodes are available: persistentvolumeclaim "videos" not found.'),
+        'persistentvolumeclaim "videos" not found',
+        id="no such volume claim",
+    ),
+]
+
+
+@pytest.mark.parametrize(("pod", "words"), NEVER_STARTS)
+def test_a_pod_that_does_not_start_within_fifteen_minutes_has_failed(pod: Any, words: str) -> None:
+    job = a_job_seen()
+    before = decided(status=queued(), job=job, pods=(pod,), now=899)
+    assert before.actions == ()
+    assert before.status
+    assert before.status.phase is Phase.QUEUED
+    assert before.again_seconds == 1, "it is looked at when the deadline is over"
+    after = decided(status=queued(), job=job, pods=(pod,), now=900)
+    assert after.status
+    assert (after.status.phase, reason_of(after.status)) == (
+        Phase.FAILED,
+        Reason.START_DEADLINE_EXCEEDED,
+    )
+    assert words in after.status.message
+    assert "900 s" in after.status.message
+    assert after.must_be_confirmed
+    assert after.actions == (), "it is said first: a crash in between would make it again"
+    assert after.again_seconds == 0
+    then = decided(status=after.status, job=job, pods=(pod,), now=900)
+    assert then.actions == (DeleteJob(job.name, job.uid),), "then its GPU is free again"
+    assert then.status == after.status
+
+
+def test_how_long_a_pod_may_start_is_configured() -> None:
+    status = a_status(
+        a_config_of_jobs(startDeadlineSeconds=20),
+        status=queued(),
+        job=a_job_seen(),
+        pods=(a_pod(waiting="ImagePullBackOff"),),
+        now=20,
+    )
+    assert reason_of(status) == Reason.START_DEADLINE_EXCEEDED
+
+
+def test_the_start_deadline_does_not_count_the_wait_for_a_gpu() -> None:
+    waits = a_pod(unschedulable="0/1 nodes are available: 1 Insufficient nvidia.com/gpu.")
+    status = a_status(status=queued(), job=a_job_seen(), pods=(waits,), now=10**6)
+    assert (status.phase, reason_of(status)) == (Phase.QUEUED, "Unschedulable")
+
+
+def test_a_video_that_waits_for_a_gpu_longer_than_it_may_has_failed() -> None:
+    spec = {"queueDeadlineSeconds": 600}
+    waits = a_pod(unschedulable="1 Insufficient nvidia.com/gpu", made=100)
+    seen: dict[str, Any] = {
+        "spec": spec,
+        "status": queued(spec=spec),
+        "job": a_job_seen(spec),
+        "pods": (waits,),
+    }
+    before = decided(**seen, now=699)
+    assert before.actions == ()
+    assert before.again_seconds == 1
+    after = decided(**seen, now=700)
+    assert after.status
+    assert reason_of(after.status) == Reason.QUEUE_DEADLINE_EXCEEDED
+    assert "queueDeadlineSeconds is 600" in after.status.message
+    assert "1 Insufficient nvidia.com/gpu" in after.status.message
+    then = decided(**(seen | {"status": after.status}), now=700)
+    assert [type(action) for action in then.actions] == [DeleteJob]
+
+
+def test_a_queue_deadline_does_not_stop_what_runs() -> None:
+    spec = {"queueDeadlineSeconds": 1}
+    decision = decided(
+        spec=spec, status=running(), job=a_job_seen(spec), pods=(a_pod(running=True),), now=10**6
+    )
+    assert decision.actions == ()
+    assert reason_of(decision.status) == "Running"
+
+
+def test_a_quota_that_has_no_room_for_the_pod_is_waited_for() -> None:
+    status = a_status(status=queued(), job=a_job_seen(), complaint="forbidden: exceeded quota: gpu")
+    assert reason_of(status) == "QuotaExceeded"
+    assert conditions(status)["Reconciling"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked"),
+    [
+        pytest.param({"now": 9}, False, id="it is young"),
+        pytest.param({"now": 10}, True, id="a Job without a pod"),
+        pytest.param({"pods": (a_pod(),), "now": 10}, True, id="a pod that says nothing"),
+        pytest.param({"pods": (a_pod(waiting="ErrImagePull"),)}, False, id="a pod that says why"),
+        pytest.param({"pods": (a_pod(unschedulable="full"),)}, False, id="one without a node"),
+        pytest.param({"pods": (a_pod(running=True),)}, False, id="one that runs"),
+        pytest.param({"pods": (a_pod(exit_code=1),), "now": 300}, True, id="between attempts"),
+        pytest.param({"job": a_job_seen(suspend=True)}, False, id="a Job that is held"),
+        pytest.param({"job": a_job_seen(complete=True)}, False, id="a Job that is done"),
+    ],
+)
+def test_the_clusters_events_are_asked_only_about_what_is_silent(
+    seen: dict[str, Any], asked: bool
+) -> None:
+    observed = an_observation(**{"job": a_job_seen(), "now": 100, **seen})
+    assert (object_to_ask_about(observed) is not None) is asked
+
+
+def test_attempts_stand_in_the_order_of_their_beginning_whichever_pod_went_first() -> None:
+    first = a_pod("pod-1", exit_code=5, message=a_failure(Reason.STORAGE_FAILED, "first"))
+    second = a_pod("pod-2", exit_code=1, message=a_failure(Reason.RUNNER_FAULT, "second"), made=60)
+    both = a_status(status=queued(), job=a_job_seen(), pods=(first, second), now=120)
+    status = a_status(status=both, job=a_job_seen(), pods=(first,), now=130)
+    assert [each.pod_name for each in status.attempts] == ["pod-1", "pod-2"]
+    ended = a_status(
+        status=status, job=a_job_seen(failed="BackoffLimitExceeded"), pods=(first,), now=140
+    )
+    assert reason_of(ended) == Reason.RUNNER_FAULT
+    assert "second" in ended.message
