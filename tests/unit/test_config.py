@@ -27,6 +27,10 @@ def test_the_documented_default_is_valid() -> None:
         ({"runner": {"image": 7}}, "runner.image: Input should be a valid string, not 7"),
         ({"pools": [{"name": "a"}, {"name": "a"}]}, "pools: a stands twice"),
         ({"pools": [{"name": "GPU pool!"}]}, "pools.0.name: "),
+        ({"pools": [{"name": "a", "queueName": "q"}]}, "pools: a names a queue; set kueue.enabled"),
+        ({"pools": [{"name": "a", "managedBy": "me"}]}, "pools.0.managedBy: "),
+        ({"jobs": {"startDeadlineSeconds": 0}}, "jobs.startDeadlineSeconds: "),
+        ({"jobs": {"nodeLostSeconds": -1}}, "jobs.nodeLostSeconds: "),
         ({"pools": [{"name": "a", "tolerations": [{"at": date(2026, 1, 1)}]}]}, "date"),
         (
             {"podTemplatePatch": {"spec": {"containers": [{"$patch": "delete", "name": "x"}]}}},

@@ -46,3 +46,16 @@ def test_nothing_is_left_that_a_structural_schema_forbids() -> None:
     text = custom_resource_definition_yaml()
     for word in ("$ref", "anyOf", "$defs", "title:", "additionalProperties: false"):
         assert word not in text
+
+
+def test_what_no_operator_has_seen_has_no_generation_observed() -> None:
+    assert SCHEMA["properties"]["status"]["default"] == {"observedGeneration": -1}
+
+
+def test_a_queue_cannot_change_while_the_video_is_made() -> None:
+    (rule,) = SCHEMA["x-kubernetes-validations"]
+    assert "queueName" in rule["message"]
+    for phase in ("Queued", "Running"):
+        assert f"'{phase}'" in rule["rule"]
+    for optional in ("oldSelf.status", "oldSelf.spec.queueName", "self.spec.queueName"):
+        assert f"has({optional})" in rule["rule"], "CEL fails on what is not there"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from t2v_operator.core.job import build_job
-from t2v_operator.core.names import job_name, label_value, stable_id
+from t2v_operator.core.names import OUTPUT_URL_ANNOTATION, job_name, label_value, stable_id
 
 from tests.unit.builders import a_config, a_job, a_resource
 
@@ -81,3 +81,42 @@ def test_a_changed_request_gets_a_job_of_its_own() -> None:
 def test_the_id_is_exact_in_javascript() -> None:
     assert 0 <= stable_id("some-uid") < 2**53
     assert stable_id("some-uid") == stable_id("some-uid")
+
+
+def test_a_changed_model_makes_its_videos_elsewhere() -> None:
+    """Or a new video would take the place of the one that an older resource's URL leads to."""
+    places = set()
+    for revision in ("one", "two"):
+        source = {"hub": "owner/name", "revision": revision}
+        manifest = build_job(a_job(a_config(source=source), seed=1), a_config(source=source))
+        places.add(manifest["metadata"]["annotations"][OUTPUT_URL_ANNOTATION])
+    assert len(places) == 2
+
+
+def test_equal_requests_have_equal_places() -> None:
+    one, other = (
+        build_job(a_job(seed=1, trackId=track), a_config())["metadata"]["annotations"]
+        for track in "xy"
+    )
+    assert one[OUTPUT_URL_ANNOTATION] == other[OUTPUT_URL_ANNOTATION]
+
+
+@pytest.mark.parametrize(
+    ("disk", "request_", "limit"),
+    [(None, "0", "50Gi"), ("80Gi", "80Gi", "80Gi")],
+    ids=["none named", "named by the model"],
+)
+def test_a_runner_that_fills_the_disk_is_stopped_before_the_node_is_full(
+    disk: str | None, request_: str, limit: str
+) -> None:
+    config = a_config(resources={"ephemeralStorage": disk})
+    pod = build_job(a_job(config), config)["spec"]["template"]["spec"]
+    resources = pod["containers"][0]["resources"]
+    assert resources["requests"]["ephemeral-storage"] == request_
+    assert resources["limits"]["ephemeral-storage"] == limit
+    assert {"name": "scratch", "emptyDir": {"sizeLimit": limit}} in pod["volumes"]
+
+
+def test_the_job_does_not_remove_itself_before_its_result_is_written_down() -> None:
+    spec = build_job(a_job(ttlSecondsAfterFinished=0), a_config())["spec"]
+    assert "ttlSecondsAfterFinished" not in spec
