@@ -5,6 +5,8 @@ It knows no controllers: tests do what the Job controller, the kubelet and Kueue
 
 import copy
 import uuid
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from t2v_operator.cluster.errors import ClusterError
@@ -18,7 +20,8 @@ Manifest = dict[str, Any]
 class ApiServer:
     """The objects, and every request for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = lambda: START) -> None:
+        self._clock = clock
         self.version = 100
         self.objects: dict[tuple[Kind, str, str], Manifest] = {}
         self.requests: list[tuple[str, str]] = []
@@ -30,7 +33,7 @@ class ApiServer:
         """What somebody else writes; the caller's document is taken over."""
         metadata = document["metadata"]
         metadata.setdefault("uid", uuid.uuid4().hex)
-        metadata.setdefault("creationTimestamp", text(START))
+        metadata.setdefault("creationTimestamp", text(self._clock()))
         self.version += 1
         metadata["resourceVersion"] = str(self.version)
         self.objects[kind, metadata.get("namespace", ""), metadata["name"]] = document
