@@ -1,7 +1,6 @@
 """One of several leads, and knows by its own clock when it does not any more."""
 
 import asyncio
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +29,7 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     tested = Clock()
 
     async def sleep(seconds: float) -> None:
@@ -139,7 +138,7 @@ def test_the_deadline_counts_from_before_the_request_and_not_from_its_answer(
         clock.now += 4
         return await create(*arguments)
 
-    server.create = slow  # type: ignore[method-assign]
+    server.create = slow  # type: ignore[method-assign,assignment]
     asyncio.run(leads.acquire())
     clock.now += RENEW - 4
     assert not leads.is_held

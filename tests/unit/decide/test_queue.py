@@ -305,7 +305,7 @@ def test_managed_by_of_the_pool_is_on_the_job() -> None:
     assert "managedBy" not in the_job_made(decided())["spec"]
 
 
-FAR = {"managedBy": "kueue.x-k8s.io/multikueue"}
+FAR: dict[str, Any] = {"managedBy": "kueue.x-k8s.io/multikueue"}
 
 
 def test_a_job_of_another_cluster_tells_by_its_own_status() -> None:

@@ -143,7 +143,7 @@ def test_a_finished_job_is_removed_when_its_ttl_is_over(
 def test_finished_jobs_go_after_an_hour_where_neither_resource_nor_operator_says_otherwise() -> (
     None
 ):
-    seen = {"status": succeeded(), "job": a_job_seen(complete=True)}
+    seen: dict[str, Any] = {"status": succeeded(), "job": a_job_seen(complete=True)}
     assert decided(now=50 + 3599, **seen).again_seconds == 1
     assert [type(action) for action in decided(now=50 + 3600, **seen).actions] == [DeleteJob]
 

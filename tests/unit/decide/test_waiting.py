@@ -99,7 +99,7 @@ def test_what_the_job_controller_cannot_do_is_told() -> None:
 
 
 def test_the_same_look_twice_changes_nothing() -> None:
-    seen = {"job": a_job_seen(), "pods": (a_pod(running=True),), "percent": 10}
+    seen: dict[str, Any] = {"job": a_job_seen(), "pods": (a_pod(running=True),), "percent": 10}
     first = a_status(status=queued(), **seen)
     assert a_status(status=first, **seen) == first
 
