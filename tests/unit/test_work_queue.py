@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+import pytest
 from t2v_operator.cluster import work_queue
 from t2v_operator.cluster.work_queue import WorkQueue
 
@@ -41,7 +42,9 @@ def test_a_key_that_is_added_while_it_is_worked_on_is_worked_on_again_afterwards
     assert (rounds, most) == (2, 1)
 
 
-def test_work_that_fails_is_tried_again_and_does_not_stop_other_work(monkeypatch) -> None:
+def test_work_that_fails_is_tried_again_and_does_not_stop_other_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(work_queue, "FIRST_RETRY_SECONDS", 0.001)
     done, tries, others = asyncio.Event(), 0, []
 

@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from t2v_api.reasons import Reason
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS
+from t2v_operator.core.decide import decide
 from t2v_operator.core.observed import ObservedResource, Settled
 
+from tests.unit.builders import a_config
 from tests.unit.cluster.api_server import ApiServer
 from tests.unit.observations import (
     JOB_NAME,
@@ -144,6 +147,32 @@ def test_a_pod_that_goes_after_its_job_leaves_nothing_behind(watched: Watched) -
     again["metadata"]["uid"] = "another"
     watched.put(JOBS, again)
     assert watched.observed.job.uid == "another"
+    assert watched.observed.pods == ()
+
+
+def test_a_pod_that_went_before_anyone_looked_is_seen_as_it_was_at_its_end(
+    watched: Watched,
+) -> None:
+    """So is one on a lost node that was given up: else it is no attempt, and nothing counts it."""
+    watched.put(PODS, a_pod_document(running=True))
+    lost = a_pod_document(phase="Failed", disruption_reason="NodeLost")
+    watched.server.put(PODS, lost)  # heard only with its deletion
+    watched.drop(PODS, "pod-1")
+    (pod,) = watched.observed.pods
+    assert pod.is_over
+    assert pod.node_was_lost
+    status = decide(watched.observed, a_config()).status
+    assert status
+    assert status.attempts[0].reason is Reason.NODE_LOST
+    assert status.disruptions == 1
+    assert watched.cache.running_pods() == {}
+
+
+def test_pods_that_went_are_forgotten_with_their_job(watched: Watched) -> None:
+    watched.put(PODS, a_pod_document(running=True))
+    watched.drop(PODS, "pod-1")
+    watched.drop(JOBS, JOB_NAME)
+    watched.put(JOBS, a_job_document())
     assert watched.observed.pods == ()
 
 

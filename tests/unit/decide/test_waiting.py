@@ -189,16 +189,6 @@ def test_a_pod_that_was_given_up_is_an_attempt_lost_with_its_node() -> None:
     assert "another follows" in status.message
 
 
-def test_a_pod_that_was_given_up_counts_as_lost_though_nobody_saw_it_end() -> None:
-    given_up = decided(
-        status=running(), job=a_job_seen(), pods=(a_pod_of_a_lost_node(since=100),), now=400
-    )
-    assert given_up.actions == (REPLACED,)
-    status = a_status(status=given_up.status, job=a_job_seen(), now=402)
-    assert status.attempts[0].reason is Reason.NODE_LOST
-    assert status.disruptions == 1
-
-
 NEVER_STARTS = [
     pytest.param(
         a_pod(waiting="ImagePullBackOff", waiting_message='Back-off pulling image "typo"'),
