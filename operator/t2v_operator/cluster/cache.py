@@ -17,6 +17,7 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
+from t2v_operator.core.attempts import KEPT_ATTEMPTS
 from t2v_operator.core.names import JOB_LABEL
 from t2v_operator.core.observed import (
     Observed,
@@ -54,6 +55,7 @@ class Cache:
         self._jobs_of: dict[Key, set[str]] = defaultdict(set)
         self._resource_of: dict[str, Key] = {}
         self._pods_of: dict[str, set[Key]] = defaultdict(set)
+        self._gone_pods: dict[str, dict[str, ObservedPod]] = defaultdict(dict)
         self._workload_of: dict[str, Key] = {}
         self._progress: dict[Key, Progress] = {}
         watched: list[tuple[Kind, Store[Any], str | None]] = [
@@ -116,7 +118,15 @@ class Cache:
     def pods_of(self, job: ObservedJob) -> tuple[ObservedPod, ...]:
         """The Job's pods, the oldest first."""
         found = (self.pods.get(key) for key in self._pods_of.get(job.uid, ()))
-        return tuple(sorted((p for p in found if p), key=lambda pod: (pod.created, pod.name)))
+        return self.with_gone_pods(job, [pod for pod in found if pod])
+
+    def with_gone_pods(
+        self, job: ObservedJob, pods: Sequence[ObservedPod]
+    ) -> tuple[ObservedPod, ...]:
+        """`pods` and those that were seen to go: an evicted pod is gone before anyone can look."""
+        there = {pod.name for pod in pods}
+        gone = (p for p in self._gone_pods.get(job.uid, {}).values() if p.name not in there)
+        return tuple(sorted((*pods, *gone), key=lambda pod: (pod.created, pod.name)))
 
     def running_pods(self) -> dict[Key, Key]:
         """The resource of each pod that runs, both by namespace and name."""
@@ -153,6 +163,7 @@ class Cache:
         replaced = before if before and (after is None or after.uid != before.uid) else None
         if replaced is not None:
             self._resource_of.pop(replaced.uid, None)
+            self._gone_pods.pop(replaced.uid, None)
         if after is None and before is not None and (owner := _owner(key, before)):
             names = self._jobs_of[owner]
             names.discard(before.name)
@@ -172,6 +183,11 @@ class Cache:
             keys.discard(key)
             if not keys:
                 del self._pods_of[before.job_uid]
+            if before.job_uid in self._resource_of and (before.started or before.loss):
+                gone = self._gone_pods[before.job_uid]
+                gone[before.name] = before.as_gone
+                while len(gone) > KEPT_ATTEMPTS:
+                    del gone[next(iter(gone))]
 
     def _pod_news(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         pod = after or before

@@ -168,6 +168,8 @@ class Reconciler:
             return observed
         job = await self._effects.job(namespace, resource.job_name)
         pods = await self._effects.pods(namespace, job) if job else ()
+        if job:
+            pods = self._cache.with_gone_pods(job, pods)
         return await self._with_answers(replace(observed, job=job, pods=pods))
 
     async def _with_answers(self, observed: Observed) -> Observed:

@@ -77,7 +77,7 @@ class Store(Generic[Kept]):
         if kind != "DELETED":
             self._take(key, version, document)
         elif self._versions.get(key, 0) <= version:
-            self._drop(key)
+            self._drop(key, last=document)
 
     def wrote(self, document: Manifest, kept: Kept | None = None) -> None:
         """Take in what the API server answered to a write of ours, which is no news.
@@ -104,9 +104,12 @@ class Store(Generic[Kept]):
         self._indexed(key, before, after)
         self._news(key, before, after)
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: Key, last: Manifest | None = None) -> None:
+        """`last` is the object at its end, which may say more than what was seen before."""
         self._versions.pop(key, None)
         before = self._kept.pop(key, None)
+        if before is not None and last is not None:
+            before = self._keep(last)
         if before is not None:
             self._indexed(key, before, None)
             self._news(key, before, None)

@@ -18,6 +18,9 @@ from t2v_api.result import (
 
 from t2v_operator.core.observed import ContainerEnd, ObservedPod
 
+GONE = "its pod is gone and left no result"
+NEVER_BEGAN = "the pod ended before its container began"
+
 KEPT_ATTEMPTS = 10
 """So many stand on a status; the others are only counted. etcd refuses what grows for ever."""
 
@@ -160,14 +163,13 @@ def _given_up(attempt: Attempt) -> Attempt:
     """A run that was seen going on and whose pod is gone ended without a word."""
     if attempt.completion_time or attempt.reason:
         return attempt
-    message = "its pod is gone and left no result"
-    return attempt.model_copy(update={"reason": Reason.RUNNER_VANISHED, "message": message})
+    return attempt.model_copy(update={"reason": Reason.RUNNER_VANISHED, "message": GONE})
 
 
 def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | GenerationFailure:
     if end is None:
         if not pod.loss:
-            return _failure(Reason.RUNNER_VANISHED, "the pod ended before its container began")
+            return _failure(Reason.RUNNER_VANISHED, GONE if pod.started else NEVER_BEGAN)
         return _failure(_loss_reason(pod), pod.loss)
     outcome = outcome_of(end.message, end.exit_code)
     if isinstance(outcome, GenerationResult) or end.exit_code == 0:

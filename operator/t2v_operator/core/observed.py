@@ -5,7 +5,7 @@ A cache keeps these records instead of the objects, so they hold what decisions 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -205,6 +205,11 @@ class ObservedPod:
     @property
     def is_running(self) -> bool:
         return self.started is not None and not self.is_over
+
+    @property
+    def as_gone(self) -> "ObservedPod":
+        """The pod after its deletion: whatever it was doing, it does no more."""
+        return replace(self, is_over=True, waiting=None)
 
     def lost_since(self, now: datetime) -> datetime | None:
         """Since when the node does not answer, as far as the pod shows it."""

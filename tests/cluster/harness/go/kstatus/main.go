@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,9 +25,13 @@ func main() {
 }
 
 func run() error {
+	text, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
 	object := &unstructured.Unstructured{}
-	if err := json.NewDecoder(os.Stdin).Decode(&object.Object); err != nil {
-		return fmt.Errorf("no JSON object on standard input: %w", err)
+	if err := object.UnmarshalJSON(text); err != nil {
+		return fmt.Errorf("no Kubernetes object on standard input: %w", err)
 	}
 	result, err := status.Compute(object)
 	if err != nil {
