@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.unit.observations import (
     succeeded,
 )
 
+ROOT = Path(__file__).parents[3]
 LABELS = {"phase", "model", "pool", "reason", "outcome", "kind", "verb", "code", "le"}
 
 
@@ -83,6 +85,14 @@ def test_every_figure_is_explained() -> None:
     metrics.registry.register(levels())
     for family in metrics.registry.collect():
         assert family.documentation.endswith("."), family.name
+
+
+def test_every_figure_is_documented() -> None:
+    metrics = Metrics()
+    metrics.registry.register(levels())
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    families = [family.name for family in metrics.registry.collect()]
+    assert [name for name in families if name not in page] == []
 
 
 def test_models_that_nobody_has_do_not_become_labels() -> None:
