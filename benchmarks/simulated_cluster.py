@@ -1,0 +1,210 @@
+"""A corner of the tests' cluster for the operator's benchmarks: a namespace, a client, videos.
+
+The control plane is real; the nodes are simulated, so no container runs and none is waited for.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client import ApiClient, Configuration
+from t2v_api.progress import Stage
+from t2v_api.resource import API_VERSION, KIND, PLURAL
+from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationResult, Video
+from t2v_api.schedulers import Scheduler
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.kinds import Kind
+
+ROOT = Path(__file__).parents[1]
+# The cluster's harness belongs to the tests.
+sys.path.insert(0, str(ROOT / "tests" / "cluster"))
+
+from harness.one_node import OneNodeCluster  # noqa: E402
+from harness.simulated_nodes import (  # noqa: E402
+    NODE_SELECTOR,
+    RUN_SECONDS,
+    TOLERATION,
+    simulated_nodes,
+)
+
+__all__ = ["RUN_SECONDS", "OneNodeCluster", "simulated_nodes"]
+
+CRD = ROOT / "crds" / "texttovideojobs.textto.video.yaml"
+CLAIM = "videos"
+POOL = {
+    "name": "simulated",
+    "nodeSelector": NODE_SELECTOR,
+    "tolerations": [TOLERATION],
+}
+CONNECTIONS = 100
+
+Manifest = dict[str, Any]
+
+RESULT = GenerationResult(
+    output=(VIDEO_FILE, POSTER_FILE),
+    video=Video(
+        sha256="a" * 64,
+        frames_sha256="b" * 64,
+        bytes=1000,
+        width=64,
+        height=64,
+        frames=16,
+        fps=8,
+        duration=2.0,
+    ),
+    seed=1,
+    scheduler=Scheduler.DDIM,
+    scheduler_class="DDIMScheduler",
+    model_revision="path:tiny-shapes",
+    device="cuda",
+    dtype="torch.bfloat16",
+    timings={Stage.START: 0.5},
+    generation_time=1.0,
+)
+"""What every simulated runner leaves as its termination message."""
+
+
+class InUse(SystemExit):
+    """The cluster is not there, or others are at work in it."""
+
+
+def free_cluster() -> OneNodeCluster:
+    """The tests' cluster, with no other operator and no simulated nodes. Raises InUse."""
+    cluster = OneNodeCluster()
+    if not cluster.is_up():
+        raise InUse("no cluster is up: python tests/cluster/harness up")
+    if cluster.kubectl("get", "nodes", "-l", next(iter(NODE_SELECTOR)), "-o", "name"):
+        raise InUse("somebody simulates nodes in the cluster already")
+    operators = cluster.kubectl(
+        *("get", "deployments", "-A", "-o", "name"),
+        *("-l", "app.kubernetes.io/name=text-to-video-operator"),
+    )
+    if operators:
+        raise InUse("an operator is installed in the cluster: it would take part")
+    return cluster
+
+
+@contextmanager
+def installed_crd(cluster: OneNodeCluster) -> Iterator[None]:
+    """The CRD as it is now; gone afterwards if it was not there before."""
+    was_there = cluster.kubectl("get", "crd", "-o", "name", f"--field-selector={_NAMED}")
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRD)
+    cluster.kubectl("wait", f"crd/{_CRD_NAME}", "--for=condition=Established", "--timeout=30s")
+    try:
+        yield
+    finally:
+        if not was_there:
+            cluster.kubectl("delete", "crd", _CRD_NAME, timeout_seconds=300)
+
+
+_CRD_NAME = f"{PLURAL}.{API_VERSION.partition('/')[0]}"
+_NAMED = f"metadata.name={_CRD_NAME}"
+
+
+@contextmanager
+def namespace(cluster: OneNodeCluster, name: str) -> Iterator[str]:
+    """A namespace with the claim that runner pods mount; gone afterwards, with all in it."""
+    _remove_namespace(cluster, name)
+    cluster.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(_namespace(name)))
+    try:
+        yield name
+    finally:
+        _remove_namespace(cluster, name)
+
+
+def _remove_namespace(cluster: OneNodeCluster, name: str) -> None:
+    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", timeout_seconds=1800)
+    cluster.kubectl("delete", "pv", name, "--ignore-not-found")
+
+
+def _namespace(name: str) -> list[Manifest]:
+    """The volume is mounted by nobody: what counts is that the claim is bound."""
+    size, modes = "1Gi", ["ReadWriteMany"]
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": name},
+            "spec": {
+                "capacity": {"storage": size},
+                "accessModes": modes,
+                "persistentVolumeReclaimPolicy": "Retain",
+                "storageClassName": "",
+                "hostPath": {"path": "/nowhere"},
+                "claimRef": {"name": CLAIM, "namespace": name},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": CLAIM, "namespace": name},
+            "spec": {
+                "accessModes": modes,
+                "storageClassName": "",
+                "volumeName": name,
+                "resources": {"requests": {"storage": size}},
+            },
+        },
+    ]
+
+
+@asynccontextmanager
+async def connected(kubeconfig: Path) -> AsyncIterator[Client]:
+    """A client of the benchmark's own; it may always write."""
+    configuration = Configuration()
+    await kubernetes_config.load_kube_config(
+        config_file=str(kubeconfig), client_configuration=configuration
+    )
+    configuration.connection_pool_maxsize = CONNECTIONS
+    async with ApiClient(configuration) as connection:
+        yield Client(connection, lambda: True)
+
+
+def a_video(name: str, namespace: str, **spec: Any) -> Manifest:
+    """A resource; `spec` goes over what all have in common."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"modelId": "tiny-shapes", "prompt": "a red circle moving right", "seed": 1} | spec,
+    }
+
+
+async def position(client: Client, kind: Kind, namespace: str) -> str:
+    """The resourceVersion that a watch can start from."""
+    answer = await client.list(kind, namespace, limit="1")
+    return str(answer["metadata"]["resourceVersion"])
+
+
+async def events(
+    client: Client, kind: Kind, namespace: str, start: str
+) -> AsyncIterator[tuple[str, Manifest]]:
+    """Type and object of everything that happens after `start`: one watch, nothing polled."""
+    params = {"allowWatchBookmarks": "true", "timeoutSeconds": "3600"}
+    while True:
+        async for event in client.watch(kind, namespace, 120, resourceVersion=start, **params):
+            if event["type"] == "ERROR":
+                raise RuntimeError(f"the record has a gap: {json.dumps(event['object'])}")
+            start = event["object"]["metadata"]["resourceVersion"]
+            if event["type"] != "BOOKMARK":
+                yield event["type"], event["object"]
+
+
+async def at_a_time(width: int, calls: Iterable[Callable[[], Awaitable[Any]]]) -> None:
+    """Make all the calls, never more than `width` at once."""
+    waiting = iter(calls)
+
+    async def work() -> None:
+        for call in waiting:
+            await call()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(width):
+            group.create_task(work())
