@@ -204,7 +204,8 @@ class Operator:
     def _jobs(self) -> Iterable[JobLabels]:
         for _, resource in self._cache.resources.items():
             if isinstance(resource, Settled):
-                yield resource.phase, resource.model, resource.pool, resource.reason
+                model = resource.model if resource.model in self._config.catalogue else ""
+                yield resource.phase, model, resource.pool, resource.reason
                 continue
             status, spec = resource.status, resource.spec
             reason = status.conditions[0].reason if status and status.conditions else ""

@@ -71,50 +71,54 @@ class Leadership:
         logger.info("%s leads", self._identity)
 
     async def keep(self) -> None:
-        """Renew for ever. Raises LeadershipLost."""
+        """Renew for ever. Raises LeadershipLost.
+
+        What was lost is not taken again: what this process knows may be older than what another
+        leader wrote meanwhile.
+        """
         while True:
             await asyncio.sleep(RETRY_SECONDS)
-            if await self._try():
-                continue
+            if self.is_held:
+                await self._try(takes_it_from_others=False)
             if not self.is_held:
-                raise LeadershipLost(f"{self._identity} could not renew its lease in time")
+                raise LeadershipLost(f"{self._identity} lost its lease")
 
     async def release(self) -> None:
         """Let the others have it at once."""
-        if self._lease is None or not self.is_held:
+        if not self.is_held:
             return
         self._held_until = 0.0
-        spec = {**self._lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         try:
-            await self._write({**self._lease, "spec": spec})
+            # A renewal that was cut short may have changed it.
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+            if lease is not None and self._is_ours(lease):
+                spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._write({**lease, "spec": spec})
         except (ClusterError, ClientError, TimeoutError, OSError) as error:
             logger.info("the lease was not released: %s", error)
 
-    async def _try(self) -> bool:
+    async def _try(self, takes_it_from_others: bool = True) -> bool:
         """Take the lease or renew it; False where that was not possible."""
         began = self._clock()
         try:
             async with asyncio.timeout(RENEW_SECONDS / 2):
-                taken = await self._take()
+                taken = await self._take(takes_it_from_others)
         except (ClusterError, ClientError, TimeoutError, OSError) as error:
             self._lease = None
             logger.info("the lease was not renewed: %s %s", type(error).__name__, error)
             return False
-        if taken:
-            self._held_until = began + RENEW_SECONDS
+        self._held_until = began + RENEW_SECONDS if taken else 0.0
         return taken
 
-    async def _take(self) -> bool:
+    async def _take(self, from_others: bool) -> bool:
         lease = self._lease or await self._client.get(LEASES, self._namespace, self._name)
         if lease is None:
             self._lease = await self._client.write_lease(
                 self._namespace, None, {"metadata": {"name": self._name}, "spec": self._spec(None)}
             )
             return True
-        if not self._is_ours(lease):
-            if not self._is_free(lease):
-                return False
-            self._held_until = 0.0
+        if not self._is_ours(lease) and not (from_others and self._is_free(lease)):
+            return False
         self._lease = await self._write({**lease, "spec": self._spec(lease["spec"])})
         return True
 

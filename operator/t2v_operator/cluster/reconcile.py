@@ -164,7 +164,7 @@ class Reconciler:
         if resource is None:
             return None
         observed = self._cache.observe(key, resource, self._clock())
-        if resource.is_finished:
+        if resource.is_finished and (observed.job is None or observed.job.is_finished):
             return observed
         job = await self._effects.job(namespace, resource.job_name)
         pods = await self._effects.pods(namespace, job) if job else ()

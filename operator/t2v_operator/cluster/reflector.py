@@ -75,8 +75,9 @@ class Reflector:
                 if self._position is None:
                     await self._list()
                 await self._watch()
-                pause = FIRST_PAUSE_SECONDS
-                continue
+                if self.heard > heard:
+                    pause = FIRST_PAUSE_SECONDS
+                    continue
             except WatchTooOld as error:
                 logger.info("%s are listed anew: %s", self.kind.plural, error)
                 self._position = None

@@ -1,5 +1,6 @@
 """What the runs of the runner came to: from pods, or from a local process, to records. Pure."""
 
+import math
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ def history_of(pods: Sequence[ObservedPod], before: History) -> History:
     seen = {pod.name for pod in begun}
     gone = [_given_up(attempt) for attempt in before.latest if attempt.pod_name not in seen]
     dropped_disruptions = before.disruptions - _disrupted(before.latest)
-    return _history((*gone, *map(_attempt, begun)), dropped, dropped_disruptions)
+    attempts = sorted((*gone, *map(_attempt, begun)), key=_beginning)
+    return _history(tuple(attempts), dropped, dropped_disruptions)
 
 
 def with_attempt(history: History, attempt: Attempt, in_place_of_last: bool) -> History:
@@ -86,6 +88,12 @@ def _history(attempts: tuple[Attempt, ...], dropped: int, dropped_disruptions: i
         count=dropped + len(attempts),
         disruptions=dropped_disruptions + _disrupted(attempts),
     )
+
+
+def _beginning(attempt: Attempt) -> float:
+    """When it began, or was over; one that says neither has only just begun."""
+    time = attempt.start_time or attempt.completion_time
+    return time.timestamp() if time else math.inf
 
 
 def _disrupted(attempts: Sequence[Attempt]) -> int:

@@ -51,14 +51,14 @@ Rule = Callable[[Situation], Decision | None]
 
 BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
     a_resource_being_deleted_needs_nothing,
-    a_finished_request_stays_finished,
     a_field_of_a_newer_version_is_not_ignored,
+    a_finished_request_stays_finished,
     a_lost_status_is_restored,
     a_changed_request_first_removes_the_earlier_job,
     a_spec_that_does_not_fit_is_refused,
     a_job_of_somebody_else_is_left_alone,
-    a_job_that_was_deleted_is_made_again,
     a_suspended_resource_gets_no_job,
+    a_job_that_was_deleted_is_made_again,
     a_request_without_a_job_gets_one,
 )
 
@@ -101,6 +101,8 @@ def refused(
     What was decided beside it is not believed; it is tried again, later and later.
     """
     situation = Situation(observed, config)
+    if observed.resource.is_finished:
+        return Decision(decision.status)
     creates = isinstance(refusal.action, CreateJob)
     verb = "refused" if refusal.is_final else "could not take"
     what = "the Job" if creates else "a change of the Job"

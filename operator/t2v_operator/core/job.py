@@ -42,8 +42,10 @@ LABEL_HASH = 32
 Manifest = dict[str, Any]
 
 
-def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
+def build_job(job: ResolvedJob, config: OperatorConfig, name: str | None = None) -> Manifest:
     """The Job for `job`, complete but for what the API server fills in.
+
+    `name`: where it is not to be the one that follows from the resource and its request.
 
     It has no TTL of its own: a Job that went before its result was recorded would have been for
     nothing, so the operator removes it, after that.
@@ -65,7 +67,7 @@ def build_job(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(resource),
+            "name": name or job_name(resource),
             "namespace": resource.metadata.namespace,
             "labels": labels | queue,
             "annotations": resource_name

@@ -197,8 +197,8 @@ class ObservedPod:
     """The loss is that of its node."""
     is_over: bool
     not_ready_since: datetime | None
-    """The pod's container runs, and the node controller says that it is not ready: only a node that
-    does not answer makes it so, as the runner has no readiness probe."""
+    """Since when the node controller says that the pod, whose container runs, is not ready: it
+    does so where a node does not answer."""
     gone_by: datetime | None
     """When the pod should be gone, if it is being deleted."""
 
@@ -422,7 +422,7 @@ def observe_pod(document: Manifest) -> ObservedPod:
     running_since = _time((state.get("running") or {}).get("startedAt"))
     started = running_since or (end.started if end else None)
     is_over = end is not None or status.get("phase") in ("Succeeded", "Failed")
-    not_ready = _condition(document, "Ready", "False") if running_since else None
+    not_ready = _marked_not_ready(document) if running_since else None
     target = _condition(document, "DisruptionTarget", "True")
     return ObservedPod(
         name=metadata["name"],
@@ -441,6 +441,12 @@ def observe_pod(document: Manifest) -> ObservedPod:
         not_ready_since=_time(not_ready.get("lastTransitionTime")) if not_ready else None,
         gone_by=_time(metadata.get("deletionTimestamp")),
     )
+
+
+def _marked_not_ready(pod: Manifest) -> dict[str, Any] | None:
+    """The condition Ready as the node controller leaves it: False, without the kubelet's reason."""
+    ready = _condition(pod, "Ready", "False")
+    return ready if ready and not ready.get("reason") else None
 
 
 def observe_workload(document: Manifest) -> ObservedWorkload:

@@ -70,6 +70,11 @@ def status_of(
     return TextToVideoJobStatus(**(kept | common | fields))
 
 
+def reason_of(status: TextToVideoJobStatus | None) -> str:
+    """The reason that the conditions give; empty without any."""
+    return status.conditions[0].reason if status and status.conditions else ""
+
+
 def planned(plan: Plan | None) -> dict[str, Any]:
     """What a status says of the Job."""
     if plan is None:

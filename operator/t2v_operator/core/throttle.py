@@ -6,6 +6,8 @@ pod is gone; what only says more of the same is written seldom.
 
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
+from t2v_operator.core.status import reason_of
+
 QUEUED_SECONDS = 2.0
 """What is queued has news soon: its pod, a node, its start."""
 SAME_SECONDS = 10.0
@@ -14,12 +16,12 @@ SAME_SECONDS = 10.0
 
 def patience_seconds(before: TextToVideoJobStatus | None, after: TextToVideoJobStatus) -> float:
     """The least time between the write before and the write of `after`."""
-    if after.attempt_count != (before.attempt_count if before else 0):
+    if _attempts(before) != _attempts(after):
         return 0.0
     if _phase(before) != _phase(after):
         return QUEUED_SECONDS if after.phase is Phase.QUEUED else 0.0
     assert before
-    if _reason(before) != _reason(after):
+    if reason_of(before) != reason_of(after):
         return QUEUED_SECONDS
     return 0.0 if _stage(before) != _stage(after) else SAME_SECONDS
 
@@ -31,8 +33,8 @@ def _phase(status: TextToVideoJobStatus | None) -> tuple[object, ...]:
     return status.request_hash, status.observed_generation, status.phase
 
 
-def _reason(status: TextToVideoJobStatus) -> str:
-    return status.conditions[0].reason if status.conditions else ""
+def _attempts(status: TextToVideoJobStatus | None) -> list[object]:
+    return [(each.pod_name, each.reason) for each in status.attempts] if status else []
 
 
 def _stage(status: TextToVideoJobStatus) -> object:

@@ -7,7 +7,7 @@ from typing import Any
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import KIND, Attempt, Phase
 
-from t2v_operator.core.attempts import KEPT_ATTEMPTS, History, history_on, with_attempt
+from t2v_operator.core.attempts import History, history_on, with_attempt
 from t2v_operator.core.decision import (
     LOOK_AGAIN_SECONDS,
     Action,
@@ -25,6 +25,8 @@ from t2v_operator.core.situation import UNDER_WAY, Situation, replacements
 from t2v_operator.core.status import failed_status, planned, with_notices
 from t2v_operator.errors import RequestRefused
 
+ENDED_BY_DELETION = (None, Reason.STOPPED, Reason.RUNNER_VANISHED)
+"""How a run looks whose pod went with its Job."""
 QUEUE_SECONDS = 60.0
 """How often a queue that cannot be used is looked for again."""
 
@@ -106,38 +108,45 @@ def brought_into_line(situation: Situation) -> tuple[tuple[Action, ...], Situati
     changed = {name: value for name, value in wanted.items() if before.get(name) != value}
     labels = _changed_labels(situation)
     actions: list[Action] = []
-    if job.queue and "suspend" in changed:
-        if workload is None:
+    if job.queue:
+        if "suspend" in changed and workload is None:
             # Kueue has not seen the Job yet; its Workload is an occasion to look again.
             return (), situation
-        # Kueue undoes a change of the Job's own suspend at once, after a pod has started.
-        actions.append(PatchWorkload(workload.name, is_active=not spec.suspend))
-        del changed["suspend"]
-    elif not changed and not labels:
+        # Kueue undoes a change of the Job's own suspend at once, after a pod has started. What
+        # somebody else deactivated stays so; what is suspended does not run, whoever says so.
+        resumes = "suspend" in changed and not spec.suspend
+        if workload and workload.is_active is spec.suspend and (spec.suspend or resumes):
+            actions.append(PatchWorkload(workload.name, is_active=not spec.suspend))
+            workload = replace(workload, is_active=not spec.suspend)
+    if not changed and not labels and not actions:
         return (), situation
     metadata: dict[str, Any] = {"annotations": {APPLIED_ANNOTATION: applied(spec)}}
     patch = {"metadata": metadata | ({"labels": labels} if labels else {})}
-    actions.append(PatchJob(job.name, patch | ({"spec": changed} if changed else {})))
+    of_the_job = {
+        name: value for name, value in changed.items() if not (job.queue and name == "suspend")
+    }
+    if changed or labels:
+        actions.append(PatchJob(job.name, patch | ({"spec": of_the_job} if of_the_job else {})))
     after = replace(
         job,
-        suspended=spec.suspend if "suspend" in changed else job.suspended,
+        suspended=spec.suspend if "suspend" in of_the_job else job.suspended,
         active_deadline_seconds=spec.active_deadline_seconds,
         backoff_limit=spec.backoff_limit,
         applied=wanted,
     )
-    return tuple(actions), replace(situation, observed=replace(situation.observed, job=after))
+    observed = replace(situation.observed, job=after, workload=workload)
+    return tuple(actions), replace(situation, observed=observed)
 
 
 def _changed_labels(situation: Situation) -> dict[str, str]:
     """A queue may change while the Job is held, a priority in it at any time; neither may go."""
     job, spec = situation.job, situation.spec
-    if not job.queue:
-        return {}
     labels = {}
     if spec.queue_name and spec.queue_name != job.queue and job.suspended:
         labels[QUEUE_LABEL] = spec.queue_name
-    if spec.priority_class_name and spec.priority_class_name != job.queue_priority:
-        labels[QUEUE_PRIORITY_LABEL] = spec.priority_class_name
+    is_queued = job.queue or labels
+    if is_queued and spec.priority_class_name not in (None, job.queue_priority):
+        labels[QUEUE_PRIORITY_LABEL] = str(spec.priority_class_name)
     return labels
 
 
@@ -154,7 +163,7 @@ def _created(situation: Situation, history: History) -> Decision:
     if problem:
         status = situation.waiting(Phase.PENDING, Waiting.QUEUE_NOT_AVAILABLE, problem)
         return Decision(status, again_seconds=QUEUE_SECONDS)
-    manifest = build_job(resolved, situation.config)
+    manifest = build_job(resolved, situation.config, situation.observed.resource.job_name)
     plan = read_plan(manifest)
     text = with_notices(f"the Job {manifest['metadata']['name']} was made", plan)
     phase = Phase.SUSPENDED if situation.spec.suspend else Phase.QUEUED
@@ -187,13 +196,13 @@ def _queue_problem(situation: Situation, job: ResolvedJob) -> str:
 def _deletions(history: History) -> int:
     """How often the Job was deleted; of the runs that are only counted, each may have been one."""
     seen = sum(each.reason is Reason.JOB_DELETED for each in history.latest)
-    return seen + max(0, history.count - history.disruptions - KEPT_ATTEMPTS)
+    return seen + max(0, history.count - len(history.latest))
 
 
 def _cut_off(history: History, message: str, now: datetime) -> History:
     """The history after the Job was deleted: the run that went on has ended, or none had begun."""
     end: dict[str, Any] = {"reason": Reason.JOB_DELETED, "message": message, "completion_time": now}
     last = history.latest[-1] if history.latest else None
-    if last is not None and not (last.reason or last.completion_time):
+    if last is not None and last.reason in ENDED_BY_DELETION:
         return with_attempt(history, last.model_copy(update=end), in_place_of_last=True)
     return with_attempt(history, Attempt(**end), in_place_of_last=False)

@@ -3,10 +3,12 @@
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
+from t2v_operator.core.attempts import result_of
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.observed import ObservedJob
 from t2v_operator.core.record import read_record, restored_status
 from t2v_operator.core.situation import Situation, removals, replacements
+from t2v_operator.core.status import reason_of
 
 
 def a_resource_being_deleted_needs_nothing(situation: Situation) -> Decision | None:
@@ -37,7 +39,8 @@ def a_field_of_a_newer_version_is_not_ignored(situation: Situation) -> Decision 
     A resource that has not changed since another version wrote its status goes on as it is.
     """
     resource = situation.observed.resource
-    if not resource.unknown_fields or resource.is_observed:
+    said_so = reason_of(resource.status) == Waiting.UNKNOWN_FIELD
+    if not resource.unknown_fields or (resource.is_observed and not said_so):
         return None
     names = ", ".join(f"spec.{name}" for name in resource.unknown_fields)
     message = f"{names} is not known to this version of the operator; upgrade it, or remove that"
@@ -50,9 +53,9 @@ def a_field_of_a_newer_version_is_not_ignored(situation: Situation) -> Decision 
 
 
 def a_lost_status_is_restored(situation: Situation) -> Decision | None:
-    """From the record on the resource: no GPU makes again what was made."""
+    """From the record on the resource, unless a pod tells more. No GPU makes it again."""
     resource = situation.observed.resource
-    if situation.previous is not None or situation.observed.job is not None:
+    if situation.previous is not None or result_of(situation.observed.pods):
         return None
     record = read_record(resource)
     if record is None or record.request_hash != resource.request_hash:
