@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from harness.cluster import Cluster
+from harness.commands import run
 from harness.errors import CommandError
 from harness.layout import CACHE
 from harness.runner_environment import runner_environment
@@ -120,7 +121,13 @@ class Workspace:
     def prepare(self) -> None:
         """Make the namespace, unless it is there, with its volumes and the pod that reads them."""
         _restrict(self.cluster, self.namespace)
-        documents = [_claim(self.cluster, CLAIM, self.namespace), _reader()]
+        self.prepare_claims()
+        self.apply(_reader())
+        self.kubectl("wait", "pod/reader", "--for=condition=Ready", "--timeout=60s")
+
+    def prepare_claims(self) -> None:
+        """Give the namespace the volumes that the runner's pods mount."""
+        documents = [_claim(self.cluster, CLAIM, self.namespace)]
         if self.cluster.shares_files:
             folder = CACHE / "run" / "videos" / self.namespace
             folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +139,6 @@ class Workspace:
                 _claim(self.cluster, PACKAGES_CLAIM, self.namespace),
             ]
         self.apply(*documents)
-        self.kubectl("wait", "pod/reader", "--for=condition=Ready", "--timeout=60s")
 
     def remove(self) -> None:
         self.cluster.kubectl("delete", "namespace", self.namespace, timeout_seconds=180)
@@ -196,6 +202,25 @@ class Installation:
     def start(self) -> None:
         self.kubectl("scale", "deployment", RELEASE, "--replicas=2")
         self.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=120s")
+
+    @contextmanager
+    def cut_off(self, pods: list[str]) -> Iterator[None]:
+        """Nothing gets from these pods of the operator to the API server, nor back."""
+        rules = [
+            ("-s" if source else "-d", pod["status"]["podIP"])
+            for pod in self.pods()
+            if pod["metadata"]["name"] in pods
+            for source in (True, False)
+        ]
+        for chain in ("INPUT", "OUTPUT", "FORWARD"):
+            for flag, address in rules:
+                run(["iptables", "-I", chain, flag, address, "-j", "DROP"])
+        try:
+            yield
+        finally:
+            for chain in ("INPUT", "OUTPUT", "FORWARD"):
+                for flag, address in rules:
+                    run(["iptables", "-D", chain, flag, address, "-j", "DROP"])
 
     def leader(self) -> str:
         """The pod that holds the lease; empty while none does."""

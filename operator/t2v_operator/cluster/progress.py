@@ -18,8 +18,8 @@ from t2v_operator.cluster.kinds import PODS
 from t2v_operator.cluster.store import Key
 from t2v_operator.core.job import CONTAINER
 
-PAUSE_SECONDS = 1.0
-"""Between two looks at which pods run: within the operator, no request."""
+PAUSE_SECONDS = 3.0
+"""Between two looks at which pods run, within the operator; one that runs at two is followed."""
 FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 300.0
 
@@ -42,6 +42,7 @@ class ProgressReader:
         self._running = running
         self._report = report
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._seen: set[Key] = set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,8 +57,9 @@ class ProgressReader:
     def _adjust(self, running: dict[Key, Key]) -> None:
         for pod in set(self._tasks) - set(running):
             self._tasks.pop(pod).cancel()
-        for pod in set(running) - set(self._tasks):
+        for pod in (self._seen & set(running)) - set(self._tasks):
             self._tasks[pod] = asyncio.create_task(self._follow(pod, running[pod]))
+        self._seen = set(running)
 
     async def _follow(self, pod: Key, resource: Key) -> None:
         """Until the pod runs no more. A log that cannot be read is tried again, ever later."""

@@ -271,7 +271,7 @@ def waiting_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     return next((pod for pod in reversed(pods) if pod.waiting), None)
 
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 20.0
 """A Job without a pod, or a pod that has a node and does not start, is asked about after that."""
 
 

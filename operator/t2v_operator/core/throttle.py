@@ -8,7 +8,7 @@ from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.core.status import reason_of
 
-QUEUED_SECONDS = 2.0
+QUEUED_SECONDS = 5.0
 """What is queued has news soon: its pod, a node, its start."""
 SAME_SECONDS = 10.0
 """Between two statuses that differ in message and progress alone."""

@@ -288,9 +288,9 @@ def test_a_quota_that_has_no_room_for_the_pod_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("seen", "asked"),
     [
-        pytest.param({"now": 9}, False, id="it is young"),
-        pytest.param({"now": 10}, True, id="a Job without a pod"),
-        pytest.param({"pods": (a_pod(),), "now": 10}, True, id="a pod that says nothing"),
+        pytest.param({"now": 19}, False, id="it is young"),
+        pytest.param({"now": 20}, True, id="a Job without a pod"),
+        pytest.param({"pods": (a_pod(),), "now": 20}, True, id="a pod that says nothing"),
         pytest.param({"pods": (a_pod(waiting="ErrImagePull"),)}, False, id="a pod that says why"),
         pytest.param({"pods": (a_pod(unschedulable="full"),)}, False, id="one without a node"),
         pytest.param({"pods": (a_pod(running=True),)}, False, id="one that runs"),
