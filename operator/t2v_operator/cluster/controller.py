@@ -6,6 +6,7 @@ kopf brings start-up, clean-up, signals and logging. Its watches and handlers ar
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import kopf
+import uvloop
 from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient
 from t2v_api.resource import TextToVideoJobStatus
@@ -48,7 +50,8 @@ logger = logging.getLogger("t2v_operator")
 
 def run_operator(config: OperatorConfig) -> None:
     """Run until a signal ends it, or the lease is lost."""
-    asyncio.run(_run(config))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(config))
 
 
 async def _run(config: OperatorConfig) -> None:
@@ -135,6 +138,9 @@ class Operator:
     async def _lead(self) -> None:
         """Wait for the lease, then do the work, as long as it is held."""
         await self._cache.wait_until_full()
+        # What was listed stays for long: the garbage collector need not look through it each time.
+        gc.collect()
+        gc.freeze()
         await self._leadership.acquire()
         await self._note_positions()
         for key in self._cache.resource_keys():

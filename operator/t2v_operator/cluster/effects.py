@@ -3,6 +3,7 @@
 What the API server answers to a write goes into the cache, so the watch need not tell it again.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from t2v_api.resource import API_VERSION, KIND, TextToVideoJobStatus
@@ -129,7 +130,9 @@ class Effects:
             if error.status == 404:
                 return None
             raise
-        written = observe_resource(answer)
+        # The version was the one that was seen: nothing but the status has changed.
+        version = {"resource_version": answer["metadata"]["resourceVersion"]}
+        written = replace(resource, status=status, metadata=metadata.model_copy(update=version))
         self._cache.resources.wrote(answer, written)
         return written
 

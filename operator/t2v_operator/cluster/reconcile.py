@@ -15,6 +15,7 @@ from t2v_api.resource import TextToVideoJobStatus
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import ActionRefused, ClusterError, TryAgain
+from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
@@ -24,7 +25,10 @@ from t2v_operator.core.events import notices
 from t2v_operator.core.names import QUEUE_PRIORITY_LABEL
 from t2v_operator.core.observed import Observed, ObservedResource, Settled, object_to_ask_about
 from t2v_operator.core.record import record_to_leave
-from t2v_operator.core.throttle import patience_seconds
+from t2v_operator.core.throttle import must_be_written, patience_seconds
+
+CALM_PER_SECOND, CALM_BURST = 20.0, 50.0
+"""Statuses of what waits or runs, and records of what has ended."""
 
 logger = logging.getLogger("t2v_operator")
 
@@ -54,6 +58,7 @@ class Reconciler:
         self._is_current = is_current
         self._wrote = wrote
         self._written: dict[Key, float] = {}
+        self._pace = Pace(CALM_PER_SECOND, CALM_BURST)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one resource a step further. Returns the seconds until it is due again.
@@ -130,6 +135,9 @@ class Reconciler:
             resource = written
         self._tell(resource, decision, before, status, now)
         if status is not None and (record := record_to_leave(resource, status)):
+            # The Job tells as much as long as it is there, and it is not removed before.
+            if left := self._pace.wait_seconds():
+                return left
             await self._effects.leave_record(resource, record)
             self._cache.forget_progress(key)
             # Settled now; what is left is the Job's removal.
@@ -155,7 +163,10 @@ class Reconciler:
         """Seconds for which the status may wait for more news. A first one waits from now on."""
         patience = patience_seconds(before, after)
         now = time.monotonic()
-        return max(0.0, self._written.setdefault(key, now) + patience - now)
+        left = max(0.0, self._written.setdefault(key, now) + patience - now)
+        if left or must_be_written(before, after):
+            return left
+        return self._pace.wait_seconds()
 
     async def _observe_live(self, key: Key) -> Observed | None:
         """What the API server itself says of the resource and its children, as of now."""

@@ -13,10 +13,12 @@ from t2v_api.resource import API_VERSION, KIND, ObjectMeta
 from t2v_operator.cluster.client import FIELD_MANAGER, Client
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import EVENTS
+from t2v_operator.cluster.pace import Pace
 from t2v_operator.core.events import Notice
 from t2v_operator.core.job import Manifest
 
 MOST_WAITING = 10_000
+EVENTS_PER_SECOND, EVENTS_BURST = 20.0, 50.0
 
 logger = logging.getLogger("t2v_operator")
 
@@ -26,6 +28,7 @@ class Recorder:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._pace = Pace(EVENTS_PER_SECOND, EVENTS_BURST)
         self._waiting: asyncio.Queue[tuple[str, Manifest]] = asyncio.Queue(MOST_WAITING)
 
     def tell(self, about: ObjectMeta, notice: Notice, now: datetime) -> None:
@@ -39,6 +42,8 @@ class Recorder:
         """Write until cancelled; one that is refused is not tried again."""
         while True:
             namespace, event = await self._waiting.get()
+            while left := self._pace.wait_seconds():
+                await asyncio.sleep(left)
             try:
                 await self._client.create(EVENTS, namespace, event)
             except (ClusterError, ClientError, NotLeader, TimeoutError) as error:

@@ -16,7 +16,7 @@ SAME_SECONDS = 10.0
 
 def patience_seconds(before: TextToVideoJobStatus | None, after: TextToVideoJobStatus) -> float:
     """The least time between the write before and the write of `after`."""
-    if _attempts(before) != _attempts(after):
+    if must_be_written(before, after):
         return 0.0
     if _phase(before) != _phase(after):
         return QUEUED_SECONDS if after.phase is Phase.QUEUED else 0.0
@@ -26,6 +26,13 @@ def patience_seconds(before: TextToVideoJobStatus | None, after: TextToVideoJobS
     return 0.0 if _stage(before) != _stage(after) else SAME_SECONDS
 
 
+def must_be_written(before: TextToVideoJobStatus | None, after: TextToVideoJobStatus) -> bool:
+    """Whether a person waits for it, or it would be lost; the rest may wait for a calmer moment."""
+    if after.phase not in (Phase.QUEUED, Phase.RUNNING):
+        return _phase(before) != _phase(after)
+    return _ended_attempts(before) != _ended_attempts(after)
+
+
 def _phase(status: TextToVideoJobStatus | None) -> tuple[object, ...]:
     """What a person waits for: another request, a generation that was seen, a phase."""
     if status is None:
@@ -33,8 +40,9 @@ def _phase(status: TextToVideoJobStatus | None) -> tuple[object, ...]:
     return status.request_hash, status.observed_generation, status.phase
 
 
-def _attempts(status: TextToVideoJobStatus | None) -> list[object]:
-    return [(each.pod_name, each.reason) for each in status.attempts] if status else []
+def _ended_attempts(status: TextToVideoJobStatus | None) -> list[object]:
+    attempts = status.attempts if status else ()
+    return [(each.pod_name, each.reason) for each in attempts if each.reason]
 
 
 def _stage(status: TextToVideoJobStatus) -> object:
