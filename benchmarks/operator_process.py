@@ -45,6 +45,18 @@ def configuration(namespace: str, port: int, **more: Any) -> str:
     )
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all the process's threads so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def busy_seconds() -> float:
+    """Of all cores together, so far."""
+    user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().split()[1:9]
+    return sum(map(int, (user, nice, system, irq, softirq))) / TICKS
+
+
 class OperatorProcess:
     """One run of the operator."""
 
@@ -78,9 +90,7 @@ class OperatorProcess:
         return self._process.poll() is not None
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu_seconds(self.pid)
 
     def peak_mib(self) -> float:
         return self._status_mib("VmHWM")

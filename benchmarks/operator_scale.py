@@ -21,9 +21,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from operator_process import OperatorProcess, configuration
+from operator_process import OperatorProcess, busy_seconds, configuration, cpu_seconds
 from simulated_cluster import (
     RESULT,
     ROOT,
@@ -49,6 +50,7 @@ from t2v_operator.core.names import JOB_LABEL, RECORD_ANNOTATION, job_name_of, s
 from t2v_operator.core.request import resolve
 
 SIZES = {"small": 60, "medium": 300, "large": 3000}
+OPERATOR = "operator"
 SPACE, FLOOR_SPACE = "bench-operator", "bench-floor"
 PORT = 18080
 START_SECONDS = RUNS_SECONDS = 1.0
@@ -83,27 +85,40 @@ class Restart:
 
 
 @dataclass
+class Round:
+    """The same number of bare Jobs and of resources, one after the other."""
+
+    floor: float = 0.0
+    """Seconds until all Jobs are complete."""
+    operator: float = 0.0
+    """Seconds until all resources have succeeded."""
+    cpu_ms: float = 0.0
+    """Of the operator, for each resource."""
+    calls: dict[str, float] = field(default_factory=dict)
+    """For each resource, without watches and leases."""
+    peak_mib: float = 0.0
+    cpu: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of each program while the operator worked; `others`: what is no part of this."""
+    loop_ms: float = 0.0
+    """CPU time of a fixed piece of work: what this machine's cores are worth just now."""
+
+    @property
+    def ratio(self) -> float:
+        return self.operator / self.floor if self.floor else 0.0
+
+
+@dataclass
 class Report:
-    """The figures; of `calls` and CPU: for each resource."""
+    """All figures."""
 
     count: int
     concurrency: int
     commit: str
     load_before: float
-    floor: float = 0.0
-    operator: float = 0.0
-    cpu_ms: float = 0.0
-    calls: dict[str, float] = field(default_factory=dict)
-    peak_mib: float = 0.0
-    cluster_cpu: dict[str, float] = field(default_factory=dict)
-    """CPU seconds of the cluster's own programs and of this script, while the operator worked."""
+    rounds: list[Round] = field(default_factory=list)
     rest: Rest | None = None
     restart: Restart | None = None
     unsuccessful: list[str] = field(default_factory=list)
-
-    @property
-    def ratio(self) -> float:
-        return self.operator / self.floor if self.floor else 0.0
 
 
 class Bench:
@@ -130,31 +145,30 @@ class Bench:
         assert self._operator
         return self._operator
 
-    async def run_floor(self) -> None:
+    async def run_floor(self) -> float:
         """As many Jobs of the same kind, which nobody looks after."""
         config = load_config(self._config("floor"))
         jobs = [_bare_job(number, config) for number in range(self._options.count)]
         seconds, _ = await self._until_all(JOBS, FLOOR_SPACE, jobs, _job_end)
-        self._report.floor = seconds
+        return seconds
 
-    async def run_operator(self) -> None:
+    async def run_operator(self, figures: Round) -> None:
         """The resources, from the first one's creation until the last one's end."""
         await self.start()
-        cpu, calls = self.operator.cpu_seconds(), self.operator.calls()
-        others = _cpu_of_others(self._cluster)
-        names = [f"video-{number}" for number in range(self._options.count)]
+        count = self._options.count
+        names = [f"video-{number}" for number in range(count)]
         videos = [a_video(name, SPACE, seed=number) for number, name in enumerate(names)]
-        seconds, ends = await self._until_all(RESOURCES, SPACE, videos, _video_end)
-        at_end = _cpu_of_others(self._cluster)
+        figures.loop_ms = _loop_ms()
+        before, calls = self._cpu(), self.operator.calls()
+        figures.operator, ends = await self._until_all(RESOURCES, SPACE, videos, _video_end)
+        at_end = self._cpu()
         await self.operator.settle()
-        report, count = self._report, self._options.count
-        report.operator = seconds
-        report.cpu_ms = 1000 * (self.operator.cpu_seconds() - cpu) / count
-        report.cluster_cpu = {name: at_end[name] - others[name] for name in at_end}
         made = self.operator.calls() - calls
-        report.calls = {what: number / count for what, number in made.most_common()}
-        report.peak_mib = self.operator.peak_mib()
-        report.unsuccessful = [name for name in names if ends.get(name) != "Succeeded"]
+        figures.cpu = {name: seconds - before[name] for name, seconds in at_end.items()}
+        figures.cpu_ms = 1000 * (self.operator.cpu_seconds() - before[OPERATOR]) / count
+        figures.calls = {what: number / count for what, number in made.most_common()}
+        figures.peak_mib = self.operator.peak_mib()
+        self._report.unsuccessful += [name for name in names if ends.get(name) != "Succeeded"]
 
     async def rest(self) -> None:
         before = self.operator.calls()
@@ -222,6 +236,15 @@ class Bench:
         file = self._folder / f"{name}.yaml"
         file.write_text(configuration(SPACE, PORT, **more))
         return file
+
+    def _cpu(self) -> dict[str, float]:
+        """CPU seconds so far of everything that takes part, and of what does not."""
+        pids = {OPERATOR: self.operator.pid, "this script": os.getpid()}
+        daemons = self._cluster.daemons
+        for name in daemons.names():
+            pids[name] = int((daemons.folder / f"{name}.pid").read_text().split()[0])
+        seconds = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        return seconds | {"others": busy_seconds() - sum(seconds.values())}
 
     async def _until_all(
         self,
@@ -354,17 +377,10 @@ def _video_runs(video: Manifest) -> str | None:
     return phase if phase not in (None, "Pending", "Queued") else None
 
 
-def _cpu_of_others(cluster: OneNodeCluster) -> dict[str, float]:
-    """CPU seconds so far of what else is at work."""
-    pids = {"this script": os.getpid()}
-    for name in cluster.daemons.names():
-        pids[name] = int((cluster.daemons.folder / f"{name}.pid").read_text().split()[0])
-    ticks = os.sysconf("SC_CLK_TCK")
-    seconds = {}
-    for name, pid in pids.items():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        seconds[name] = (int(fields[11]) + int(fields[12])) / ticks
-    return seconds
+def _loop_ms() -> float:
+    began = time.process_time()
+    sum(number * number for number in range(1_000_000))
+    return 1000 * (time.process_time() - began)
 
 
 def _commit() -> str:
@@ -378,28 +394,36 @@ def _commit() -> str:
 
 
 async def measure(options: argparse.Namespace, cluster: OneNodeCluster, folder: Path) -> Report:
-    """One run, in the order of the figures."""
+    """The rounds; then, with what the last one left, at rest and after a restart."""
     report = Report(options.count, options.concurrency, _commit(), os.getloadavg()[0])
     async with connected(cluster.kubeconfig) as client:
         bench = Bench(client, cluster, options, folder, report)
-        if options.floor:
-            with namespace(cluster, FLOOR_SPACE):
-                say("floor")
-                await bench.run_floor()
-        with namespace(cluster, SPACE):
-            try:
-                say("operator")
-                await bench.run_operator()
-                if options.rest:
-                    say("at rest")
-                    await bench.rest()
-                if options.restart:
-                    say("restart")
-                    await bench.restart()
-            finally:
-                bench.stop()
-                say("clean up")
+        for number in range(options.rounds):
+            figures = Round()
+            report.rounds.append(figures)
+            if options.floor:
+                with namespace(cluster, FLOOR_SPACE):
+                    say(f"floor, round {number + 1}")
+                    figures.floor = await bench.run_floor()
+            with namespace(cluster, SPACE):
+                try:
+                    say(f"operator, round {number + 1}")
+                    await bench.run_operator(figures)
+                    if number + 1 == options.rounds:
+                        await after_the_last(options, bench)
+                finally:
+                    bench.stop()
+                    say("clean up")
     return report
+
+
+async def after_the_last(options: argparse.Namespace, bench: Bench) -> None:
+    if options.rest:
+        say("at rest")
+        await bench.rest()
+    if options.restart:
+        say("restart")
+        await bench.restart()
 
 
 def say(step: str) -> None:
@@ -407,23 +431,33 @@ def say(step: str) -> None:
 
 
 def show(report: Report) -> None:
-    """The plain table."""
+    """The plain table: medians of the rounds, and of each round's ratio."""
+    rounds = report.rounds
+    calls, cpu = rounds[-1].calls, rounds[-1].cpu
     print(f"{report.count} resources, {report.concurrency} created at a time; {report.commit};")
     print(f"{os.cpu_count()} cores, load average before: {report.load_before:.2f}")
+
+    def middle(figure: Callable[[Round], float]) -> float:
+        return median(map(figure, rounds))
+
     rows: list[tuple[str, str]] = [
-        ("bare Jobs until all are complete", f"{report.floor:.1f} s"),
-        ("with the operator until all have succeeded", f"{report.operator:.1f} s"),
-        ("ratio", f"{report.ratio:.2f}"),
-        ("operator: CPU each", f"{report.cpu_ms:.1f} ms"),
-        ("operator: peak RSS", f"{report.peak_mib:.0f} MiB"),
-        ("operator: API calls each", f"{sum(report.calls.values()):.2f}"),
-        *((f"  {what}", f"{number:.2f}") for what, number in report.calls.items()),
+        ("bare Jobs until all are complete", f"{middle(lambda r: r.floor):.1f} s"),
+        ("with the operator until all have succeeded", f"{middle(lambda r: r.operator):.1f} s"),
+        ("ratio", f"{middle(lambda r: r.ratio):.2f}"),
+        ("operator: CPU each", f"{middle(lambda r: r.cpu_ms):.1f} ms"),
+        ("operator: peak RSS", f"{middle(lambda r: r.peak_mib):.0f} MiB"),
+        ("operator: API calls each", f"{sum(calls.values()):.2f}"),
+        *((f"  {what}", f"{number:.2f}") for what, number in calls.items()),
         *_rest_rows(report.rest),
         *_restart_rows(report.restart),
-        *((f"CPU of {name} meanwhile", f"{s:.1f} s") for name, s in _most(report.cluster_cpu)),
+        *((f"CPU of {name} meanwhile", f"{s:.1f} s") for name, s in _most(cpu)),
+        ("CPU of a loop of a million", f"{middle(lambda r: r.loop_ms):.0f} ms"),
     ]
     for what, figure in rows:
         print(f"{what:<52}{figure:>12}")
+    if len(rounds) > 1:
+        each = (f"{r.operator:.1f}/{r.floor:.1f} = {r.ratio:.2f}" for r in rounds)
+        print(f"rounds: {', '.join(each)}")
     for name in report.unsuccessful:
         print(f"not Succeeded: {name}")
 
@@ -453,7 +487,7 @@ def _restart_rows(restart: Restart | None) -> Iterator[tuple[str, str]]:
 
 
 def _most(seconds: dict[str, float]) -> list[tuple[str, float]]:
-    return sorted(seconds.items(), key=lambda each: -each[1])[:6]
+    return sorted(seconds.items(), key=lambda each: -each[1])[:8]
 
 
 def parse() -> argparse.Namespace:
@@ -462,6 +496,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--count", type=int, help="resources")
     parser.add_argument("--concurrency", type=int, default=16, help="creations at a time (16)")
     parser.add_argument("--nodes", type=int, default=2, help="simulated nodes (2)")
+    parser.add_argument("--rounds", type=int, default=1, help="of floor and operator (1)")
     parser.add_argument("--rest", type=float, default=60, help="seconds at rest (60; 0: none)")
     parser.add_argument("--finished", type=int, help="finished ones at the restart (--count)")
     parser.add_argument(
@@ -509,7 +544,7 @@ def main() -> int:
         ),
     ):
         report = asyncio.run(measure(options, cluster, folder))
-    figures = json.dumps(asdict(report) | {"ratio": report.ratio}, indent=1)
+    figures = json.dumps(asdict(report), indent=1)
     if options.json and options.json != "-":
         Path(options.json).write_text(f"{figures}\n")
     if options.json == "-":
