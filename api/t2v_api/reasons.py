@@ -84,6 +84,9 @@ class Waiting(StrEnum):
 SUCCEEDED = "Succeeded"
 """The conditions' reason when the video is there."""
 
+REASONS = frozenset({SUCCEEDED, *Reason, *Waiting})
+"""Every reason that the conditions can have."""
+
 
 EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.INVALID_SPEC: ExitCode.REQUEST_REFUSED,

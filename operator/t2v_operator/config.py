@@ -97,7 +97,7 @@ class OperatorConfig(ContractModel):
     leader_election: LeaderElection = LeaderElection()
     health_port: int = Field(default=8080, ge=1, le=65535)
     """Where /healthz, /readyz and /metrics are served."""
-    namespaces: tuple[str, ...] = ()
+    namespaces: tuple[Annotated[str, Field(max_length=63, pattern=DNS_LABEL)], ...] = ()
     """The namespaces that are watched; none named: all of them."""
     pod_template_patch: dict[str, Any] = {}
     """Merged into every Job's pod template: a strategic merge patch, as `kubectl patch` takes."""

@@ -33,6 +33,9 @@ from t2v_operator.core.observed import (
     settled,
 )
 
+Uid = tuple[str, str]
+"""A Job's namespace and uid: what another namespace says of a Job is not believed."""
+
 News = Callable[[Key], None]
 """Told the namespace and name of a resource that is worth a look."""
 
@@ -53,10 +56,10 @@ class Cache:
             observe_workload, self._index_workload, self._workload_news
         )
         self._jobs_of: dict[Key, set[str]] = defaultdict(set)
-        self._resource_of: dict[str, Key] = {}
-        self._pods_of: dict[str, set[Key]] = defaultdict(set)
-        self._gone_pods: dict[str, dict[str, ObservedPod]] = defaultdict(dict)
-        self._workload_of: dict[str, Key] = {}
+        self._resource_of: dict[Uid, Key] = {}
+        self._pods_of: dict[Uid, set[Key]] = defaultdict(set)
+        self._gone_pods: dict[Uid, dict[str, ObservedPod]] = defaultdict(dict)
+        self._workload_of: dict[Uid, Key] = {}
         self._progress: dict[Key, Progress] = {}
         watched: list[tuple[Kind, Store[Any], str | None]] = [
             (RESOURCES, self.resources, None),
@@ -77,6 +80,10 @@ class Cache:
     def is_full(self) -> bool:
         """Whether all that decisions rest on is there. Workloads only say why a Job waits."""
         return all(reflector.is_full for reflector in self._needed)
+
+    def missing_kinds(self) -> set[Kind]:
+        """What of it is not there yet."""
+        return {each.kind for each in self._needed if not each.is_full}
 
     async def wait_until_full(self) -> None:
         await asyncio.gather(*(each.wait_until_full() for each in self._needed))
@@ -103,10 +110,10 @@ class Cache:
             resource=resource,
             job=job,
             earlier_jobs=earlier,
-            pods=self.pods_of(job) if job else (),
+            pods=self._pods(key[0], job) if job else (),
             now=now,
-            earlier_pods=tuple(pod for each in earlier for pod in self.pods_of(each)),
-            workload=self._workload(job),
+            earlier_pods=tuple(pod for each in earlier for pod in self._pods(key[0], each)),
+            workload=self._workload(key[0], job),
             progress=self._progress.get(key),
         )
 
@@ -115,17 +122,13 @@ class Cache:
         found = (self.jobs.get((key[0], name)) for name in self._jobs_of.get(key, ()))
         return [job for job in found if job]
 
-    def pods_of(self, job: ObservedJob) -> tuple[ObservedPod, ...]:
-        """The Job's pods, the oldest first."""
-        found = (self.pods.get(key) for key in self._pods_of.get(job.uid, ()))
-        return self.with_gone_pods(job, [pod for pod in found if pod])
-
     def with_gone_pods(
-        self, job: ObservedJob, pods: Sequence[ObservedPod]
+        self, namespace: str, job: ObservedJob, pods: Sequence[ObservedPod]
     ) -> tuple[ObservedPod, ...]:
         """`pods` and those that were seen to go: an evicted pod is gone before anyone can look."""
         there = {pod.name for pod in pods}
-        gone = (p for p in self._gone_pods.get(job.uid, {}).values() if p.name not in there)
+        seen = self._gone_pods.get((namespace, job.uid), {}).values()
+        gone = (pod for pod in seen if pod.name not in there)
         return tuple(sorted((*pods, *gone), key=lambda pod: (pod.created, pod.name)))
 
     def running_pods(self) -> dict[Key, Key]:
@@ -133,7 +136,7 @@ class Cache:
         return {
             key: owner
             for key, pod in self.pods.items()
-            if pod.is_running and (owner := self._resource_of.get(pod.job_uid))
+            if pod.is_running and (owner := self._resource_of.get((key[0], pod.job_uid)))
         }
 
     def report(self, key: Key, progress: Progress) -> None:
@@ -151,19 +154,24 @@ class Cache:
         earlier = tuple(job for job in owned if job.name != resource.job_name)
         return self.jobs.get((key[0], resource.job_name)), earlier
 
-    def _workload(self, job: ObservedJob | None) -> ObservedWorkload | None:
-        key = self._workload_of.get(job.uid) if job else None
+    def _pods(self, namespace: str, job: ObservedJob) -> tuple[ObservedPod, ...]:
+        """The Job's pods, the oldest first."""
+        found = (self.pods.get(key) for key in self._pods_of.get((namespace, job.uid), ()))
+        return self.with_gone_pods(namespace, job, [pod for pod in found if pod])
+
+    def _workload(self, namespace: str, job: ObservedJob | None) -> ObservedWorkload | None:
+        key = self._workload_of.get((namespace, job.uid)) if job else None
         return self.workloads.get(key) if key else None
 
     def _index_job(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         for job in (before, after):
             if job is not None and (owner := _owner(key, job)):
                 self._jobs_of[owner].add(job.name)
-                self._resource_of[job.uid] = owner
+                self._resource_of[key[0], job.uid] = owner
         replaced = before if before and (after is None or after.uid != before.uid) else None
         if replaced is not None:
-            self._resource_of.pop(replaced.uid, None)
-            self._gone_pods.pop(replaced.uid, None)
+            self._resource_of.pop((key[0], replaced.uid), None)
+            self._gone_pods.pop((key[0], replaced.uid), None)
         if after is None and before is not None and (owner := _owner(key, before)):
             names = self._jobs_of[owner]
             names.discard(before.name)
@@ -177,36 +185,38 @@ class Cache:
 
     def _index_pod(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         if after is not None:
-            self._pods_of[after.job_uid].add(key)
+            self._pods_of[key[0], after.job_uid].add(key)
         elif before is not None:
-            keys = self._pods_of[before.job_uid]
+            uid = (key[0], before.job_uid)
+            keys = self._pods_of[uid]
             keys.discard(key)
             if not keys:
-                del self._pods_of[before.job_uid]
-            if before.job_uid in self._resource_of and (before.started or before.loss):
-                gone = self._gone_pods[before.job_uid]
+                del self._pods_of[uid]
+            if uid in self._resource_of and (before.started or before.loss):
+                gone = self._gone_pods[uid]
                 gone[before.name] = before.as_gone
                 while len(gone) > KEPT_ATTEMPTS:
                     del gone[next(iter(gone))]
 
     def _pod_news(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         pod = after or before
-        if before != after and pod and (owner := self._resource_of.get(pod.job_uid)):
+        if before != after and pod and (owner := self._resource_of.get((key[0], pod.job_uid))):
             self._news(owner)
 
     def _index_workload(
         self, key: Key, before: ObservedWorkload | None, after: ObservedWorkload | None
     ) -> None:
         if after is not None:
-            self._workload_of[after.job_uid] = key
-        elif before is not None and self._workload_of.get(before.job_uid) == key:
-            del self._workload_of[before.job_uid]
+            self._workload_of[key[0], after.job_uid] = key
+        elif before is not None and self._workload_of.get((key[0], before.job_uid)) == key:
+            del self._workload_of[key[0], before.job_uid]
 
     def _workload_news(
         self, key: Key, before: ObservedWorkload | None, after: ObservedWorkload | None
     ) -> None:
         workload = after or before
-        if before != after and workload and (owner := self._resource_of.get(workload.job_uid)):
+        owner = self._resource_of.get((key[0], workload.job_uid)) if workload else None
+        if before != after and owner:
             self._news(owner)
 
 

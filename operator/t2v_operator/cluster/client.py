@@ -13,16 +13,18 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp import ClientTimeout
 from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client import ApiClient, Configuration
 
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import LEASES, Kind
 from t2v_operator.core.job import Manifest
 
 FIELD_MANAGER = "text-to-video-operator"
+LONGEST_LINE_BYTES = 64 * 1024
+LONGEST_EVENT_BYTES = 16 * 1024 * 1024
+"""etcd holds no object of that size."""
 ANSWER_SECONDS = 30.0
 """How long an answer may take."""
-CONNECTIONS = 200
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
@@ -103,8 +105,10 @@ class Client:
     async def lines(
         self, kind: Kind, namespace: str, path: str, params: Mapping[str, str]
     ) -> AsyncIterator[bytes]:
-        """A text, such as a log, line by line as long as it grows."""
-        async for line in self._lines(kind, kind.path(namespace, path), params, None, "get"):
+        """A text, such as a log, line by line as long as it grows; too long a line is left out."""
+        async for line in self._lines(
+            kind, kind.path(namespace, path), params, None, "get", LONGEST_LINE_BYTES
+        ):
             yield line
 
     async def _lines(
@@ -114,6 +118,7 @@ class Client:
         params: Mapping[str, str],
         silence_seconds: float | None,
         verb: str,
+        longest: int = LONGEST_EVENT_BYTES,
     ) -> AsyncIterator[bytes]:
         timeout = ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
         place = f"{path}?{urlencode(params)}"
@@ -123,11 +128,16 @@ class Client:
         try:
             if answer.status >= 400:
                 raise _error(answer.status, answer.reason, await response.read())
-            rest = b""
+            rest, is_too_long = bytearray(), False
             async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
+                *lines, last = chunk.split(b"\n")
                 for line in lines:
-                    yield line
+                    if not is_too_long:
+                        yield bytes(rest) + line
+                    rest, is_too_long = bytearray(), False
+                rest += last
+                if len(rest) > longest:
+                    rest, is_too_long = bytearray(), True
         finally:
             response.close()
 
@@ -192,9 +202,10 @@ async def connect() -> ApiClient:
         kubernetes_config.load_incluster_config()
     except kubernetes_config.ConfigException:
         await kubernetes_config.load_kube_config()
-    client = ApiClient()
-    client.configuration.connection_pool_maxsize = CONNECTIONS
-    return client
+    configuration = Configuration.get_default_copy()
+    # No limit: a renewal of the lease must not wait until one of many streams ends.
+    configuration.connection_pool_maxsize = 0
+    return ApiClient(configuration)
 
 
 def _error(status: int, reason: str, body: bytes) -> ClusterError:

@@ -22,6 +22,7 @@ import kopf
 import uvloop
 from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient
+from t2v_api.reasons import REASONS
 from t2v_api.resource import TextToVideoJobStatus
 
 from t2v_operator.cluster.cache import Cache
@@ -39,6 +40,7 @@ from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.core.observed import ObservedResource, Settled
+from t2v_operator.core.status import reason_of
 
 WORKERS = 32
 """So many resources are worked on at a time; the work is waiting for the API server."""
@@ -171,10 +173,12 @@ class Operator:
     def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None
         created, started = resource.metadata.creation_timestamp, status.start_time
+        pools = {pool.name for pool in self._config.pools}
         self._metrics.wrote(
             resource.status,
             status,
             model=model.id if model else "",
+            pool=status.pool if status.pool in pools else "",
             gpus=model.resources.gpus if model else 0,
             waited_seconds=(started - created).total_seconds() if started and created else None,
         )
@@ -202,22 +206,29 @@ class Operator:
         return f"the watch of {', '.join(hung)} hangs" if hung else ""
 
     def _not_ready(self) -> str:
-        return "" if self._cache.is_full else "the caches are being filled"
+        missing = ", ".join(sorted(kind.plural for kind in self._cache.missing_kinds()))
+        return f"the caches are being filled: {missing}" if missing else ""
 
     def _scopes(self) -> Iterable[str | None]:
         return self._config.namespaces or (None,)
 
     def _jobs(self) -> Iterable[JobLabels]:
+        """Only what the configuration names becomes a label: the rest, users may make up."""
+        pools = {pool.name for pool in self._config.pools}
         for _, resource in self._cache.resources.items():
             if isinstance(resource, Settled):
-                model = resource.model if resource.model in self._config.catalogue else ""
-                yield resource.phase, model, resource.pool, resource.reason
-                continue
-            status, spec = resource.status, resource.spec
-            reason = status.conditions[0].reason if status and status.conditions else ""
-            phase = status.phase.value if status else "Pending"
-            model = spec.model_id if spec and spec.model_id in self._config.catalogue else ""
-            yield phase, model, (status.pool or "" if status else ""), reason
+                phase, reason = resource.phase, resource.reason
+                model, pool = resource.model, resource.pool
+            else:
+                status, spec = resource.status, resource.spec
+                phase, reason = status.phase.value if status else "Pending", reason_of(status)
+                model, pool = spec.model_id if spec else "", (status.pool if status else None) or ""
+            yield (
+                phase,
+                model if model in self._config.catalogue else "",
+                pool if pool in pools else "",
+                reason if reason in REASONS else "",
+            )
 
     def _sizes(self) -> dict[Any, int]:
         return {kind: len(store) for kind, store in self._cache.stores.items()}

@@ -37,7 +37,7 @@ async def health_server(
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104
+        await web.TCPSite(runner, None, port).start()
         yield
     finally:
         await runner.cleanup()

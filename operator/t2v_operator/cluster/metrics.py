@@ -92,16 +92,18 @@ class Metrics:
         after: TextToVideoJobStatus,
         *,
         model: str,
+        pool: str | None,
         gpus: int,
         waited_seconds: float | None,
     ) -> None:
-        """A status was written: count what began or ended with it."""
+        """A status was written: count what began or ended with it, unless it was restored."""
         if before and (before.request_hash, before.phase) == (after.request_hash, after.phase):
             return
-        pool = after.pool or ""
-        if after.phase is Phase.RUNNING and waited_seconds is not None:
+        pool = pool or ""
+        is_first = before is None or before.start_time is None
+        if after.phase is Phase.RUNNING and is_first and waited_seconds is not None:
             self.queue_wait.labels(model, pool).observe(waited_seconds)
-        if after.phase not in FINAL:
+        if after.phase not in FINAL or not after.attempts:
             return
         if after.generation_time is not None:
             self.generation.labels(model, pool).observe(after.generation_time)

@@ -6,6 +6,7 @@ It goes when the report server is there (docs/design/progress-from-the-log.md).
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 
 from aiohttp import ClientError
@@ -20,10 +21,14 @@ from t2v_operator.core.job import CONTAINER
 
 PAUSE_SECONDS = 3.0
 """Between two looks at which pods run, within the operator; one that runs at two is followed."""
+MOST_FOLLOWED = 100
+"""So many streams at a time; the next begins when one ends."""
+REPORT_SECONDS = 1.0
+"""Between two reports of one pod: a runner may write as fast as it likes."""
 FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 300.0
 
-_LOG = {"container": CONTAINER, "follow": "true", "tailLines": "40"}
+_LOG = {"container": CONTAINER, "follow": "true", "tailLines": "1"}
 
 logger = logging.getLogger("t2v_operator")
 
@@ -57,19 +62,21 @@ class ProgressReader:
     def _adjust(self, running: dict[Key, Key]) -> None:
         for pod in set(self._tasks) - set(running):
             self._tasks.pop(pod).cancel()
-        for pod in (self._seen & set(running)) - set(self._tasks):
+        waiting = (self._seen & set(running)) - set(self._tasks)
+        for pod in sorted(waiting)[: MOST_FOLLOWED - len(self._tasks)]:
             self._tasks[pod] = asyncio.create_task(self._follow(pod, running[pod]))
         self._seen = set(running)
 
     async def _follow(self, pod: Key, resource: Key) -> None:
         """Until the pod runs no more. A log that cannot be read is tried again, ever later."""
-        pause = FIRST_RETRY_SECONDS
+        pause, reported = FIRST_RETRY_SECONDS, -REPORT_SECONDS
         while True:
             try:
                 async for line in self._client.lines(PODS, pod[0], f"{pod[1]}/log", _LOG):
-                    if progress := _progress(line):
+                    now = time.monotonic()
+                    if now - reported >= REPORT_SECONDS and (progress := _progress(line)):
                         self._report(resource, progress)
-                        pause = FIRST_RETRY_SECONDS
+                        pause, reported = FIRST_RETRY_SECONDS, now
             except (ClusterError, ClientError, TimeoutError, OSError) as error:
                 logger.debug("no progress of pod %s/%s: %s", *pod, error)
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311

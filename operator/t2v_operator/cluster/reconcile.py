@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from t2v_api.resource import TextToVideoJobStatus
 
@@ -180,7 +180,7 @@ class Reconciler:
         job = await self._effects.job(namespace, resource.job_name)
         pods = await self._effects.pods(namespace, job) if job else ()
         if job:
-            pods = self._cache.with_gone_pods(job, pods)
+            pods = self._cache.with_gone_pods(namespace, job, pods)
         return await self._with_answers(replace(observed, job=job, pods=pods))
 
     async def _with_answers(self, observed: Observed) -> Observed:
@@ -211,8 +211,7 @@ class Reconciler:
         ttl = self._config.jobs.ttl_seconds_after_finished if own is None else own
         if ttl is None or resource.completed is None:
             return None
-        due = resource.completed + timedelta(seconds=ttl)
-        return max(0.0, (due - self._clock()).total_seconds())
+        return max(0.0, ttl - (self._clock() - resource.completed).total_seconds())
 
     def _forget(self, key: Key) -> None:
         self._written.pop(key, None)

@@ -4,6 +4,7 @@ Own writes go in as well, so that their effects are not waited for and their ech
 order of resourceVersions decides which of two is newer; etcd gives them in order.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +17,9 @@ Manifest = dict[str, Any]
 
 Change = Callable[[Key, Any, Any], None]
 """Called with the key of an object, its record before and after; None where there is none."""
+
+
+logger = logging.getLogger("t2v_operator")
 
 
 class Store(Generic[Kept]):
@@ -98,18 +102,31 @@ class Store(Generic[Kept]):
     def _take(self, key: Key, version: int, document: Manifest) -> None:
         if self._versions.get(key, -1) >= version:
             return
-        before = self._kept.get(key)
-        self._kept[key] = after = self._keep(document)
         self._versions[key] = version
+        after = self._trimmed(key, document)
+        if after is None:
+            return
+        before = self._kept.get(key)
+        self._kept[key] = after
         self._indexed(key, before, after)
         self._news(key, before, after)
+
+    def _trimmed(self, key: Key, document: Manifest) -> Kept | None:
+        """One strange object, which anybody may make, must not end the watch of all others."""
+        try:
+            return self._keep(document)
+        except Exception as error:
+            logger.warning(
+                "%s/%s cannot be read: %s", *key, f"{type(error).__name__} {error}"[:300]
+            )
+            return None
 
     def _drop(self, key: Key, last: Manifest | None = None) -> None:
         """`last` is the object at its end, which may say more than what was seen before."""
         self._versions.pop(key, None)
         before = self._kept.pop(key, None)
         if before is not None and last is not None:
-            before = self._keep(last)
+            before = self._trimmed(key, last) or before
         if before is not None:
             self._indexed(key, before, None)
             self._news(key, before, None)

@@ -119,13 +119,22 @@ def output_key(
     namespace: str, request: GenerationRequest, model_revision: str, config: OperatorConfig
 ) -> str:
     """Where the video's files stand in the storage: one folder for each distinct video."""
-    parts = (config.storage.prefix.strip("/"), namespace, request.digest(model_revision))
-    return "/".join(part for part in parts if part)
+    return _place(namespace, request.digest(model_revision), config)
 
 
 def output_url(key: str, config: OperatorConfig) -> str:
     """What serves the folder `key`."""
     return f"{config.storage.url.rstrip('/')}/{key}"
+
+
+def folder_url(namespace: str, folder: str, config: OperatorConfig) -> str:
+    """What serves the folder of a video whose digest is known."""
+    return output_url(_place(namespace, folder, config), config)
+
+
+def _place(namespace: str, folder: str, config: OperatorConfig) -> str:
+    parts = (config.storage.prefix.strip("/"), namespace, folder)
+    return "/".join(part for part in parts if part)
 
 
 def _key(job: ResolvedJob, config: OperatorConfig) -> str:

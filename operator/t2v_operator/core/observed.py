@@ -271,6 +271,8 @@ def waiting_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:
     return next((pod for pod in reversed(pods) if pod.waiting), None)
 
 
+RECORD_CHARACTERS = 64 * 1024
+"""A record that the operator writes is smaller."""
 PATIENCE_SECONDS = 20.0
 """A Job without a pod, or a pod that has a node and does not start, is asked about after that."""
 
@@ -327,7 +329,7 @@ def observe_resource(document: Manifest) -> ObservedResource:
         spec = TextToVideoJobSpec.parse(_known(document.get("spec")), at="spec")
     except ContractError as error:
         complaint = str(error)
-    metadata = ObjectMeta.parse(document["metadata"], at="metadata")
+    metadata = _metadata(document["metadata"])
     status = _status(document.get("status"))
     computed = spec.request_hash if spec else hash_of(document.get("spec"))
     # The spec is as it was when the status was written: so is the request, even if another version
@@ -342,6 +344,16 @@ def observe_resource(document: Manifest) -> ObservedResource:
         status=status,
         is_being_deleted="deletionTimestamp" in document["metadata"],
     )
+
+
+def _metadata(document: dict[str, Any]) -> ObjectMeta:
+    """What is read of it; the rest, such as managedFields, may be large."""
+    wanted = ("name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp")
+    kept = {name: document[name] for name in wanted if name in document}
+    record = (document.get("annotations") or {}).get(RECORD_ANNOTATION)
+    if record is not None and len(record) <= RECORD_CHARACTERS:
+        kept["annotations"] = {RECORD_ANNOTATION: record}
+    return ObjectMeta.parse(kept, at="metadata")
 
 
 _FIELDS = frozenset(str(field.alias) for field in TextToVideoJobSpec.model_fields.values())
@@ -405,7 +417,7 @@ def observe_job(document: Manifest) -> ObservedJob:
 def _applied(annotations: dict[str, str]) -> dict[str, Any]:
     try:
         values = json.loads(annotations.get(APPLIED_ANNOTATION, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

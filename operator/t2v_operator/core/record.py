@@ -4,33 +4,40 @@ A status can be wiped by hand, or missing after a restore from a backup; the Job
 TTL. The record, an annotation, is then what says that the GPU's work is done.
 """
 
-from pydantic import AwareDatetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.reasons import SUCCEEDED, Reason
-from t2v_api.resource import Phase, ResolvedRequest, TextToVideoJobStatus
+from t2v_api.resource import DNS_LABEL, Phase, ResolvedRequest, TextToVideoJobStatus
 from t2v_api.result import Video
 
 from t2v_operator.config import OperatorConfig
-from t2v_operator.core.job import output_key, output_url
+from t2v_operator.core.job import folder_url
 from t2v_operator.core.observed import FINAL, ObservedResource
 from t2v_operator.core.status import Subject, status_of
 
+MESSAGE_CHARACTERS = 2048
+FileName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
 
 class Record(ContractModel):
-    """What came of one request. Its files' place is not in it: that follows from the rest."""
+    """What came of one request. Users may write it: it leads to their namespace's files alone."""
 
-    request_hash: str
+    request_hash: str = Field(max_length=64)
+    namespace: str
     name: str
-    """The resource's: a copy under another name is another resource."""
+    """The resource's: a copy elsewhere is another resource."""
     phase: Phase
     reason: Reason | None = None
     """Of a failure."""
-    message: str = ""
-    pool: str | None = None
+    message: str = Field(default="", max_length=MESSAGE_CHARACTERS)
+    pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
     resolved: ResolvedRequest | None = None
-    output: tuple[str, ...] = ()
-    """File names."""
-    generation_time: float | None = None
+    folder: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The last part of the place of its files."""
+    output: tuple[FileName, ...] = ()
+    generation_time: float | None = Field(default=None, ge=0)
     video: Video | None = None
     start_time: AwareDatetime | None = None
     completion_time: AwareDatetime | None = None
@@ -44,15 +51,19 @@ def record_to_leave(resource: ObservedResource, status: TextToVideoJobStatus) ->
     if found is not None and found.request_hash == status.request_hash:
         return None
     reason = status.conditions[0].reason
+    places = [url.rsplit("/", 2) for url in status.output]
+    folder = places[0][1] if places else None
     return Record(
         request_hash=status.request_hash,
+        namespace=resource.metadata.namespace,
         name=resource.metadata.name,
         phase=status.phase,
         reason=Reason(reason) if reason in set(Reason) else None,
-        message=status.message,
+        message=status.message[:MESSAGE_CHARACTERS],
         pool=status.pool,
         resolved=status.resolved,
-        output=tuple(url.rsplit("/", 1)[-1] for url in status.output),
+        folder=folder,
+        output=tuple(name for _, _, name in places),
         generation_time=status.generation_time,
         video=status.video,
         start_time=status.start_time,
@@ -68,7 +79,9 @@ def read_record(resource: ObservedResource) -> Record | None:
         record = Record.parse_json(resource.record)
     except ContractError:
         return None
-    return record if record.name == resource.metadata.name else None
+    own = (resource.metadata.namespace, resource.metadata.name)
+    is_ours = (record.namespace, record.name) == own and record.phase in FINAL
+    return record if is_ours else None
 
 
 def restored_status(
@@ -76,12 +89,9 @@ def restored_status(
 ) -> TextToVideoJobStatus:
     """The status of an ended request, as far as its record tells it."""
     urls: tuple[str, ...] = ()
-    if record.phase is Phase.SUCCEEDED and record.resolved:
-        request = record.resolved.request
-        key = output_key(
-            subject.metadata.namespace, request, record.resolved.model_revision, config
-        )
-        urls = tuple(f"{output_url(key, config)}/{name}" for name in record.output)
+    if record.folder:
+        place = folder_url(subject.metadata.namespace, record.folder, config)
+        urls = tuple(f"{place}/{name}" for name in record.output)
     return status_of(
         subject,
         record.phase,

@@ -42,9 +42,8 @@ def lines(metrics: Metrics) -> list[str]:
 
 
 def wrote(metrics: Metrics, before: Any, after: Any, **told: Any) -> None:
-    metrics.wrote(
-        before, after, **{"model": "tiny-shapes", "gpus": 2, "waited_seconds": None, **told}
-    )
+    fields = {"model": "tiny-shapes", "pool": after.pool, "gpus": 2, "waited_seconds": None}
+    metrics.wrote(before, after, **{**fields, **told})
 
 
 def test_jobs_are_counted_by_phase_model_pool_and_reason() -> None:

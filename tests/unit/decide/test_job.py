@@ -183,7 +183,16 @@ def test_an_edit_of_another_field_does_not_touch_a_job_that_something_else_suspe
 
 
 def test_a_job_of_an_older_version_without_a_note_is_not_resumed_by_guessing() -> None:
-    assert decided(status=queued(), job=a_job_seen(applied={}, suspend=True)).actions == ()
+    (patch,) = decided(status=queued(), job=a_job_seen(applied={}, suspend=True)).actions
+    assert isinstance(patch, PatchJob)
+    assert set(patch.patch) == {"metadata"}, "it gets its note, and nothing else changes"
+
+
+def test_a_job_of_an_older_version_follows_an_edit_that_was_not_observed_yet() -> None:
+    job = a_job_seen(applied={})
+    (patch,) = decided(spec={"suspend": True}, status=running(), job=job, generation=2).actions
+    assert isinstance(patch, PatchJob)
+    assert patch.patch["spec"] == {"suspend": True}
 
 
 def test_a_full_quota_is_waited_for_and_is_no_reason_to_give_up() -> None:

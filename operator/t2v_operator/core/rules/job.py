@@ -99,12 +99,7 @@ def brought_into_line(situation: Situation) -> tuple[tuple[Action, ...], Situati
     """
     job, spec, workload = situation.job, situation.spec, situation.observed.workload
     wanted = mutable_values(spec)
-    # A Job of an older version has no note; whether its suspension is ours, nobody knows then.
-    before = job.applied or {
-        "suspend": spec.suspend,
-        "activeDeadlineSeconds": job.active_deadline_seconds,
-        "backoffLimit": job.backoff_limit,
-    }
+    before = job.applied or _without_a_note(situation)
     changed = {name: value for name, value in wanted.items() if before.get(name) != value}
     labels = _changed_labels(situation)
     actions: list[Action] = []
@@ -118,14 +113,14 @@ def brought_into_line(situation: Situation) -> tuple[tuple[Action, ...], Situati
         if workload and workload.is_active is spec.suspend and (spec.suspend or resumes):
             actions.append(PatchWorkload(workload.name, is_active=not spec.suspend))
             workload = replace(workload, is_active=not spec.suspend)
-    if not changed and not labels and not actions:
+    if not changed and not labels and not actions and job.applied:
         return (), situation
     metadata: dict[str, Any] = {"annotations": {APPLIED_ANNOTATION: applied(spec)}}
     patch = {"metadata": metadata | ({"labels": labels} if labels else {})}
     of_the_job = {
         name: value for name, value in changed.items() if not (job.queue and name == "suspend")
     }
-    if changed or labels:
+    if changed or labels or not job.applied:
         actions.append(PatchJob(job.name, patch | ({"spec": of_the_job} if of_the_job else {})))
     after = replace(
         job,
@@ -136,6 +131,19 @@ def brought_into_line(situation: Situation) -> tuple[tuple[Action, ...], Situati
     )
     observed = replace(situation.observed, job=after, workload=workload)
     return tuple(actions), replace(situation, observed=observed)
+
+
+def _without_a_note(situation: Situation) -> dict[str, Any]:
+    """What a Job of an older version was last brought into line with: that wrote no note.
+
+    It followed the resource once for each generation; after that a suspension is not ours.
+    """
+    job, observed = situation.job, situation.observed.resource.is_observed
+    return {
+        "suspend": situation.spec.suspend if observed else job.suspended,
+        "activeDeadlineSeconds": job.active_deadline_seconds,
+        "backoffLimit": job.backoff_limit,
+    }
 
 
 def _changed_labels(situation: Situation) -> dict[str, str]:

@@ -10,6 +10,7 @@ from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.observed import PATIENCE_SECONDS, running_pod, waiting_pod
 from t2v_operator.core.situation import Situation, replacements
 
+NO_KUEUE = "this operator does not use Kueue any more; set kueue.enabled in its configuration"
 QUOTA = "exceeded quota"
 """In the words of Kubernetes where a ResourceQuota is full."""
 
@@ -53,7 +54,9 @@ def a_job_in_a_queue_waits_there(situation: Situation) -> Decision | None:
     if not (job.queue and job.suspended):
         return None
     if workload is None:
-        message = f"waits in queue {job.queue}: Kueue has not made a Workload for it yet"
+        uses_kueue = situation.config.kueue.enabled
+        why = "Kueue has not made a Workload for it yet" if uses_kueue else NO_KUEUE
+        message = f"waits in queue {job.queue}: {why}"
         status = situation.on_the_way(Phase.QUEUED, Waiting.WAITING_IN_QUEUE, message)
         return _until_deadline(situation, status, job.created or situation.observed.now)
     if not workload.is_active:
