@@ -4,7 +4,7 @@
 VENV ?= .venv
 RUN = $(VENV)/bin
 OUT ?= out
-IMAGE_TAG ?= 0.1.0
+IMAGE_TAG ?= 0.2.0
 
 .PHONY: setup demo test verify lint bench constraints generate images cluster cluster-down
 

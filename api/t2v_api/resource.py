@@ -151,7 +151,7 @@ class TextToVideoJobSpec(ContractModel):
     load_balancer: bool = False
     """False: the first GPU pool that the key opens. True: the least busy of them."""
     num_frames: Annotated[int, FRAMES] | None = None
-    """Default: the model's."""
+    """How many frames. Default: the model's."""
     fps: Annotated[int, FPS] | None = None
     """Frames per second. Default: the model's."""
     pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
@@ -168,13 +168,14 @@ class TextToVideoJobSpec(ContractModel):
     backoff_limit: Annotated[int, Field(ge=0, le=100)] = 2
     """Further attempts after a failure that another attempt may mend."""
     max_disruptions: Annotated[int, Field(ge=0, le=1000)] = 10
-    """How often the pod may be evicted, preempted or lost with its node before the video has
-    failed. These do not count as attempts."""
+    """How many evictions, preemptions and lost nodes the video survives; one more and it has
+    failed. They do not count against `backoffLimit`."""
     queue_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
-    """Seconds after which a video that waits for a GPU has failed."""
+    """Seconds that the video may wait for a GPU, or in its queue, at a stretch; after that it has
+    failed. Default: no limit."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
     """Seconds after which a finished Job is removed. The resource and its status stay.
-    Default: the operator's."""
+    Default: the operator's, an hour unless configured otherwise."""
 
     @model_validator(mode="after")
     def _keep_the_rules(self) -> Self:

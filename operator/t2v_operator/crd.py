@@ -39,6 +39,10 @@ KEPT = (
 )
 """What means the same in both; the rest is translated or left to the pruning of unknown fields."""
 
+QUEUE_MESSAGE = (
+    "queueName cannot change while the video is queued or made; "
+    "delete the resource and apply it with the other queue"
+)
 QUEUE_RULE = (
     "!(has(oldSelf.status) && has(oldSelf.status.phase) && "
     "oldSelf.status.phase in ['Queued', 'Running']) || "
@@ -106,9 +110,7 @@ def _resource() -> Schema:
         "type": "object",
         "description": "One video to make.",
         "required": ["spec"],
-        "x-kubernetes-validations": [
-            {"rule": QUEUE_RULE, "message": "queueName cannot change while the video is made"}
-        ],
+        "x-kubernetes-validations": [{"rule": QUEUE_RULE, "message": QUEUE_MESSAGE}],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},

@@ -137,7 +137,7 @@ def test_the_operator_runs_restricted(helm: Helm) -> None:
 @pytest.mark.parametrize(
     ("values", "image"),
     [
-        ([], "text-to-video-operator:0.1.0"),
+        ([], "text-to-video-operator:0.2.0"),
         (["--set", "image.tag=main"], "text-to-video-operator:main"),
         (["--set", f"image.digest=sha256:{'a' * 64}"], f"text-to-video-operator@sha256:{'a' * 64}"),
     ],
