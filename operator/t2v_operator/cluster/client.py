@@ -205,6 +205,8 @@ async def connect() -> ApiClient:
     configuration = Configuration.get_default_copy()
     # No limit: a renewal of the lease must not wait until one of many streams ends.
     configuration.connection_pool_maxsize = 0
+    # aiohttp would look for a .netrc at every request.
+    configuration.client_session_kwargs = {"trust_env": False}
     return ApiClient(configuration)
 
 
