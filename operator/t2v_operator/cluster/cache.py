@@ -30,6 +30,7 @@ from t2v_operator.core.observed import (
     observe_pod,
     observe_resource,
     observe_workload,
+    running_pod,
     settled,
 )
 
@@ -60,7 +61,7 @@ class Cache:
         self._pods_of: dict[Uid, set[Key]] = defaultdict(set)
         self._gone_pods: dict[Uid, dict[str, ObservedPod]] = defaultdict(dict)
         self._workload_of: dict[Uid, Key] = {}
-        self._progress: dict[Key, Progress] = {}
+        self._progress: dict[Key, tuple[str, Progress]] = {}
         watched: list[tuple[Kind, Store[Any], str | None]] = [
             (RESOURCES, self.resources, None),
             (JOBS, self.jobs, JOB_LABEL),
@@ -80,6 +81,9 @@ class Cache:
     def is_full(self) -> bool:
         """Whether all that decisions rest on is there. Workloads only say why a Job waits."""
         return all(reflector.is_full for reflector in self._needed)
+
+    def reflectors_of(self, *kinds: Kind) -> list[Reflector]:
+        return [each for each in self.reflectors if each.kind in kinds]
 
     def missing_kinds(self) -> set[Kind]:
         """What of it is not there yet."""
@@ -106,15 +110,16 @@ class Cache:
     def observe(self, key: Key, resource: ObservedResource, now: datetime) -> Observed:
         """What is known about the resource and its children."""
         job, earlier = self._jobs(key, resource)
+        pods = self._pods(key[0], job) if job else ()
         return Observed(
             resource=resource,
             job=job,
             earlier_jobs=earlier,
-            pods=self._pods(key[0], job) if job else (),
+            pods=pods,
             now=now,
             earlier_pods=tuple(pod for each in earlier for pod in self._pods(key[0], each)),
             workload=self._workload(key[0], job),
-            progress=self._progress.get(key),
+            progress=self._progress_of(key, pods),
         )
 
     def jobs_of(self, key: Key) -> list[ObservedJob]:
@@ -139,9 +144,9 @@ class Cache:
             if pod.is_running and (owner := self._resource_of.get((key[0], pod.job_uid)))
         }
 
-    def report(self, key: Key, progress: Progress) -> None:
-        """Take in what a runner says of its progress."""
-        self._progress[key] = progress
+    def report(self, key: Key, pod: str, progress: Progress) -> None:
+        """Take in what the runner in a pod says of its progress."""
+        self._progress[key] = pod, progress
         self._news(key)
 
     def forget_progress(self, key: Key) -> None:
@@ -153,6 +158,12 @@ class Cache:
         owned = [job for job in self.jobs_of(key) if job.owner_uid == resource.metadata.uid]
         earlier = tuple(job for job in owned if job.name != resource.job_name)
         return self.jobs.get((key[0], resource.job_name)), earlier
+
+    def _progress_of(self, key: Key, pods: Sequence[ObservedPod]) -> Progress | None:
+        """The running pod's own: an earlier run's says nothing of it."""
+        name, progress = self._progress.get(key, ("", None))
+        pod = running_pod(pods)
+        return progress if pod and pod.name == name else None
 
     def _pods(self, namespace: str, job: ObservedJob) -> tuple[ObservedPod, ...]:
         """The Job's pods, the oldest first."""

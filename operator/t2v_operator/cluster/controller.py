@@ -7,13 +7,15 @@ kopf brings start-up, clean-up, signals and logging. Its watches and handlers ar
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
+import math
 import os
 import signal
 import socket
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from t2v_operator.cluster.client import Client, connect
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.health import health_server
-from t2v_operator.cluster.kinds import RESOURCES, WORKLOADS, Kind
+from t2v_operator.cluster.kinds import JOBS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.progress import ProgressReader
@@ -67,6 +69,8 @@ async def _run(config: OperatorConfig) -> None:
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
         settings.scanning.disabled = True
+        # kopf itself would give up after a minute; an API server may be away for longer.
+        settings.networking.error_backoffs = _Endless()
         await kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True)
 
 
@@ -78,7 +82,7 @@ class Operator:
         self._metrics = Metrics()
         self._client = Client(connection, lambda: self._leadership.is_held, self._metrics.called)
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
-        self._cache = Cache(self._client, config.namespaces, config.kueue.enabled, self._queue.add)
+        self._cache = Cache(self._client, config.namespaces, config.kueue.enabled, self._add)
         self._recorder = Recorder(self._client)
         self._leadership = Leadership(
             self._client,
@@ -96,7 +100,8 @@ class Operator:
             self._count_end,
         )
         self._progress = ProgressReader(self._client, self._cache.running_pods, self._cache.report)
-        self._must_reach: dict[str | None, int] = {}
+        self._must_reach: dict[tuple[Kind, str | None], int] = {}
+        self._works = False
         self._tasks: list[asyncio.Task[None]] = []
         self._metrics.registry.register(
             Levels(self._jobs, self._sizes, self._ages, lambda: self._queue.depth, self._leads)
@@ -144,24 +149,43 @@ class Operator:
         gc.collect()
         gc.freeze()
         await self._leadership.acquire()
-        await self._note_positions()
+        self._works = True
         for key in self._cache.resource_keys():
             self._queue.add(key)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leadership.keep())
+            group.create_task(self._note_positions())
             group.create_task(self._queue.run(WORKERS))
             group.create_task(self._recorder.run())
             group.create_task(self._progress.run())
 
     async def _note_positions(self) -> None:
         """How far the cache must be before it knows all that earlier leaders wrote."""
-        for scope in self._scopes():
-            answer = await self._client.list(RESOURCES, scope, limit="1")
-            self._must_reach[scope] = int(answer["metadata"]["resourceVersion"])
+        for reflector in self._cache.reflectors_of(RESOURCES, JOBS):
+            kind, scope = reflector.kind, reflector.scope
+            while not self._has_reached(kind, scope):
+                try:
+                    answer = await self._client.list(kind, scope, limit="1")
+                    position = int(answer["metadata"]["resourceVersion"])
+                    self._must_reach.setdefault((kind, scope), position)
+                    await reflector.catch_up(position)
+                except (ClientError, ClusterError, TimeoutError, OSError, ValueError) as error:
+                    logger.info("the position of %s is not known yet: %s", kind.plural, error)
+                    await asyncio.sleep(1)
 
     def _is_current(self, namespace: str) -> bool:
-        wanted = self._must_reach.get(namespace, self._must_reach.get(None, 0))
-        return self._cache.resources.position(namespace) >= wanted
+        """Until it is, Jobs are made only after a look at the API server itself."""
+        scope = namespace if self._config.namespaces else None
+        return all(self._has_reached(kind, scope) for kind in (RESOURCES, JOBS))
+
+    def _has_reached(self, kind: Kind, scope: str | None) -> bool:
+        wanted = self._must_reach.get((kind, scope), math.inf)
+        return self._cache.stores[kind].position(scope or "") >= wanted
+
+    def _add(self, key: Key) -> None:
+        """Of news only the leader makes work; whoever leads begins with every resource."""
+        if self._works:
+            self._queue.add(key)
 
     async def _work(self, key: Key) -> float | None:
         began = time.monotonic()
@@ -238,6 +262,13 @@ class Operator:
 
     def _leads(self) -> bool:
         return self._leadership.is_held
+
+
+class _Endless:
+    """Pauses between attempts, as many as it takes."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1, 1, 2, 3, 5), itertools.repeat(10))
 
 
 def _end_operator(task: "asyncio.Task[None]") -> None:

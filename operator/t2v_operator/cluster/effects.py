@@ -89,8 +89,9 @@ class Effects:
                 case CreateJob(manifest):
                     await self._create_job(manifest, namespace)
                 case PatchJob(name, patch):
-                    answer = await self._client.patch(JOBS, namespace, name, patch)
-                    self._cache.jobs.wrote(answer)
+                    # Its answer may hold what somebody else did meanwhile, which is news: the
+                    # watch tells it.
+                    await self._client.patch(JOBS, namespace, name, patch)
                 case PatchWorkload(name, is_active):
                     body = {"spec": {"active": is_active}}
                     await self._client.patch(WORKLOADS, namespace, name, body)

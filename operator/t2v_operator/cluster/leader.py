@@ -84,9 +84,7 @@ class Leadership:
                 raise LeadershipLost(f"{self._identity} lost its lease")
 
     async def release(self) -> None:
-        """Let the others have it at once."""
-        if not self.is_held:
-            return
+        """Let the others have it at once, also where a renewal or a taking was cut short."""
         self._held_until = 0.0
         try:
             # A renewal that was cut short may have changed it.

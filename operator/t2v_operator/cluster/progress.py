@@ -40,9 +40,12 @@ class ProgressReader:
         self,
         client: Client,
         running: Callable[[], dict[Key, Key]],
-        report: Callable[[Key, Progress], None],
+        report: Callable[[Key, str, Progress], None],
     ) -> None:
-        """`running` says which resource each running pod is of; `report` takes the progress."""
+        """`running` says which resource each running pod is of.
+
+        `report` takes the resource, the pod's name and the progress.
+        """
         self._client = client
         self._running = running
         self._report = report
@@ -60,7 +63,8 @@ class ProgressReader:
                 task.cancel()
 
     def _adjust(self, running: dict[Key, Key]) -> None:
-        for pod in set(self._tasks) - set(running):
+        ended = {pod for pod, task in self._tasks.items() if task.done()}
+        for pod in ended | (set(self._tasks) - set(running)):
             self._tasks.pop(pod).cancel()
         waiting = (self._seen & set(running)) - set(self._tasks)
         for pod in sorted(waiting)[: MOST_FOLLOWED - len(self._tasks)]:
@@ -69,14 +73,16 @@ class ProgressReader:
 
     async def _follow(self, pod: Key, resource: Key) -> None:
         """Until the pod runs no more. A log that cannot be read is tried again, ever later."""
-        pause, reported = FIRST_RETRY_SECONDS, -REPORT_SECONDS
+        pause, reported, stage = FIRST_RETRY_SECONDS, 0.0, None
         while True:
             try:
                 async for line in self._client.lines(PODS, pod[0], f"{pod[1]}/log", _LOG):
-                    now = time.monotonic()
-                    if now - reported >= REPORT_SECONDS and (progress := _progress(line)):
-                        self._report(resource, progress)
-                        pause, reported = FIRST_RETRY_SECONDS, now
+                    progress, now = _progress(line), time.monotonic()
+                    if progress is None:
+                        continue
+                    if progress.stage != stage or now - reported >= REPORT_SECONDS:
+                        self._report(resource, pod[1], progress)
+                        pause, reported, stage = FIRST_RETRY_SECONDS, now, progress.stage
             except (ClusterError, ClientError, TimeoutError, OSError) as error:
                 logger.debug("no progress of pod %s/%s: %s", *pod, error)
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311

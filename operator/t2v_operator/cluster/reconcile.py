@@ -98,6 +98,12 @@ class Reconciler:
         return await self._act(key, observed, decide(observed, self._config))
 
     async def _act(self, key: Key, observed: Observed, decision: Decision) -> float | None:
+        resource, status = observed.resource, observed.resource.status
+        removes = resource.is_finished and decision.actions
+        if removes and status and (record := record_to_leave(resource, status)):
+            # What tells the same as the Job comes before its removal.
+            await self._effects.leave_record(resource, record)
+            return 0.0
         decision, failure = await self._apply(observed, decision)
         again = await self._say(key, observed.resource, decision, observed.now)
         if failure:
@@ -136,7 +142,7 @@ class Reconciler:
         self._tell(resource, decision, before, status, now)
         if status is not None and (record := record_to_leave(resource, status)):
             # The Job tells as much as long as it is there, and it is not removed before.
-            if left := self._pace.wait_seconds():
+            if left := self._pace.wait_seconds(key):
                 return left
             await self._effects.leave_record(resource, record)
             self._cache.forget_progress(key)
@@ -166,7 +172,7 @@ class Reconciler:
         left = max(0.0, self._written.setdefault(key, now) + patience - now)
         if left or must_be_written(before, after):
             return left
-        return self._pace.wait_seconds()
+        return self._pace.wait_seconds(key)
 
     async def _observe_live(self, key: Key) -> Observed | None:
         """What the API server itself says of the resource and its children, as of now."""
@@ -177,6 +183,12 @@ class Reconciler:
         observed = self._cache.observe(key, resource, self._clock())
         if resource.is_finished and (observed.job is None or observed.job.is_finished):
             return observed
+        status = resource.status
+        if status and status.job_name and status.job_name != resource.job_name:
+            earlier = await self._effects.job(namespace, status.job_name)
+            if earlier and earlier.owner_uid == resource.metadata.uid:
+                seen = {each.uid: each for each in (*observed.earlier_jobs, earlier)}
+                observed = replace(observed, earlier_jobs=tuple(seen.values()))
         job = await self._effects.job(namespace, resource.job_name)
         pods = await self._effects.pods(namespace, job) if job else ()
         if job:
@@ -215,6 +227,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._written.pop(key, None)
+        self._pace.forget(key)
         self._cache.forget_progress(key)
 
 

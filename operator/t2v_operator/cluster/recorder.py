@@ -42,11 +42,11 @@ class Recorder:
         """Write until cancelled; one that is refused is not tried again."""
         while True:
             namespace, event = await self._waiting.get()
-            while left := self._pace.wait_seconds():
+            while left := self._pace.wait_seconds(self):
                 await asyncio.sleep(left)
             try:
                 await self._client.create(EVENTS, namespace, event)
-            except (ClusterError, ClientError, NotLeader, TimeoutError) as error:
+            except (ClusterError, ClientError, NotLeader, OSError, ValueError) as error:
                 logger.debug("an Event was not written: %s", error)
 
 

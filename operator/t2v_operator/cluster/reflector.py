@@ -22,6 +22,8 @@ PAGE = 500
 """Objects a page."""
 WATCH_SECONDS = (240, 360)
 """The server ends a watch after a time between these: not all of them at once."""
+CATCH_UP_SECONDS = 3
+"""Two seconds before a watch ends the API server sends a bookmark."""
 SILENCE_SECONDS = 90.0
 """The API server sends a bookmark each minute; a watch that says nothing for longer is dead."""
 FIRST_PAUSE_SECONDS = 0.2
@@ -47,11 +49,12 @@ class Reflector:
     ) -> None:
         self.kind = kind
         self._client = client
-        self._scope = scope
+        self.scope = scope
         self._store = store
         self._selector = {"labelSelector": label_selector} if label_selector else {}
         self._position: str | None = None
         self._listed = asyncio.Event()
+        self._watched = 0
         self.heard = time.monotonic()
         """When the API server last said something about this kind."""
         self.tried = time.monotonic()
@@ -69,13 +72,13 @@ class Reflector:
         """Until cancelled."""
         pause = FIRST_PAUSE_SECONDS
         while True:
-            heard = self.heard
+            watched = self._watched
             self.tried = time.monotonic()
             try:
                 if self._position is None:
                     await self._list()
                 await self._watch()
-                if self.heard > heard:
+                if self._watched > watched:
                     pause = FIRST_PAUSE_SECONDS
                     continue
             except WatchTooOld as error:
@@ -83,24 +86,47 @@ class Reflector:
                 self._position = None
             except (ClientError, ClusterError, TimeoutError, OSError) as error:
                 logger.info("the watch of %s broke: %s", self.kind.plural, _short(error))
-            if self.heard > heard:
+            except (ValueError, LookupError, TypeError) as error:
+                # Something in between answered in the API server's place.
+                logger.warning("%s cannot be read: %s", self.kind.plural, _short(error))
+                self._position = None
+            if self._watched > watched:
                 pause = FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
             pause = min(2 * pause, LAST_PAUSE_SECONDS)
+
+    async def catch_up(self, position: int) -> None:
+        """Let the store reach `position` soon, though nothing of this kind may happen for long.
+
+        A second, short watch from where the store is: it brings what the first one brings, and
+        ends with a bookmark. Raises what a watch raises.
+        """
+        while (reached := self._store.position(self.scope or "")) < position:
+            params = {
+                "resourceVersion": str(reached),
+                "allowWatchBookmarks": "true",
+                "timeoutSeconds": str(CATCH_UP_SECONDS),
+                **self._selector,
+            }
+            events = self._client.watch(self.kind, self.scope, SILENCE_SECONDS, **params)
+            async for event in events:
+                if event["type"] == "ERROR":
+                    return
+                self._store.event(event["type"], event["object"], self.scope)
 
     async def _list(self) -> None:
         seen: dict[tuple[str, str], int] = {}
         params = {"limit": str(PAGE), **self._selector}
         while True:
-            answer = await self._client.list(self.kind, self._scope, **params)
+            answer = await self._client.list(self.kind, self.scope, **params)
             position = answer["metadata"]["resourceVersion"]
-            seen |= self._store.page(answer["items"], int(position), self._scope)
+            seen |= self._store.page(answer["items"], int(position), self.scope)
             self._hear()
             token = answer["metadata"].get("continue")
             if not token:
                 break
             params["continue"] = token
-        self._store.sweep(seen, int(position), self._scope)
+        self._store.sweep(seen, int(position), self.scope)
         self._position = position
         self._listed.set()
 
@@ -113,9 +139,7 @@ class Reflector:
             **self._selector,
         }
         try:
-            async for event in self._client.watch(
-                self.kind, self._scope, SILENCE_SECONDS, **params
-            ):
+            async for event in self._client.watch(self.kind, self.scope, SILENCE_SECONDS, **params):
                 self._take(event)
         except ClusterError as error:
             if error.status == 410 or "resource version" in error.message:
@@ -126,8 +150,12 @@ class Reflector:
         self._hear()
         document = event["object"]
         if event["type"] == "ERROR":
-            raise WatchTooOld(document.get("message", "the watch ended with an error"))
-        self._store.event(event["type"], document, self._scope)
+            message = str(document.get("message", "the watch ended with an error"))
+            if document.get("code") == 410:
+                raise WatchTooOld(message)
+            raise ClusterError(document.get("code", 0), document.get("reason", ""), message)
+        self._watched += 1
+        self._store.event(event["type"], document, self.scope)
         self._position = document["metadata"]["resourceVersion"]
 
     def _hear(self) -> None:

@@ -73,6 +73,8 @@ class WorkQueue(Generic[Key]):
                 due_seconds = await self._do(key)
             finally:
                 self._working.discard(key)
+            # A look that asks nobody would let nothing else run while there are more of them.
+            await asyncio.sleep(0)
             if key in self._added_meanwhile:
                 self._added_meanwhile.discard(key)
                 self.add(key)

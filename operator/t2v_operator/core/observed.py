@@ -229,12 +229,13 @@ class ObservedWorkload:
     job_uid: str
     created: datetime
     is_active: bool
-    is_admitted: bool
+    has_quota: bool
+    """Kueue holds a GPU for it, though it may check more before it admits it."""
     was_preempted: bool
     message: str
-    """Why it is not admitted, in Kueue's words."""
+    """Why it has no quota, in Kueue's words."""
     since: datetime
-    """When it began to wait."""
+    """When it began to wait for quota."""
 
 
 @dataclass(frozen=True)
@@ -465,15 +466,14 @@ def observe_workload(document: Manifest) -> ObservedWorkload:
     """Parse a Workload of Kueue (kueue.x-k8s.io/v1beta2)."""
     metadata = document["metadata"]
     created = datetime.fromisoformat(metadata["creationTimestamp"])
-    reserved = _condition(document, "QuotaReserved", "False")
+    told = _condition(document, "QuotaReserved", "False") or {}
     preempted = _condition(document, "Preempted", "True")
-    told = reserved or {}
     return ObservedWorkload(
         name=metadata["name"],
         job_uid=(metadata.get("labels") or {}).get(WORKLOAD_JOB_LABEL, ""),
         created=created,
         is_active=(document.get("spec") or {}).get("active", True),
-        is_admitted=_condition(document, "Admitted", "True") is not None,
+        has_quota=_condition(document, "QuotaReserved", "True") is not None,
         was_preempted=preempted is not None,
         message=": ".join(
             part for part in ((preempted or {}).get("message", ""), told.get("message", "")) if part

@@ -175,7 +175,7 @@ def test_progress_twenty_times_a_second_costs_a_write_in_ten_seconds(
             percent=report // 20,
             updated_time=at(-600 + report / 20),
         )
-        tested.cache.report(KEY, said)
+        tested.cache.report(KEY, "pod-1", said)
         tested.looks()
         tested.passes(1 / 20)
     assert tested.server.count("update", RESOURCES) <= 7
@@ -188,9 +188,9 @@ def test_what_waits_for_more_news_says_when_it_is_due(world: Callable[..., World
     tested.pod(running=True)
     tested.hears()
     said = Progress(stage=Stage.DENOISE, step=1, steps=25, percent=4, updated_time=at(100))
-    tested.cache.report(KEY, said)
+    tested.cache.report(KEY, "pod-1", said)
     tested.looks()
-    tested.cache.report(KEY, said.model_copy(update={"percent": 5}))
+    tested.cache.report(KEY, "pod-1", said.model_copy(update={"percent": 5}))
     tested.passes(4)
     assert tested.looks() == pytest.approx(6)
 

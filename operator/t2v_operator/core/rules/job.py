@@ -44,7 +44,8 @@ def a_job_of_somebody_else_is_left_alone(situation: Situation) -> Decision | Non
         owner = f"belongs to {job.owner}" if job.owner else "has no owner"
         message = f"a Job {job.name} is there already and {owner}; delete it, or rename this"
     status = situation.waiting(Phase.PENDING, reason, message)
-    return Decision(status, again_seconds=LOOK_AGAIN_SECONDS / 10)
+    # Without our label its end is not seen by the cache.
+    return Decision(status, again_seconds=LOOK_AGAIN_SECONDS / 10, rests_on_absence=True)
 
 
 def a_job_that_was_deleted_is_made_again(situation: Situation) -> Decision | None:
@@ -80,7 +81,8 @@ def a_job_being_deleted_is_waited_for(situation: Situation) -> Decision | None:
     job, previous = situation.job, situation.previous
     if not job.is_being_deleted:
         return None
-    phase = previous.phase if previous and previous.phase in UNDER_WAY else Phase.QUEUED
+    # Where the request was another one until now, the deletion is our own: it is no attempt.
+    phase = previous.phase if previous else Phase.PENDING
     message = f"the Job {job.name} is being deleted"
     status = situation.on_the_way(phase, Waiting.JOB_BEING_DELETED, message)
     lost = replacements(
@@ -109,8 +111,7 @@ def brought_into_line(situation: Situation) -> tuple[tuple[Action, ...], Situati
             return (), situation
         # Kueue undoes a change of the Job's own suspend at once, after a pod has started. What
         # somebody else deactivated stays so; what is suspended does not run, whoever says so.
-        resumes = "suspend" in changed and not spec.suspend
-        if workload and workload.is_active is spec.suspend and (spec.suspend or resumes):
+        if workload and ("suspend" in changed or (spec.suspend and workload.is_active)):
             actions.append(PatchWorkload(workload.name, is_active=not spec.suspend))
             workload = replace(workload, is_active=not spec.suspend)
     if not changed and not labels and not actions and job.applied:

@@ -35,7 +35,8 @@ def a_suspended_job_does_not_run(situation: Situation) -> Decision | None:
     if not situation.spec.suspend:
         return None
     message = "suspended: nothing runs until 'suspend' is false"
-    return Decision(situation.on_the_way(Phase.SUSPENDED, Waiting.SUSPENDED, message))
+    status = situation.on_the_way(Phase.SUSPENDED, Waiting.SUSPENDED, message)
+    return Decision(status, again_seconds=LOOK_AGAIN_SECONDS)
 
 
 def a_running_pod_makes_the_video(situation: Situation) -> Decision | None:
@@ -57,14 +58,18 @@ def a_job_in_a_queue_waits_there(situation: Situation) -> Decision | None:
         uses_kueue = situation.config.kueue.enabled
         why = "Kueue has not made a Workload for it yet" if uses_kueue else NO_KUEUE
         message = f"waits in queue {job.queue}: {why}"
+        # How long it has waited, only the Workload tells.
         status = situation.on_the_way(Phase.QUEUED, Waiting.WAITING_IN_QUEUE, message)
-        return _until_deadline(situation, status, job.created or situation.observed.now)
+        return Decision(status, again_seconds=LOOK_AGAIN_SECONDS)
+    if workload.has_quota:
+        message = f"waits in queue {job.queue}: it has its quota and is about to be admitted"
+        status = situation.on_the_way(Phase.QUEUED, Waiting.WAITING_IN_QUEUE, message)
+        return Decision(status, again_seconds=LOOK_AGAIN_SECONDS)
     if not workload.is_active:
         message = f"waits in queue {job.queue}: its Workload {workload.name} is deactivated"
-    elif workload.message:
-        message = f"waits in queue {job.queue}: {workload.message}"
     else:
-        message = f"waits in queue {job.queue}: admitted, about to start"
+        why = workload.message or "Kueue has not looked at it yet"
+        message = f"waits in queue {job.queue}: {why}"
     reason = Waiting.PREEMPTED if workload.was_preempted else Waiting.WAITING_IN_QUEUE
     status = situation.on_the_way(Phase.QUEUED, reason, message)
     return _until_deadline(situation, status, workload.since)
@@ -74,7 +79,8 @@ def a_job_that_something_else_suspended_is_queued(situation: Situation) -> Decis
     if not situation.job.suspended:
         return None
     message = "the Job is suspended, by a queue or by hand; it runs when that ends"
-    return Decision(situation.on_the_way(Phase.QUEUED, Waiting.SUSPENDED, message))
+    status = situation.on_the_way(Phase.QUEUED, Waiting.SUSPENDED, message)
+    return Decision(status, again_seconds=LOOK_AGAIN_SECONDS)
 
 
 def a_job_of_another_cluster_tells_by_its_own_status(situation: Situation) -> Decision | None:
