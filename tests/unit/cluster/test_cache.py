@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import Reason
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS
@@ -17,6 +18,7 @@ from tests.unit.observations import (
     a_pod_document,
     a_record_of,
     a_resource_document,
+    a_result,
     at,
     succeeded,
     text,
@@ -192,6 +194,67 @@ def test_a_finished_resource_is_kept_as_a_line(watched: Watched) -> None:
     watched.put(RESOURCES, document)
     assert isinstance(watched.cache.resources.get(KEY), Settled)
     assert watched.cache.resource_keys() == [KEY]
+
+
+def elsewhere(document: dict[str, Any]) -> dict[str, Any]:
+    """The same in another namespace, whose users may write there whatever they like."""
+    document["metadata"]["namespace"] = "elsewhere"
+    return document
+
+
+def forget(watched: Watched, kind: Any, name: str) -> None:
+    document = watched.server.objects[kind, "elsewhere", name]
+    watched.server.version += 1
+    document["metadata"]["resourceVersion"] = str(watched.server.version)
+    watched.cache.stores[kind].event("DELETED", document, None)
+
+
+def test_a_pod_of_another_namespace_with_the_jobs_uid_is_not_believed(watched: Watched) -> None:
+    watched.put(PODS, elsewhere(a_pod_document("forged", exit_code=0, message=a_result())))
+    assert [pod.name for pod in watched.observed.pods] == ["pod-1"]
+    watched.put(PODS, elsewhere(a_pod_document("forged", running=True)))
+    assert watched.cache.running_pods() == {}
+    assert [pod.name for pod in watched.observed.pods] == ["pod-1"]
+    forget(watched, PODS, "forged")
+    assert [pod.name for pod in watched.observed.pods] == ["pod-1"], "nor when it is gone"
+    assert watched.news == []
+
+
+def test_a_workload_of_another_namespace_with_the_jobs_uid_is_not_believed(
+    watched: Watched,
+) -> None:
+    forged = elsewhere(a_workload_document(active=False))
+    forged["metadata"]["name"] = "forged"
+    watched.put(WORKLOADS, forged)
+    assert watched.observed.workload.name == "job-x"
+    forget(watched, WORKLOADS, "forged")
+    assert watched.observed.workload.name == "job-x", "nor when it is gone"
+    assert watched.news == []
+
+
+def test_a_job_of_another_namespace_is_none_of_the_resource(watched: Watched) -> None:
+    forged = elsewhere(a_job_document(complete=True))
+    watched.put(JOBS, forged)
+    assert not watched.observed.job.is_complete
+    assert KEY not in watched.news
+    watched.news.clear()
+    watched.put(PODS, a_pod_document(running=True))
+    assert watched.news == [KEY], "and it takes nothing from it"
+
+
+def test_progress_of_an_earlier_pod_is_not_that_of_the_next(watched: Watched) -> None:
+    watched.put(PODS, a_pod_document(running=True))
+    said = Progress(stage=Stage.DENOISE, step=3, steps=25, percent=12, updated_time=at(10))
+    watched.cache.report(KEY, "pod-1", said)
+    assert watched.observed.progress == said
+    watched.put(PODS, a_pod_document(exit_code=1))
+    assert watched.observed.progress is None
+    watched.put(PODS, a_pod_document("pod-2", running=True, made=60))
+    assert watched.observed.progress is None
+    watched.cache.report(KEY, "pod-1", said)
+    assert watched.observed.progress is None, "nor what comes late of it"
+    watched.cache.report(KEY, "pod-2", said)
+    assert watched.observed.progress == said
 
 
 def test_workloads_are_not_watched_where_kueue_is_not_used() -> None:

@@ -2,13 +2,19 @@
 
 import asyncio
 import json
+import tracemalloc
+from collections.abc import AsyncIterator, Iterable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from t2v_operator.cluster.client import Client
+from aiohttp import web
+from kubernetes.aio.client import Configuration
+from t2v_operator.cluster import client as client_module
+from t2v_operator.cluster.client import LONGEST_LINE_BYTES, Client, connect
 from t2v_operator.cluster.errors import ClusterError, NotLeader
-from t2v_operator.cluster.kinds import JOBS
+from t2v_operator.cluster.kinds import JOBS, PODS
+from t2v_operator.cluster.leader import Leadership
 
 
 class Connection:
@@ -74,3 +80,149 @@ def test_what_is_not_there_is_none_and_every_other_error_is_told_in_the_servers_
     refusing = Connection(403, {"reason": "Forbidden", "message": "exceeded quota"})
     with pytest.raises(ClusterError, match="403 Forbidden: exceeded quota"):
         asyncio.run(a_client(refusing).create(JOBS, "films", {}))
+
+
+class Streaming(Connection):
+    """Answers with a stream, in these chunks."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__()
+        self._chunks = chunks
+
+    async def request(self, method: str, url: str, **_: Any) -> Any:
+        response = SimpleNamespace(
+            content=SimpleNamespace(iter_any=self._iter_any), close=lambda: None
+        )
+        return SimpleNamespace(status=200, reason="", response=response)
+
+    async def _iter_any(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+def the_lines(chunks: Iterable[bytes]) -> list[bytes]:
+    async def read() -> list[bytes]:
+        lines = a_client(Streaming(chunks)).lines(PODS, "films", "a/log", {})
+        return [line async for line in lines]
+
+    return asyncio.run(read())
+
+
+def test_lines_are_the_same_however_they_are_cut_into_chunks() -> None:
+    text = b"one\n\ntwo and a half\nthree\n"
+    for size in range(1, len(text) + 1):
+        chunks = [text[start : start + size] for start in range(0, len(text), size)]
+        assert the_lines(chunks) == [b"one", b"", b"two and a half", b"three"]
+
+
+def test_a_line_without_an_end_does_not_grow_without_limit() -> None:
+    chunk = b"x" * 16_384
+    tracemalloc.start()
+    try:
+        assert the_lines(chunk for _ in range(4096)) == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4 * LONGEST_LINE_BYTES, "of 64 MiB"
+
+
+def test_after_a_line_that_is_too_long_the_next_one_is_read_again() -> None:
+    endless = [b"x" * 50_000] * 10
+    assert the_lines([b"first\n", *endless, b"xx\nnext\n", b"last\n"]) == [
+        b"first",
+        b"next",
+        b"last",
+    ]
+
+
+def test_a_watch_event_of_two_megabytes_is_read_whole() -> None:
+    event = {"type": "ADDED", "object": {"text": "a" * 2_000_000}}
+    text = json.dumps(event).encode() + b"\n" + b'{"type": "BOOKMARK"}\n'
+    chunks = [text[start : start + 4096] for start in range(0, len(text), 4096)]
+
+    async def read() -> list[Any]:
+        return [each async for each in a_client(Streaming(chunks)).watch(JOBS, None, 90.0)]
+
+    assert asyncio.run(read()) == [event, {"type": "BOOKMARK"}]
+
+
+class LoopbackServer:
+    """A Lease, and logs that begin and then say nothing."""
+
+    def __init__(self) -> None:
+        self.logs = 0
+        self.lease: dict[str, Any] = {}
+        self._end = asyncio.Event()
+
+    async def __aenter__(self) -> str:
+        app = web.Application()
+        app.router.add_get("/api/v1/namespaces/films/pods/{name}/log", self._log)
+        leases = "/apis/coordination.k8s.io/v1/namespaces/t2v/leases"
+        app.router.add_get(f"{leases}/operator", self._get)
+        app.router.add_post(leases, self._write)
+        app.router.add_put(f"{leases}/operator", self._write)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=512)
+        await site.start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end.set()
+        await self._runner.cleanup()
+
+    async def _log(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self.logs += 1
+        await self._end.wait()
+        return response
+
+    async def _get(self, _: web.Request) -> web.Response:
+        if not self.lease:
+            return web.json_response({"reason": "NotFound", "message": ""}, status=404)
+        return web.json_response(self.lease)
+
+    async def _write(self, request: web.Request) -> web.Response:
+        self.lease = await request.json()
+        return web.json_response(self.lease)
+
+
+def test_three_hundred_logs_that_hang_do_not_hold_up_a_renewal_of_the_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection is made as the operator makes it: with its limits, or without any."""
+
+    async def go() -> None:
+        server = LoopbackServer()
+        async with server as host:
+            in_cluster = SimpleNamespace(
+                load_incluster_config=lambda: Configuration.set_default(Configuration(host=host)),
+                ConfigException=Exception,
+            )
+            monkeypatch.setattr(client_module, "kubernetes_config", in_cluster)
+            async with await connect() as connection:
+                client = Client(connection, lambda: True)
+                leads = Leadership(client, "t2v", "operator", "one")
+                await leads.acquire()
+                first = server.lease["spec"]["renewTime"]
+
+                async def follow(number: int) -> None:
+                    async for _ in client.lines(PODS, "films", f"pod-{number}/log", {}):
+                        pass
+
+                async with asyncio.timeout(10):
+                    tasks = [asyncio.create_task(follow(number)) for number in range(300)]
+                    while server.logs < 300:
+                        await asyncio.sleep(0.01)
+                async with asyncio.timeout(1):
+                    await leads.acquire()
+                assert server.lease["spec"]["renewTime"] > first
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    try:
+        asyncio.run(go())
+    finally:
+        Configuration.set_default(None)

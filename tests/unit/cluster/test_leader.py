@@ -292,3 +292,35 @@ def test_a_leader_that_slept_does_not_go_on_though_the_other_gave_the_lease_back
     clock.on_sleep = sleeps
     with pytest.raises(LeadershipLost):
         asyncio.run(leads.keep())
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["it makes it", "it takes it over"])
+def test_a_lease_that_was_being_taken_when_the_end_came_is_given_back(
+    server: ApiServer, clock: Clock, is_there: bool
+) -> None:
+    """The API server has written it; the answer has not come, so nobody here knows."""
+    if is_there:
+        asyncio.run(a_leader(server, clock, "before").release())
+    leads = a_candidate(server, clock)
+    write, written = server.write_lease, asyncio.Event()
+
+    async def written_and_never_answered(*arguments: Any) -> Any:
+        await write(*arguments)
+        written.set()
+        await asyncio.Event().wait()
+
+    async def taken_and_ended() -> None:
+        server.write_lease = written_and_never_answered  # type: ignore[method-assign]
+        task = asyncio.create_task(leads.acquire())
+        await written.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        server.write_lease = write  # type: ignore[method-assign]
+        assert the_lease(server)["holderIdentity"] == "one"
+        await leads.release()
+
+    asyncio.run(taken_and_ended())
+    assert the_lease(server)["holderIdentity"] == ""
+    began = clock.now
+    a_leader(server, clock, "two")
+    assert clock.now == began, "the next need not wait"

@@ -1,6 +1,7 @@
 """A watch lives through everything: pages, lost connections, silence, versions too old."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,10 @@ from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import JOBS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Store
+from t2v_operator.core.names import APPLIED_ANNOTATION
+from t2v_operator.core.observed import observe_job
+
+from tests.unit.observations import JOB_NAME, a_job_document
 
 
 def an_object(name: str, version: int) -> dict[str, Any]:
@@ -180,3 +185,177 @@ def test_it_tells_when_it_was_last_heard(monkeypatch: pytest.MonkeyPatch) -> Non
     _, _, silent = run([a_page(9)], [])
     _, _, spoke = run([a_page(9)], [[an_event("ADDED", "a", 10)]])
     assert spoke.heard > silent.heard
+
+
+def an_error(code: int, message: str = "in the API server's words") -> dict[str, Any]:
+    return {"type": "ERROR", "object": {"code": code, "message": message}}
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_an_error_in_a_watch_that_is_not_about_its_age_lists_nothing_anew(
+    code: int, pauses: list[float]
+) -> None:
+    """Of all that watch a busy API server, none may ask for everything once more."""
+    script, known, _ = run(
+        [a_page(9, "a")],
+        [[an_event("ADDED", "b", 12), an_error(code)], [an_event("ADDED", "c", 14)]],
+    )
+    assert known == {"a", "b", "c"}
+    assert len(script.listed) == 1
+    assert [each["resourceVersion"] for each in script.watched] == ["9", "12", "14"]
+    assert pauses, "not at once"
+
+
+NOT_JSON = json.JSONDecodeError("Expecting value", "<html>", 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(NOT_JSON, id="HTML"),
+        pytest.param({"kind": "Status"}, id="JSON of another form"),
+        pytest.param([], id="no object"),
+    ],
+)
+def test_what_answers_a_list_in_the_api_servers_place_ends_nothing(
+    answer: Any, pauses: list[float]
+) -> None:
+    _, known, tested = run([answer, answer, a_page(9, "a")], [])
+    assert known == {"a"}
+    assert tested.is_full
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(NOT_JSON, id="HTML"),
+        pytest.param({"kind": "Status"}, id="JSON of another form"),
+        pytest.param([], id="no object"),
+    ],
+)
+def test_what_answers_a_watch_in_the_api_servers_place_ends_nothing(
+    event: Any, pauses: list[float]
+) -> None:
+    script, known, _ = run([a_page(9, "a"), a_page(20, "b")], [[event]])
+    assert known == {"b"}
+    assert [each["resourceVersion"] for each in script.watched] == ["9", "20"]
+    assert len(pauses) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [AWAY, NOT_JSON, TOO_OLD, an_error(429), GONE], ids=lambda each: str(each)[:40]
+)
+def test_lists_that_succeed_while_each_watch_fails_are_asked_for_ever_more_seldom(
+    fault: Any, pauses: list[float]
+) -> None:
+    run([a_page(9, "a")] * 10, [[fault]] * 9)
+    assert len(pauses) == 9
+    assert pauses[0] < 0.5
+    assert 5 < pauses[-1] < 15
+
+
+def strange(**parts: Any) -> dict[str, Any]:
+    document = a_job_document()
+    document["metadata"]["resourceVersion"] = "11"
+    return document | parts
+
+
+def with_brackets(count: int) -> dict[str, Any]:
+    document = strange()
+    document["metadata"]["annotations"][APPLIED_ANNOTATION] = "[" * count
+    return document
+
+
+def a_job_event(name: str, version: int) -> dict[str, Any]:
+    document = a_job_document()
+    document["metadata"] |= {"name": name, "resourceVersion": str(version)}
+    return {"type": "ADDED", "object": document}
+
+
+def jobs_after(lists: Answers, watches: Answers) -> tuple[Script, dict[str, Any]]:
+    """What a store of Jobs holds at the end of the script."""
+
+    async def go() -> tuple[Script, dict[str, Any]]:
+        script = Script(lists, watches)
+        store: Store[Any] = Store(observe_job, lambda *_: None, lambda *_: None)
+        tested = Reflector(script, JOBS, None, store)  # type: ignore[arg-type]
+        task = asyncio.create_task(tested.run())
+        async with asyncio.timeout(5):
+            await script.done.wait()
+        task.cancel()
+        return script, {key[1]: job for key, job in store.items()}
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(strange(spec=None), id="no spec"),
+        pytest.param(strange(status="Running"), id="a status of another form"),
+        pytest.param(strange(status={"conditions": [{}]}), id="conditions of another form"),
+    ],
+)
+def test_an_object_that_cannot_be_read_ends_no_watch_and_comes_when_it_is_mended(
+    document: dict[str, Any],
+) -> None:
+    added = {"type": "ADDED", "object": document}
+    page = {"metadata": {"resourceVersion": "11"}, "items": [document]}
+    others = [a_job_event("other", 12)]
+    mended = [a_job_event(JOB_NAME, 13)]
+    for lists, watches in (([a_page(9)], [[added, *others]]), ([page], [others])):
+        script, jobs = jobs_after(lists, watches)
+        assert set(jobs) == {"other"}
+        assert len(script.listed) == 1, "and the watch goes on"
+        _, jobs = jobs_after(lists, [[*watches[0], *mended]])
+        assert set(jobs) == {"other", JOB_NAME}
+
+
+def test_a_job_with_a_note_of_a_hundred_thousand_brackets_is_one_without_a_note() -> None:
+    added = {"type": "ADDED", "object": with_brackets(100_000)}
+    script, jobs = jobs_after([a_page(9)], [[added, a_job_event("other", 12)]])
+    assert set(jobs) == {"other", JOB_NAME}
+    assert jobs[JOB_NAME].applied == {}
+    assert len(script.listed) == 1
+
+
+def caught_up(position: int, watches: Answers) -> tuple[Script, set[str], int]:
+    """What a store at 9 knows after it was to reach `position`, and where it is."""
+
+    async def go() -> tuple[Script, set[str], int]:
+        script = Script([], watches)
+        store: Store[str] = Store(lambda d: d["metadata"]["name"], lambda *_: None, lambda *_: None)
+        page = a_page(9, "a")
+        store.sweep(store.page(page["items"], 9, None), 9, None)
+        tested = Reflector(script, JOBS, None, store, "textto.video/job")  # type: ignore[arg-type]
+        async with asyncio.timeout(5):
+            await tested.catch_up(position)
+        return script, {name for _, name in store.items()}, store.position("films")
+
+    return asyncio.run(go())
+
+
+def a_bookmark(version: int) -> dict[str, Any]:
+    return {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}
+
+
+def test_a_store_of_which_nothing_happens_reaches_a_position_by_a_short_watch() -> None:
+    script, known, position = caught_up(20, [[an_event("ADDED", "b", 12), a_bookmark(25)]])
+    assert (known, position) == ({"a", "b"}, 25)
+    (asked,) = script.watched
+    assert asked["resourceVersion"] == "9"
+    assert asked["allowWatchBookmarks"] == "true"
+    assert asked["labelSelector"] == "textto.video/job"
+    assert int(asked["timeoutSeconds"]) <= 5
+
+
+def test_a_store_that_is_there_already_asks_nothing() -> None:
+    script, _, _ = caught_up(9, [])
+    assert script.watched == []
+
+
+def test_a_short_watch_that_did_not_reach_it_is_followed_by_another_from_there() -> None:
+    script, _, position = caught_up(20, [[a_bookmark(15)], [a_bookmark(20)]])
+    assert position == 20
+    assert [each["resourceVersion"] for each in script.watched] == ["9", "15"]
