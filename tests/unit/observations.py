@@ -184,16 +184,22 @@ def a_workload(
     waits: str = "",
     preempted: str = "",
     admitted: bool = False,
+    has_quota: bool = False,
     active: bool = True,
     since: float = 0,
     job_uid: str = f"job-{JOB_NAME}",
 ) -> ObservedWorkload:
-    """Kueue's of a Job: `waits` and `preempted` are its words."""
+    """Kueue's of a Job: `waits` and `preempted` are its words, `since` when it began to wait.
+
+    `has_quota`: a GPU is held for it; it is not `admitted` before other checks are done.
+    """
     conditions = []
     if waits:
         conditions.append(_condition("QuotaReserved", "False", "Pending", waits, since))
     if preempted:
         conditions.append(_condition("Preempted", "True", "InClusterQueue", preempted, since))
+    if admitted or has_quota:
+        conditions.append(_condition("QuotaReserved", "True", "QuotaReserved", since=since))
     if admitted:
         conditions.append(_condition("Admitted", "True", "Admitted", since=since))
     return observe_workload(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from t2v_operator.core.names import RECORD_ANNOTATION
-from t2v_operator.core.observed import settled
+from t2v_operator.core.observed import RECORD_CHARACTERS, observe_resource, settled
 
 from tests.unit.observations import (
     a_record_of,
@@ -56,3 +56,21 @@ def test_a_status_written_without_conditions_is_not_settled() -> None:
     document = finished()
     del document["metadata"]["annotations"][RECORD_ANNOTATION]
     assert settled(document) is None
+
+
+def test_large_annotations_and_managed_fields_of_a_resource_are_not_kept() -> None:
+    document = a_resource_document(record=a_record_of(succeeded()))
+    large = "x" * 250_000
+    document["metadata"]["annotations"] |= {"example.com/large": large}
+    document["metadata"]["managedFields"] = [{"manager": "kubectl", "fieldsV1": {"f:spec": large}}]
+    document["metadata"]["labels"] = {"a": "b"}
+    kept = observe_resource(document)
+    assert len(repr(kept)) < 10_000
+    assert kept.record == a_record_of(succeeded())
+    assert kept.metadata.name == "red-circle"
+
+
+def test_a_record_that_is_larger_than_any_of_ours_is_not_kept() -> None:
+    kept = observe_resource(a_resource_document(record="x" * (RECORD_CHARACTERS + 1)))
+    assert kept.record is None
+    assert len(repr(kept)) < 10_000

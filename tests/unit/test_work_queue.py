@@ -2,8 +2,10 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
+import uvloop
 from t2v_operator.cluster import work_queue
 from t2v_operator.cluster.work_queue import WorkQueue
 
@@ -95,3 +97,77 @@ def test_work_comes_back_when_it_is_due() -> None:
     queue.add("a")
     run_until(done, queue)
     assert rounds >= 3
+
+
+@pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_what_is_due_in_thirty_thousand_years_is_no_error(loop: Any) -> None:
+    worked: list[str] = []
+
+    async def work(key: str) -> float | None:
+        worked.append(key)
+        return 1e12 if key == "a" else None
+
+    async def go() -> None:
+        queue = WorkQueue(work)
+        task = asyncio.create_task(queue.run(workers=1))
+        for key in ("a", "b", "a"):
+            queue.add(key)
+            await asyncio.sleep(0.005)
+        assert not task.done()
+        task.cancel()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(go())
+    assert worked == ["a", "b", "a"]
+
+
+def test_a_queue_that_is_always_full_lets_other_tasks_run() -> None:
+    """Two thousand looks that ask nobody, each at once due again."""
+    worked: set[int] = set()
+
+    async def work(key: int) -> float | None:
+        worked.add(key)
+        queue.add(key)
+        return None
+
+    queue: WorkQueue[int] = WorkQueue(work)
+    for key in range(2000):
+        queue.add(key)
+
+    async def go() -> int:
+        task, ticks = asyncio.create_task(queue.run(workers=32)), 0
+        while len(worked) < 2000:
+            ticks += 1
+            await asyncio.sleep(0)
+        task.cancel()
+        return ticks
+
+    assert asyncio.run(asyncio.wait_for(go(), 5)) >= 2000 / 32
+
+
+@pytest.mark.xfail(reason="the timer of the first look is set although the key waits again")
+def test_news_that_comes_right_after_a_look_leaves_no_second_timer() -> None:
+    """With two timers every look would be done twice from then on."""
+    looks, due = 0, 0.04
+
+    async def work(key: str) -> float | None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            asyncio.get_running_loop().call_soon(queue.add, key)
+        if looks == 2:
+            await asyncio.sleep(due / 2)
+        return due
+
+    queue = WorkQueue(work)
+
+    async def go() -> None:
+        queue.add("a")
+        task = asyncio.create_task(queue.run(workers=2))
+        await asyncio.sleep(8.5 * due)
+        task.cancel()
+
+    asyncio.run(go())
+    assert looks <= 10

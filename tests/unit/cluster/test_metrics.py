@@ -14,8 +14,11 @@ from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 
 from tests.unit.builders import a_config
 from tests.unit.observations import (
+    a_job_seen,
+    a_pod,
     a_record_of,
     a_resource_document,
+    a_resource_seen,
     a_status,
     queued,
     running,
@@ -110,6 +113,112 @@ def test_models_that_nobody_has_do_not_become_labels() -> None:
     told = [line for line in lines(operator._metrics) if line.startswith("t2v_jobs")]
     assert len(told) == 1
     assert told[0].endswith(" 20.0")
+
+
+def figures(operator: Operator, *names: str) -> list[str]:
+    return [line for line in lines(operator._metrics) if line.startswith(names)]
+
+
+def test_pools_and_reasons_that_nobody_has_do_not_become_labels() -> None:
+    """Who may write a status, or has removed a pool from the configuration, names none."""
+    connection: Any = None
+    operator = Operator(connection, a_config())
+    of_old = {"pool": "a-pool-of-old"}
+    made_up = running().model_copy(
+        update=of_old
+        | {
+            "conditions": tuple(
+                each.model_copy(update={"reason": "MadeUp"}) for each in running().conditions
+            )
+        }
+    )
+    ended = succeeded().model_copy(update=of_old)
+    record = a_record_of(ended)
+    for number, (name, status) in enumerate((("a", made_up), ("b", ended))):
+        document = a_resource_document(
+            status=status, record=record if status is ended else "", name=name
+        )
+        document["metadata"]["resourceVersion"] = str(number + 1)
+        operator._cache.resources.event("ADDED", document, None)
+    assert figures(operator, "t2v_jobs") == [
+        't2v_jobs{model="tiny-shapes",phase="Running",pool="",reason=""} 1.0',
+        't2v_jobs{model="tiny-shapes",phase="Succeeded",pool="",reason="Succeeded"} 1.0',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "labels"),
+    [
+        pytest.param({}, {"pool": "a-pool-of-old"}, 'model="tiny-shapes",pool=""', id="a pool"),
+        pytest.param({"modelId": "of-old"}, {}, 'model="",pool="default"', id="a model"),
+    ],
+)
+def test_an_end_is_counted_under_names_that_are_configured_alone(
+    spec: dict[str, Any], status: dict[str, Any], labels: str
+) -> None:
+    connection: Any = None
+    operator = Operator(connection, a_config())
+    seen = a_resource_seen(spec=spec, status=queued())
+    operator._count_end(seen, running().model_copy(update=status))
+    seen = a_resource_seen(spec=spec, status=running())
+    operator._count_end(seen, succeeded().model_copy(update=status))
+    told = figures(operator, "t2v_queue_wait", "t2v_generation")
+    assert told
+    assert all(labels in line for line in told)
+    assert "of-old" not in str(told)
+
+
+def test_what_is_restored_from_a_record_counts_nothing() -> None:
+    """Whoever may write annotations could else write figures."""
+    connection: Any = None
+    operator = Operator(connection, a_config())
+    names = ("t2v_queue_wait", "t2v_generation", "t2v_gpu")
+    record = a_record_of(succeeded().model_copy(update={"generation_time": 1e9}))
+    status = a_status(record=record)
+    assert status.phase is Phase.SUCCEEDED
+    operator._count_end(a_resource_seen(record=record), status)
+    assert figures(operator, *names) == []
+    operator._count_end(a_resource_seen(status=running()), succeeded())
+    assert figures(operator, *names), "as that of a video that was made does"
+
+
+def test_a_wait_is_counted_once_for_a_request_and_not_after_a_preemption() -> None:
+    metrics = Metrics()
+    labels = '{model="tiny-shapes",pool="default"}'
+    preempted = a_status(
+        status=running(),
+        job=a_job_seen(suspend=True),
+        pods=(a_pod(exit_code=143, disrupted="preempted"),),
+    )
+    assert preempted.phase is Phase.QUEUED
+    again = a_status(status=preempted, job=a_job_seen(), pods=(a_pod("pod-2", running=True),))
+    assert again.phase is Phase.RUNNING
+    wrote(metrics, queued(), running(), waited_seconds=5.0)
+    wrote(metrics, running(), preempted, waited_seconds=5.0)
+    wrote(metrics, preempted, again, waited_seconds=5.0)
+    assert f"t2v_queue_wait_seconds_count{labels} 1.0" in lines(metrics)
+
+
+@pytest.mark.xfail(reason="the wait of an edited resource counts from its creation")
+def test_the_wait_of_an_edited_resource_does_not_count_from_its_creation() -> None:
+    """A day after the first video, a second one that began at once has not waited for a day."""
+    connection: Any = None
+    operator = Operator(connection, a_config())
+    spec, day = {"prompt": "a blue circle"}, 24 * 3600
+    changed = a_status(
+        spec=spec, status=succeeded(), earlier_jobs=(a_job_seen(),), generation=2, now=day
+    )
+    runs = a_status(
+        spec=spec,
+        status=changed,
+        job=a_job_seen(spec, made=day),
+        pods=(a_pod(running=True, made=day),),
+        generation=2,
+        now=day + 5,
+    )
+    operator._count_end(a_resource_seen(spec=spec, status=changed, generation=2), runs)
+    sums = [float(line.split()[-1]) for line in figures(operator, "t2v_queue_wait_seconds_sum")]
+    assert sum(sums) < 60
 
 
 def test_requests_are_counted_by_verb_kind_and_code() -> None:

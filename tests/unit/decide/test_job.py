@@ -195,6 +195,44 @@ def test_a_job_of_an_older_version_follows_an_edit_that_was_not_observed_yet() -
     assert patch.patch["spec"] == {"suspend": True}
 
 
+def test_a_job_of_an_older_version_gets_its_note_once() -> None:
+    (patch,) = decided(status=running(), job=a_job_seen(applied={})).actions
+    assert isinstance(patch, PatchJob)
+    assert set(patch.patch) == {"metadata"}
+    noted = json.loads(patch.patch["metadata"]["annotations"][APPLIED_ANNOTATION])
+    assert noted == a_job_seen().applied
+    assert decided(status=running(), job=a_job_seen(applied=noted)).actions == ()
+
+
+def test_a_job_of_an_older_version_goes_on_by_an_edit_that_was_not_observed_yet() -> None:
+    suspended = a_status(spec={"suspend": True}, status=running(), job=a_job_seen(), generation=2)
+    assert suspended.phase is Phase.SUSPENDED
+    decision = decided(status=suspended, job=a_job_seen(applied={}, suspend=True), generation=3)
+    assert the_patch(decision) == {"suspend": False}
+    assert decision.status
+    assert decision.status.phase is Phase.QUEUED
+
+
+def test_an_edit_back_while_the_job_is_being_deleted_is_no_attempt() -> None:
+    once = {"backoffLimit": 0}
+    first = a_status(
+        spec=once | {"prompt": "a blue circle"},
+        status=running(),
+        earlier_jobs=(a_job_seen(once),),
+        generation=2,
+    )
+    back: dict[str, Any] = {"spec": once, "generation": 3}
+    waits = decided(**back, status=first, job=a_job_seen(once, deleting=True))
+    assert waits.actions == ()
+    assert reason_of(waits.status) == "JobBeingDeleted"
+    still = decided(**back, status=waits.status, job=a_job_seen(once, deleting=True), now=110)
+    again = decided(**back, status=still.status, now=130)
+    assert [type(action) for action in again.actions] == [CreateJob]
+    assert again.status
+    assert again.status.phase is Phase.QUEUED
+    assert again.status.attempts == ()
+
+
 def test_a_full_quota_is_waited_for_and_is_no_reason_to_give_up() -> None:
     decision = after_refusal(an_observation(), "jobs.batch is forbidden: exceeded quota: small")
     assert decision.status

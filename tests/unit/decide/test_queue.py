@@ -299,6 +299,65 @@ def test_what_waits_in_a_queue_longer_than_it_may_has_failed() -> None:
     assert [type(action) for action in then.actions] == [DeleteJob]
 
 
+IMPATIENT = QUEUE | {"queueDeadlineSeconds": 600}
+
+
+@pytest.mark.parametrize(
+    ("job", "workload", "pods"),
+    [
+        pytest.param(held(IMPATIENT), a_workload(has_quota=True), (), id="it waits for a check"),
+        pytest.param(held(IMPATIENT), a_workload(admitted=True), (), id="it is admitted"),
+        pytest.param(held(IMPATIENT), None, (), id="Kueue has not seen it"),
+        pytest.param(
+            admitted(IMPATIENT), a_workload(admitted=True), (a_pod(running=True),), id="it runs"
+        ),
+    ],
+)
+def test_no_deadline_of_the_queue_ends_what_does_not_wait_for_quota(
+    job: ObservedJob, workload: Any, pods: Any
+) -> None:
+    decision = with_kueue(
+        spec=IMPATIENT, status=in_queue(), job=job, workload=workload, pods=pods, now=10**6
+    )
+    assert decision.actions == ()
+    assert decision.status
+    assert decision.status.phase in (Phase.QUEUED, Phase.RUNNING)
+    assert decision.again_seconds
+
+
+def test_what_has_its_quota_and_is_not_admitted_yet_says_so() -> None:
+    decision = with_kueue(status=in_queue(), job=held(), workload=a_workload(has_quota=True))
+    assert decision.status
+    assert "has its quota" in decision.status.message
+    assert decision.again_seconds
+
+
+def test_after_a_preemption_the_deadline_counts_from_when_the_quota_was_taken_away() -> None:
+    """Not from the Workload's beginning: it ran for hours."""
+    seen: dict[str, Any] = {
+        "spec": IMPATIENT,
+        "status": in_queue(),
+        "job": held(IMPATIENT),
+        "workload": a_workload(NO_QUOTA, preempted="for a more urgent one", since=10_000),
+    }
+    before = with_kueue(**seen, now=10_599)
+    assert (before.actions, before.again_seconds) == ((), 1)
+    assert reason_of(before.status) == "Preempted"
+    after = with_kueue(**seen, now=10_600)
+    assert reason_of(after.status) == Reason.QUEUE_DEADLINE_EXCEEDED
+
+
+def test_a_suspension_that_ends_before_its_own_effect_is_seen_lets_the_workload_go() -> None:
+    """The cache may show the Workload active still; that it was held is on its way."""
+    decision = with_kueue(
+        status=in_queue(),
+        job=held({"suspend": True}),
+        workload=a_workload(NO_QUOTA, active=True),
+        generation=3,
+    )
+    assert PatchWorkload(WORKLOAD, is_active=True) in decision.actions
+
+
 def test_managed_by_of_the_pool_is_on_the_job() -> None:
     config = a_config_with_kueue(queueName="far", managedBy="kueue.x-k8s.io/multikueue")
     assert the_job_made(decided(config))["spec"]["managedBy"] == "kueue.x-k8s.io/multikueue"
