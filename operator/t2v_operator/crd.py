@@ -119,11 +119,21 @@ def _resource() -> Schema:
             # Until an operator has seen it a resource must not look finished: kstatus takes one
             # without a status, or with the observedGeneration of its generation, for current.
             "status": {
-                **_structural(TextToVideoJobStatus),
+                **_written_whole(_structural(TextToVideoJobStatus)),
                 "default": {"observedGeneration": NOT_OBSERVED},
             },
         },
     }
+
+
+def _written_whole(status: Schema) -> Schema:
+    """The records in a status have one writer each: the API server need not track every field of
+    them, which costs it more than all else about a write."""
+    properties = {
+        name: {**each, "x-kubernetes-map-type": "atomic"} if each["type"] == "object" else each
+        for name, each in status["properties"].items()
+    }
+    return {**status, "properties": properties}
 
 
 def _structural(model: type[ContractModel]) -> Schema:

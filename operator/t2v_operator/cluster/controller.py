@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import kopf
-import uvloop
 from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient
 from t2v_api.reasons import REASONS
@@ -54,8 +53,7 @@ logger = logging.getLogger("t2v_operator")
 
 def run_operator(config: OperatorConfig) -> None:
     """Run until a signal ends it, or the lease is lost."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(config))
+    asyncio.run(_run(config))
 
 
 async def _run(config: OperatorConfig) -> None:

@@ -27,8 +27,10 @@ from t2v_operator.core.observed import Observed, ObservedResource, Settled, obje
 from t2v_operator.core.record import record_to_leave
 from t2v_operator.core.throttle import must_be_written, patience_seconds
 
-CALM_PER_SECOND, CALM_BURST = 20.0, 50.0
-"""Statuses of what waits or runs, and records of what has ended."""
+STATUSES_PER_SECOND, STATUSES_BURST = 20.0, 50.0
+"""Of what waits or runs."""
+RECORDS_PER_SECOND, RECORDS_BURST = 10.0, 25.0
+"""Of what has ended; until then the Job tells the same."""
 
 logger = logging.getLogger("t2v_operator")
 
@@ -58,7 +60,8 @@ class Reconciler:
         self._is_current = is_current
         self._wrote = wrote
         self._written: dict[Key, float] = {}
-        self._pace = Pace(CALM_PER_SECOND, CALM_BURST)
+        self._pace = Pace(STATUSES_PER_SECOND, STATUSES_BURST)
+        self._record_pace = Pace(RECORDS_PER_SECOND, RECORDS_BURST)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one resource a step further. Returns the seconds until it is due again.
@@ -142,7 +145,8 @@ class Reconciler:
         self._tell(resource, decision, before, status, now)
         if status is not None and (record := record_to_leave(resource, status)):
             # The Job tells as much as long as it is there, and it is not removed before.
-            if left := self._pace.wait_seconds(key):
+            self._pace.forget(key)
+            if left := self._record_pace.wait_seconds(key):
                 return left
             await self._effects.leave_record(resource, record)
             self._cache.forget_progress(key)
@@ -228,6 +232,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._written.pop(key, None)
         self._pace.forget(key)
+        self._record_pace.forget(key)
         self._cache.forget_progress(key)
 
 

@@ -18,7 +18,7 @@ from t2v_operator.core.events import Notice
 from t2v_operator.core.job import Manifest
 
 MOST_WAITING = 10_000
-EVENTS_PER_SECOND, EVENTS_BURST = 20.0, 50.0
+EVENTS_PER_SECOND, EVENTS_BURST = 15.0, 25.0
 
 logger = logging.getLogger("t2v_operator")
 
