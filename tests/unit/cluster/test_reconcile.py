@@ -598,15 +598,14 @@ def test_what_somebody_else_did_to_the_job_is_heard_though_our_patch_was_answere
     """The Job ended just before it was to be suspended: the answer says so, to nobody."""
     tested = world(status=running(), spec={"suspend": True}, generation=2)
     tested.job()
-    tested.pod(running=True)
+    tested.pod(exit_code=0, message=a_result())
     tested.hears()
     tested.job(complete=True)
-    tested.pod(exit_code=0, message=a_result())
     tested.news.clear()
     tested.looks()
     assert tested.server.count("patch", JOBS) == 1
     tested.hears()
-    assert KEY in tested.news
+    assert tested.news == [KEY]
     tested.looks()
     assert the_status(tested.server)["phase"] == "Succeeded"
 
