@@ -196,7 +196,6 @@ class Installation:
     def stop(self) -> None:
         """No operator runs, until `start`."""
         self.kubectl("scale", "deployment", RELEASE, "--replicas=0")
-        self.kill()
         wait_until(lambda: not self.pods(), "the operator is gone", 60)
 
     def start(self) -> None:

@@ -35,7 +35,7 @@ RECORD = json.dumps(
 
 def a_simulated_manifest(name: str, **spec: Any) -> Document:
     """A resource whose pod goes to a simulated node and runs until it is told to end."""
-    return a_manifest(name, pool=SIMULATED, **spec)
+    return a_manifest(name, **{"pool": SIMULATED, **spec})
 
 
 def running_pod(workspace: Workspace, name: str) -> str:

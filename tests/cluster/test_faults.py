@@ -106,7 +106,7 @@ def test_a_pod_of_a_lost_node_is_told_and_replaced(
     workspace.apply(a_simulated_manifest("stranded", backoffLimit=0))
     pod = running_pod(workspace, "stranded")
     # Nobody reports for the node any more.
-    with simulated.without_program("kwok"):
+    with simulated.daemons.frozen("kwok"):
         workspace.wait_for(
             "stranded", lambda status: reason(status) == "NodeLost", "told as lost", seconds=120
         )

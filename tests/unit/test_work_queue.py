@@ -143,7 +143,6 @@ def test_a_queue_that_is_always_full_lets_other_tasks_run() -> None:
     assert asyncio.run(go()) >= 4000 / 32
 
 
-@pytest.mark.xfail(reason="the timer of the first look is set although the key waits again")
 def test_news_that_comes_right_after_a_look_leaves_no_second_timer() -> None:
     """With two timers every look would be done twice from then on."""
     looks, due = 0, 0.04

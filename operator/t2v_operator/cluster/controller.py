@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import kopf
-from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient
 from t2v_api.reasons import REASONS
 from t2v_api.resource import TextToVideoJobStatus
@@ -29,7 +28,7 @@ from t2v_api.resource import TextToVideoJobStatus
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client, connect
 from t2v_operator.cluster.effects import Effects
-from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
+from t2v_operator.cluster.errors import UNANSWERED, ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.health import health_server
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
@@ -37,6 +36,7 @@ from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.progress import ProgressReader
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
+from t2v_operator.cluster.reflector import WatchTooOld
 from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
@@ -123,7 +123,7 @@ class Operator:
                 if error.status == 404:
                     raise ConfigurationError(complaint) from None
                 logger.warning("%s cannot be read yet: %s", kind.plural, error)
-            except (ClientError, TimeoutError) as error:
+            except UNANSWERED as error:
                 logger.warning("the API server does not answer yet: %s", error)
 
     async def start(self, **_: Any) -> None:
@@ -166,9 +166,10 @@ class Operator:
                     answer = await self._client.list(kind, scope, limit="1")
                     position = int(answer["metadata"]["resourceVersion"])
                     self._must_reach.setdefault((kind, scope), position)
-                    await reflector.catch_up(position)
-                except (ClientError, ClusterError, TimeoutError, OSError, ValueError) as error:
+                    await reflector.catch_up(self._must_reach[kind, scope])
+                except (*UNANSWERED, WatchTooOld) as error:
                     logger.info("the position of %s is not known yet: %s", kind.plural, error)
+                if not self._has_reached(kind, scope):
                     await asyncio.sleep(1)
 
     def _is_current(self, namespace: str) -> bool:
@@ -194,7 +195,7 @@ class Operator:
 
     def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None
-        created, started = resource.metadata.creation_timestamp, status.start_time
+        begun, started = _beginning(resource, status), status.start_time
         pools = {pool.name for pool in self._config.pools}
         self._metrics.wrote(
             resource.status,
@@ -202,7 +203,7 @@ class Operator:
             model=model.id if model else "",
             pool=status.pool if status.pool in pools else "",
             gpus=model.resources.gpus if model else 0,
-            waited_seconds=(started - created).total_seconds() if started and created else None,
+            waited_seconds=(started - begun).total_seconds() if started and begun else None,
         )
 
     def _told(self, key: Key, error: Exception, delay: float) -> None:
@@ -260,6 +261,17 @@ class Operator:
 
     def _leads(self) -> bool:
         return self._leadership.is_held
+
+
+def _beginning(resource: ObservedResource, status: TextToVideoJobStatus) -> datetime | None:
+    """When the resource began to wait for this request: at its creation, or when it was changed."""
+    if resource.metadata.generation == 1:
+        return resource.metadata.creation_timestamp
+    before = resource.status
+    same = before is not None and before.request_hash == status.request_hash
+    told = before if before is not None and same else status
+    times = (each.last_transition_time for each in told.conditions if each.type == "Ready")
+    return next(times, None)
 
 
 class _Endless:

@@ -10,7 +10,7 @@ from t2v_api.resource import API_VERSION, KIND, TextToVideoJobStatus
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import STRATEGIC_MERGE_PATCH, Client
-from t2v_operator.cluster.errors import ActionRefused, ClusterError
+from t2v_operator.cluster.errors import ActionRefused, ClusterError, JobExists
 from t2v_operator.cluster.kinds import (
     EVENTS,
     JOBS,
@@ -29,7 +29,7 @@ from t2v_operator.core.decision import (
     ReplacePod,
 )
 from t2v_operator.core.job import Manifest
-from t2v_operator.core.names import RECORD_ANNOTATION
+from t2v_operator.core.names import JOB_LABEL, RECORD_ANNOTATION, label_value
 from t2v_operator.core.observed import (
     ObservedJob,
     ObservedPod,
@@ -53,10 +53,11 @@ class Effects:
         document = await self._client.get(RESOURCES, namespace, name)
         return observe_resource(document) if document else None
 
-    async def job(self, namespace: str, name: str) -> ObservedJob | None:
-        """The Job as the API server has it now; None when it is gone."""
-        document = await self._client.get(JOBS, namespace, name)
-        return observe_job(document) if document else None
+    async def jobs(self, namespace: str, resource_name: str) -> list[ObservedJob]:
+        """The Jobs of resources of this name as the API server has them now."""
+        selector = f"{JOB_LABEL}={label_value(resource_name)}"
+        answer = await self._client.list(JOBS, namespace, labelSelector=selector)
+        return [observe_job(document) for document in answer["items"]]
 
     async def pods(self, namespace: str, job: ObservedJob) -> tuple[ObservedPod, ...]:
         """The Job's pods as the API server has them now, the oldest first."""
@@ -83,7 +84,7 @@ class Effects:
             raise
 
     async def perform(self, action: Action, namespace: str) -> None:
-        """Do it. Raises ActionRefused when the API server does not."""
+        """Do it. Raises ActionRefused when the API server does not, JobExists where it need not."""
         try:
             match action:
                 case CreateJob(manifest):
@@ -161,11 +162,12 @@ class Effects:
         except ClusterError as error:
             if error.reason != "AlreadyExists":
                 raise
-            # It came in between, from us or from somebody else: the next look sees whose it is.
+            # The cache lags, or does not watch what has not our label.
             found = await self._client.get(JOBS, namespace, manifest["metadata"]["name"])
             if found is None:
                 raise
-            answer = found
+            self._cache.jobs.wrote(found)
+            raise JobExists(observe_job(found)) from None
         self._cache.jobs.wrote(answer)
 
     async def _delete_job(self, name: str, uid: str, namespace: str) -> None:

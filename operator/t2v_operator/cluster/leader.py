@@ -12,10 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from aiohttp import ClientError
-
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.errors import ClusterError
+from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.kinds import LEASES
 from t2v_operator.core.job import Manifest
 
@@ -92,7 +90,7 @@ class Leadership:
             if lease is not None and self._is_ours(lease):
                 spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._write({**lease, "spec": spec})
-        except (ClusterError, ClientError, TimeoutError, OSError) as error:
+        except UNANSWERED as error:
             logger.info("the lease was not released: %s", error)
 
     async def _try(self, takes_it_from_others: bool = True) -> bool:
@@ -101,7 +99,7 @@ class Leadership:
         try:
             async with asyncio.timeout(RENEW_SECONDS / 2):
                 taken = await self._take(takes_it_from_others)
-        except (ClusterError, ClientError, TimeoutError, OSError) as error:
+        except UNANSWERED as error:
             self._lease = None
             logger.info("the lease was not renewed: %s %s", type(error).__name__, error)
             return False

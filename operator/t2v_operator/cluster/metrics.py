@@ -100,7 +100,8 @@ class Metrics:
         if before and (before.request_hash, before.phase) == (after.request_hash, after.phase):
             return
         pool = pool or ""
-        is_first = before is None or before.start_time is None
+        same = before is not None and before.request_hash == after.request_hash
+        is_first = not same or before is None or before.start_time is None
         if after.phase is Phase.RUNNING and is_first and waited_seconds is not None:
             self.queue_wait.labels(model, pool).observe(waited_seconds)
         if after.phase not in FINAL or not after.attempts:

@@ -14,7 +14,7 @@ from t2v_api.resource import TextToVideoJobStatus
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
-from t2v_operator.cluster.errors import ActionRefused, ClusterError, TryAgain
+from t2v_operator.cluster.errors import ActionRefused, ClusterError, JobExists, TryAgain
 from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key
@@ -107,6 +107,16 @@ class Reconciler:
             # What tells the same as the Job comes before its removal.
             await self._effects.leave_record(resource, record)
             return 0.0
+        if decision.removes_a_job and decision.status and decision.status != status:
+            # Said first: a removal that nobody wrote down looks like somebody else's.
+            written = await self._effects.write_status(resource, decision.status)
+            if written is None:
+                return None
+            self._tell(
+                resource, replace(decision, actions=()), status, decision.status, observed.now
+            )
+            self._wrote(resource, decision.status)
+            observed = replace(observed, resource=written)
         decision, failure = await self._apply(observed, decision)
         again = await self._say(key, observed.resource, decision, observed.now)
         if failure:
@@ -123,6 +133,8 @@ class Reconciler:
                 await self._effects.perform(action, observed.resource.metadata.namespace)
             except ActionRefused as error:
                 return refused(observed, decision, error.refusal, self._config), str(error)
+            except JobExists as error:
+                return decide(replace(observed, job=error.job), self._config), ""
         return decision, ""
 
     async def _say(
@@ -187,13 +199,12 @@ class Reconciler:
         observed = self._cache.observe(key, resource, self._clock())
         if resource.is_finished and (observed.job is None or observed.job.is_finished):
             return observed
-        status = resource.status
-        if status and status.job_name and status.job_name != resource.job_name:
-            earlier = await self._effects.job(namespace, status.job_name)
-            if earlier and earlier.owner_uid == resource.metadata.uid:
-                seen = {each.uid: each for each in (*observed.earlier_jobs, earlier)}
-                observed = replace(observed, earlier_jobs=tuple(seen.values()))
-        job = await self._effects.job(namespace, resource.job_name)
+        jobs = await self._effects.jobs(namespace, name)
+        job = next((each for each in jobs if each.name == resource.job_name), None)
+        earlier = tuple(
+            each for each in jobs if each is not job and each.owner_uid == resource.metadata.uid
+        )
+        observed = replace(observed, earlier_jobs=earlier)
         pods = await self._effects.pods(namespace, job) if job else ()
         if job:
             pods = self._cache.with_gone_pods(namespace, job, pods)

@@ -96,23 +96,22 @@ class Reflector:
             pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
     async def catch_up(self, position: int) -> None:
-        """Let the store reach `position` soon, though nothing of this kind may happen for long.
+        """Let the store come nearer to `position`, though nothing of this kind may happen for long.
 
         A second, short watch from where the store is: it brings what the first one brings, and
         ends with a bookmark. Raises what a watch raises.
         """
-        while (reached := self._store.position(self.scope or "")) < position:
-            params = {
-                "resourceVersion": str(reached),
-                "allowWatchBookmarks": "true",
-                "timeoutSeconds": str(CATCH_UP_SECONDS),
-                **self._selector,
-            }
-            events = self._client.watch(self.kind, self.scope, SILENCE_SECONDS, **params)
-            async for event in events:
-                if event["type"] == "ERROR":
-                    return
-                self._store.event(event["type"], event["object"], self.scope)
+        if (reached := self._store.position(self.scope or "")) >= position:
+            return
+        params = {
+            "resourceVersion": str(reached),
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(CATCH_UP_SECONDS),
+            **self._selector,
+        }
+        async for event in self._client.watch(self.kind, self.scope, SILENCE_SECONDS, **params):
+            _raise_error(event)
+            self._store.event(event["type"], event["object"], self.scope)
 
     async def _list(self) -> None:
         seen: dict[tuple[str, str], int] = {}
@@ -148,18 +147,25 @@ class Reflector:
 
     def _take(self, event: dict[str, Any]) -> None:
         self._hear()
+        _raise_error(event)
         document = event["object"]
-        if event["type"] == "ERROR":
-            message = str(document.get("message", "the watch ended with an error"))
-            if document.get("code") == 410:
-                raise WatchTooOld(message)
-            raise ClusterError(document.get("code", 0), document.get("reason", ""), message)
         self._watched += 1
         self._store.event(event["type"], document, self.scope)
         self._position = document["metadata"]["resourceVersion"]
 
     def _hear(self) -> None:
         self.heard = self.tried = time.monotonic()
+
+
+def _raise_error(event: dict[str, Any]) -> None:
+    """What ends a watch comes as an event."""
+    if event["type"] != "ERROR":
+        return
+    status = event["object"] if isinstance(event["object"], dict) else {}
+    message = str(status.get("message", "the watch ended with an error"))
+    if status.get("code") == 410:
+        raise WatchTooOld(message)
+    raise ClusterError(status.get("code", 0), status.get("reason", ""), message)
 
 
 def _short(error: Exception) -> str:

@@ -19,6 +19,8 @@ Change = Callable[[Key, Any, Any], None]
 """Called with the key of an object, its record before and after; None where there is none."""
 
 
+GONE_REMEMBERED = 1000
+
 logger = logging.getLogger("t2v_operator")
 
 
@@ -33,6 +35,7 @@ class Store(Generic[Kept]):
         self._kept: dict[Key, Kept] = {}
         self._versions: dict[Key, int] = {}
         self._positions: dict[Scope, int] = {}
+        self._gone: dict[Key, int] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -55,6 +58,7 @@ class Store(Generic[Kept]):
             seen[key] = version
             if self._went_back(position, scope):
                 self._versions.pop(key, None)
+                self._gone.pop(key, None)
             self._take(key, version, document)
         return seen
 
@@ -81,6 +85,10 @@ class Store(Generic[Kept]):
         if kind != "DELETED":
             self._take(key, version, document)
         elif self._versions.get(key, 0) <= version:
+            # Of two watches one may be ahead: what the other still tells of it is old.
+            self._gone[key] = version
+            while len(self._gone) > GONE_REMEMBERED:
+                del self._gone[next(iter(self._gone))]
             self._drop(key, last=document)
 
     def wrote(self, document: Manifest, kept: Kept | None = None) -> None:
@@ -100,7 +108,7 @@ class Store(Generic[Kept]):
         return position < self._positions.get(scope, 0)
 
     def _take(self, key: Key, version: int, document: Manifest) -> None:
-        if self._versions.get(key, -1) >= version:
+        if max(self._versions.get(key, -1), self._gone.get(key, -1)) >= version:
             return
         self._versions[key] = version
         after = self._trimmed(key, document)

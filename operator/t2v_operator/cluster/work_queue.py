@@ -73,8 +73,6 @@ class WorkQueue(Generic[Key]):
                 due_seconds = await self._do(key)
             finally:
                 self._working.discard(key)
-            # A look that asks nobody would let nothing else run while there are more of them.
-            await asyncio.sleep(0)
             if key in self._added_meanwhile:
                 self._added_meanwhile.discard(key)
                 self.add(key)
@@ -82,6 +80,8 @@ class WorkQueue(Generic[Key]):
                 loop = asyncio.get_running_loop()
                 later = random.uniform(0, JITTER * due_seconds) if due_seconds > 60 else 0  # noqa: S311
                 self._timers[key] = loop.call_later(due_seconds + later, self._fire, key)
+            # Looks that ask nobody would let nothing else run while there are more of them.
+            await asyncio.sleep(0)
 
     async def _do(self, key: Key) -> float | None:
         try:

@@ -83,5 +83,9 @@ class Decision:
         return undoing or self.rests_on_absence
 
     @property
+    def removes_a_job(self) -> bool:
+        return any(isinstance(each, DeleteJob) for each in self.actions)
+
+    @property
     def makes_a_job(self) -> bool:
         return any(isinstance(each, CreateJob) for each in self.actions)

@@ -11,7 +11,7 @@ from t2v_api.resource import Phase, TextToVideoJobSpec, TextToVideoJobStatus
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.attempts import History, history_of, history_on
 from t2v_operator.core.decision import Action, Decision, DeleteJob, ReplacePod
-from t2v_operator.core.observed import Observed, ObservedJob, ObservedPod
+from t2v_operator.core.observed import Observed, ObservedJob, ObservedPod, running_pod
 from t2v_operator.core.status import Subject, failed_status, planned, status_of, with_notices
 
 UNDER_WAY = (Phase.QUEUED, Phase.RUNNING)
@@ -64,13 +64,19 @@ class Situation:
         """A status that also tells what the Job makes and what its pods did so far."""
         history, plan = self.history, self.observed.job.plan if self.observed.job else None
         fields = planned(plan) | history.fields
-        if self.observed.progress:
+        if self.observed.progress or not self._goes_on:
             fields["progress"] = self.observed.progress
         if self.previous is None or self.previous.start_time is None:
             fields["start_time"] = next(
                 (each.start_time for each in history.latest if each.start_time), None
             )
         return self.waiting(phase, reason, with_notices(message, plan), **fields)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the pod that runs is the one that the status was about."""
+        pod, before = running_pod(self.observed.pods), history_on(self.previous).latest
+        return pod is not None and bool(before) and before[-1].pod_name == pod.name
 
     def refused(self, reason: Reason, message: str) -> Decision:
         """The request cannot be made; no GPU was touched."""

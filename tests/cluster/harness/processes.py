@@ -3,8 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,17 @@ class Daemons:
             if self.is_alive(name):
                 raise HarnessError(f"{name} does not end; its log is {self.log(name)}")
         self._pid_file(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """The program does nothing until the block ends, and knows nothing of it."""
+        pid = self._pid(name)
+        assert pid, f"{name} does not run"
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

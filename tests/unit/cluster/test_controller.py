@@ -70,11 +70,7 @@ class Refusing(ApiServer):
         pytest.param(TimeoutError(), id="silent"),
         pytest.param(ClusterError(503, "", "no endpoints"), id="unavailable"),
         pytest.param(ClusterError(403, "Forbidden", "no rights"), id="no rights yet"),
-        pytest.param(
-            NOT_JSON,
-            id="HTML",
-            marks=pytest.mark.xfail(reason="what is no JSON ends the operator at its start"),
-        ),
+        pytest.param(NOT_JSON, id="HTML"),
     ],
 )
 def test_an_api_server_that_cannot_be_asked_yet_does_not_end_the_operator(fault: Any) -> None:
@@ -185,7 +181,6 @@ def test_a_position_that_cannot_be_asked_for_is_asked_for_again(
     assert len(pauses) == 2
 
 
-@pytest.mark.xfail(reason="a short watch that ends with an error or at once is asked for at once")
 @pytest.mark.parametrize(
     "watch",
     [
@@ -201,14 +196,12 @@ def test_short_watches_that_lead_nowhere_are_not_asked_for_without_pause(
     assert len(pauses) >= 20
 
 
-@pytest.mark.xfail(reason="only a ValueError is caught, no JSON of another form")
 def test_json_of_another_form_does_not_end_the_search_for_a_position(pauses: list[float]) -> None:
     server = Positions([{"kind": "Status"}])
     assert noted(server)._is_current("films")
 
 
 @pytest.mark.parametrize("during", ["acquire", "renew", "release"])
-@pytest.mark.xfail(reason="what is no JSON is an error that nobody catches")
 def test_html_in_place_of_the_lease_does_not_end_the_operator(during: str) -> None:
     server = ApiServer()
     leads = an_operator(server)._leadership

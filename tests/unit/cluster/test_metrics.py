@@ -199,7 +199,6 @@ def test_a_wait_is_counted_once_for_a_request_and_not_after_a_preemption() -> No
     assert f"t2v_queue_wait_seconds_count{labels} 1.0" in lines(metrics)
 
 
-@pytest.mark.xfail(reason="the start of the request before is taken for its own")
 def test_each_request_of_a_resource_has_a_wait() -> None:
     """Its first status may be that it runs, where the pod began within some seconds."""
     metrics = Metrics()
@@ -211,7 +210,6 @@ def test_each_request_of_a_resource_has_a_wait() -> None:
     assert [line for line in lines(metrics) if line.startswith("t2v_queue_wait_seconds_count")]
 
 
-@pytest.mark.xfail(reason="the wait of an edited resource counts from its creation")
 def test_the_wait_of_an_edited_resource_does_not_count_from_its_creation() -> None:
     """A day after the first video, a second one that began at once has not waited for a day."""
     connection: Any = None

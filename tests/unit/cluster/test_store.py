@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from t2v_operator.cluster.store import Store
 
 KEY = ("films", "a")
@@ -163,7 +162,6 @@ def test_a_watch_of_all_namespaces_has_one_position() -> None:
     assert seen.store.position("films") == seen.store.position("tests") == 10
 
 
-@pytest.mark.xfail(reason="a version that was dropped is not remembered")
 def test_an_older_event_after_a_deletion_that_a_second_watch_told_leaves_no_ghost() -> None:
     """A short watch may be ahead of the long one, which tells all of it once more."""
     seen = Seen()
