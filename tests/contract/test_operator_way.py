@@ -12,7 +12,8 @@ from t2v_operator.cli.local import LocalMachine, Watcher, run_job
 from t2v_operator.config import load_config
 from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import CreateJob
-from t2v_operator.core.observed import Observed, observe_job, observe_pod, observe_resource
+from t2v_operator.core.observe import observe_job, observe_pod, observe_resource
+from t2v_operator.core.observed import Observed
 
 from tests.unit.observations import at, text
 

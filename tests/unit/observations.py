@@ -16,16 +16,13 @@ from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import Decision
 from t2v_operator.core.job import build_job
 from t2v_operator.core.names import APPLIED_ANNOTATION, RECORD_ANNOTATION, job_name
+from t2v_operator.core.observe import observe_job, observe_pod, observe_resource, observe_workload
 from t2v_operator.core.observed import (
     Observed,
     ObservedJob,
     ObservedPod,
     ObservedResource,
     ObservedWorkload,
-    observe_job,
-    observe_pod,
-    observe_resource,
-    observe_workload,
 )
 from t2v_operator.core.record import record_to_leave
 from t2v_operator.core.request import resolve

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from t2v_operator.core.names import RECORD_ANNOTATION
-from t2v_operator.core.observed import RECORD_CHARACTERS, observe_resource, settled
+from t2v_operator.core.observe import RECORD_CHARACTERS, observe_resource, settled
 
 from tests.unit.observations import (
     a_record_of,

@@ -19,6 +19,13 @@ from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
 from t2v_operator.core.attempts import KEPT_ATTEMPTS
 from t2v_operator.core.names import JOB_LABEL
+from t2v_operator.core.observe import (
+    observe_job,
+    observe_pod,
+    observe_resource,
+    observe_workload,
+    settled,
+)
 from t2v_operator.core.observed import (
     Observed,
     ObservedJob,
@@ -26,12 +33,7 @@ from t2v_operator.core.observed import (
     ObservedResource,
     ObservedWorkload,
     Settled,
-    observe_job,
-    observe_pod,
-    observe_resource,
-    observe_workload,
     running_pod,
-    settled,
 )
 
 Uid = tuple[str, str]

@@ -30,14 +30,8 @@ from t2v_operator.core.decision import (
 )
 from t2v_operator.core.job import Manifest
 from t2v_operator.core.names import JOB_LABEL, RECORD_ANNOTATION, label_value
-from t2v_operator.core.observed import (
-    ObservedJob,
-    ObservedPod,
-    ObservedResource,
-    observe_job,
-    observe_pod,
-    observe_resource,
-)
+from t2v_operator.core.observe import observe_job, observe_pod, observe_resource
+from t2v_operator.core.observed import ObservedJob, ObservedPod, ObservedResource
 from t2v_operator.core.record import Record
 
 

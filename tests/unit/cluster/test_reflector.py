@@ -14,7 +14,7 @@ from t2v_operator.cluster.kinds import JOBS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Store
 from t2v_operator.core.names import APPLIED_ANNOTATION
-from t2v_operator.core.observed import observe_job
+from t2v_operator.core.observe import observe_job
 
 from tests.unit.observations import JOB_NAME, a_job_document
 

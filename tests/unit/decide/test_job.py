@@ -16,7 +16,8 @@ from t2v_operator.core.decision import (
     Refusal,
 )
 from t2v_operator.core.names import APPLIED_ANNOTATION
-from t2v_operator.core.observed import Observed, observe_job
+from t2v_operator.core.observe import observe_job
+from t2v_operator.core.observed import Observed
 
 from tests.unit.builders import a_config
 from tests.unit.observations import (

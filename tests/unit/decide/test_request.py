@@ -7,7 +7,8 @@ from t2v_api.reasons import Reason
 from t2v_api.resource import Phase, TextToVideoJobStatus
 from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import CreateJob, Decision, DeleteJob, ReplacePod
-from t2v_operator.core.observed import Observed, observe_resource
+from t2v_operator.core.observe import observe_resource
+from t2v_operator.core.observed import Observed
 
 from tests.unit.builders import a_config, a_config_of_jobs
 from tests.unit.observations import (
