@@ -144,12 +144,17 @@ class OperatorProcess:
             await asyncio.sleep(every)
         return time.monotonic() - self.started
 
-    async def settle(self) -> None:
-        """Return when it asks the API server for nothing any more."""
+    async def settle(self, limit_seconds: float = 1200) -> float:
+        """The seconds until it asks the API server for nothing any more, Events included."""
+        began = quiet = time.monotonic()
         before = None
-        while (now := await asyncio.to_thread(self.calls)) != before:
-            before = now
-            await asyncio.sleep(2)
+        while time.monotonic() < began + limit_seconds:
+            if (now := await asyncio.to_thread(self.calls)) != before:
+                before, quiet = now, time.monotonic()
+            elif time.monotonic() - quiet > 3:
+                break
+            await asyncio.sleep(1)
+        return quiet - began
 
     def send(self, number: signal.Signals) -> None:
         if not self.has_ended:

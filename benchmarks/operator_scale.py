@@ -33,6 +33,7 @@ from simulated_cluster import (
     OneNodeCluster,
     a_video,
     at_a_time,
+    clean_up_when_terminated,
     connected,
     events,
     free_cluster,
@@ -99,6 +100,8 @@ class Round:
     peak_mib: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
     """CPU seconds of each program while the operator worked; `others`: what is no part of this."""
+    trailing: float = 0.0
+    """Seconds after the last one's end until the last record and Event are written."""
     loop_ms: float = 0.0
     """CPU time of a fixed piece of work: what this machine's cores are worth just now."""
 
@@ -162,7 +165,7 @@ class Bench:
         before, calls = self._cpu(), self.operator.calls()
         figures.operator, ends = await self._until_all(RESOURCES, SPACE, videos, _video_end)
         at_end = self._cpu()
-        await self.operator.settle()
+        figures.trailing = await self.operator.settle()
         made = self.operator.calls() - calls
         figures.cpu = {name: seconds - before[name] for name, seconds in at_end.items()}
         figures.cpu_ms = 1000 * (self.operator.cpu_seconds() - before[OPERATOR]) / count
@@ -444,6 +447,7 @@ def show(report: Report) -> None:
         ("bare Jobs until all are complete", f"{middle(lambda r: r.floor):.1f} s"),
         ("with the operator until all have succeeded", f"{middle(lambda r: r.operator):.1f} s"),
         ("ratio", f"{middle(lambda r: r.ratio):.2f}"),
+        ("then until all records and Events are written", f"{middle(lambda r: r.trailing):.1f} s"),
         ("operator: CPU each", f"{middle(lambda r: r.cpu_ms):.1f} ms"),
         ("operator: peak RSS", f"{middle(lambda r: r.peak_mib):.0f} MiB"),
         ("operator: API calls each", f"{sum(calls.values()):.2f}"),
@@ -530,6 +534,7 @@ def logs(folder: Path | None) -> Iterator[Path]:
 
 def main() -> int:
     options = parse()
+    clean_up_when_terminated()
     cluster = free_cluster()
     message = RESULT.json_line()
     with (

@@ -5,6 +5,7 @@ The control plane is real; the nodes are simulated, so no container runs and non
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from aiohttp import ClientError
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient, Configuration
 from t2v_api.progress import Stage
@@ -19,12 +21,16 @@ from t2v_api.resource import API_VERSION, KIND, PLURAL
 from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationResult, Video
 from t2v_api.schedulers import Scheduler
 from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import Kind
 
 ROOT = Path(__file__).parents[1]
 # The cluster's harness belongs to the tests.
 sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 
+from harness import components  # noqa: E402
+from harness.layout import RUN  # noqa: E402
+from harness.network import API_SERVER_PORT, BRIDGE, BRIDGE_ADDRESS  # noqa: E402
 from harness.one_node import OneNodeCluster  # noqa: E402
 from harness.simulated_nodes import (  # noqa: E402
     NODE_SELECTOR,
@@ -33,7 +39,16 @@ from harness.simulated_nodes import (  # noqa: E402
     simulated_nodes,
 )
 
-__all__ = ["RUN_SECONDS", "OneNodeCluster", "simulated_nodes"]
+__all__ = [
+    "API_SERVER_PORT",
+    "BRIDGE",
+    "BRIDGE_ADDRESS",
+    "RUN_SECONDS",
+    "OneNodeCluster",
+    "simulated_nodes",
+]
+
+AUDIT_LOG = RUN / components.AUDIT_LOG
 
 CRD = ROOT / "crds" / "texttovideojobs.textto.video.yaml"
 CLAIM = "videos"
@@ -74,6 +89,10 @@ class InUse(SystemExit):
     """The cluster is not there, or others are at work in it."""
 
 
+class RecordHasGap(Exception):
+    """A watch was away for too long."""
+
+
 def free_cluster() -> OneNodeCluster:
     """The tests' cluster, with no other operator and no simulated nodes. Raises InUse."""
     cluster = OneNodeCluster()
@@ -88,6 +107,11 @@ def free_cluster() -> OneNodeCluster:
     if operators:
         raise InUse("an operator is installed in the cluster: it would take part")
     return cluster
+
+
+def clean_up_when_terminated() -> None:
+    """Let SIGTERM end this script as ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 @contextmanager
@@ -186,15 +210,25 @@ async def position(client: Client, kind: Kind, namespace: str) -> str:
 async def events(
     client: Client, kind: Kind, namespace: str, start: str
 ) -> AsyncIterator[tuple[str, Manifest]]:
-    """Type and object of everything that happens after `start`: one watch, nothing polled."""
+    """Type and object of everything that happens after `start`: one watch, nothing polled.
+
+    A watch that breaks is taken up where it broke, so nothing is missed. Raises RecordHasGap.
+    """
     params = {"allowWatchBookmarks": "true", "timeoutSeconds": "3600"}
     while True:
-        async for event in client.watch(kind, namespace, 120, resourceVersion=start, **params):
-            if event["type"] == "ERROR":
-                raise RuntimeError(f"the record has a gap: {json.dumps(event['object'])}")
-            start = event["object"]["metadata"]["resourceVersion"]
-            if event["type"] != "BOOKMARK":
-                yield event["type"], event["object"]
+        try:
+            async for event in client.watch(kind, namespace, 120, resourceVersion=start, **params):
+                if event["type"] == "ERROR":
+                    raise RecordHasGap(json.dumps(event["object"]))
+                start = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK":
+                    yield event["type"], event["object"]
+        except ClusterError as error:
+            if error.status == 410:
+                raise RecordHasGap(str(error)) from error
+        except (ClientError, TimeoutError, OSError):
+            pass
+        await asyncio.sleep(0.2)
 
 
 async def at_a_time(width: int, calls: Iterable[Callable[[], Awaitable[Any]]]) -> None:
