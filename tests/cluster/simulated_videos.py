@@ -51,7 +51,7 @@ def running_pod(workspace: Workspace, name: str) -> str:
         ]
         return bool(found)
 
-    wait_until(runs, f"a pod of {name} runs", 60)
+    wait_until(runs, f"a pod of {name} runs", 120)
     return found[-1]
 
 
