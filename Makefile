@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint bench constraints generate images cluster cluster-down
+.PHONY: setup demo test verify lint bench bench-operator bench-failover constraints generate images cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -32,6 +32,14 @@ verify: lint test
 
 bench: setup
 	$(RUN)/python benchmarks/runner.py
+
+# The operator's cost for thousands of videos, and its failover: on the tests' cluster
+# (python tests/cluster/harness up), a quarter of an hour each.
+bench-operator: setup
+	$(RUN)/python benchmarks/operator_scale.py --count 3000 --finished 10000 --running 500
+
+bench-failover: setup
+	$(RUN)/python benchmarks/operator_failover.py
 
 # The CRD, the chart's copy of it, the schema of the chart's values.
 generate: setup

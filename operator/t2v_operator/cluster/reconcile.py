@@ -109,13 +109,11 @@ class Reconciler:
             return 0.0
         if decision.removes_a_job and decision.status and decision.status != status:
             # Said first: a removal that nobody wrote down looks like somebody else's.
-            written = await self._effects.write_status(resource, decision.status)
+            written = await self._write(key, resource, decision)
             if written is None:
                 return None
-            self._tell(
-                resource, replace(decision, actions=()), status, decision.status, observed.now
-            )
-            self._wrote(resource, decision.status)
+            said = replace(decision, actions=())
+            self._tell(resource, said, status, decision.status, observed.now)
             observed = replace(observed, resource=written)
         decision, failure = await self._apply(observed, decision)
         again = await self._say(key, observed.resource, decision, observed.now)
@@ -134,7 +132,9 @@ class Reconciler:
             except ActionRefused as error:
                 return refused(observed, decision, error.refusal, self._config), str(error)
             except JobExists as error:
-                return decide(replace(observed, job=error.job), self._config), ""
+                # What else is to be done with it, the next look does.
+                seen = replace(observed, job=error.job)
+                return replace(decide(seen, self._config), actions=()), ""
         return decision, ""
 
     async def _say(
@@ -147,12 +147,9 @@ class Reconciler:
             if left := self._patience_left(key, before, status):
                 self._tell(resource, decision, before, before, now)
                 return left if again is None else min(left, again)
-            written = await self._effects.write_status(resource, status)
-            self._written[key] = time.monotonic()
-            _log(resource, decision)
+            written = await self._write(key, resource, decision)
             if written is None:
                 return None
-            self._wrote(resource, status)
             resource = written
         self._tell(resource, decision, before, status, now)
         if status is not None and (record := record_to_leave(resource, status)):
@@ -167,6 +164,18 @@ class Reconciler:
             if isinstance(settled, Settled):
                 return self._seconds_to_removal(key, settled)
         return again
+
+    async def _write(
+        self, key: Key, resource: ObservedResource, decision: Decision
+    ) -> ObservedResource | None:
+        """Write the decision's status. Returns the resource with it; None when it is gone."""
+        assert decision.status
+        written = await self._effects.write_status(resource, decision.status)
+        self._written[key] = time.monotonic()
+        if written is not None:
+            _log(resource, decision)
+            self._wrote(resource, decision.status)
+        return written
 
     def _tell(
         self,
