@@ -85,13 +85,14 @@ class Leadership:
         """Let the others have it at once, also where a renewal or a taking was cut short."""
         self._held_until = 0.0
         try:
-            # A renewal that was cut short may have changed it.
-            lease = await self._client.get(LEASES, self._namespace, self._name)
-            if lease is not None and self._is_ours(lease):
-                spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._write({**lease, "spec": spec})
+            async with asyncio.timeout(RENEW_SECONDS / 2):
+                # A renewal that was cut short may have changed it.
+                lease = await self._client.get(LEASES, self._namespace, self._name)
+                if lease is not None and self._is_ours(lease):
+                    spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._write({**lease, "spec": spec})
         except UNANSWERED as error:
-            logger.info("the lease was not released: %s", error)
+            logger.info("the lease was not released: %s %s", type(error).__name__, error)
 
     async def _try(self, takes_it_from_others: bool = True) -> bool:
         """Take the lease or renew it; False where that was not possible."""
