@@ -8,7 +8,7 @@ from installation import Installation, Workspace
 from simulated_videos import a_simulated_manifest, end_pod
 
 AWAY_SECONDS = float(os.environ.get("T2V_AWAY_SECONDS", "15"))
-"""`make cluster-faults` takes a minute."""
+"""A minute was tried as well."""
 
 
 def test_an_api_server_that_was_away_and_forgot_what_was(
