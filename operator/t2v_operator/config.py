@@ -129,6 +129,10 @@ class OperatorConfig(ContractModel):
         return patch
 
     @cached_property
+    def pool_names(self) -> frozenset[str]:
+        return frozenset(pool.name for pool in self.pools)
+
+    @cached_property
     def catalogue(self) -> dict[str, ModelProfile]:
         """The models by id."""
         return {model.id: model for model in self.models}

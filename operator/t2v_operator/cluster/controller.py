@@ -196,12 +196,11 @@ class Operator:
     def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None
         begun, started = _beginning(resource, status), status.start_time
-        pools = {pool.name for pool in self._config.pools}
         self._metrics.wrote(
             resource.status,
             status,
             model=model.id if model else "",
-            pool=status.pool if status.pool in pools else "",
+            pool=status.pool if status.pool in self._config.pool_names else "",
             gpus=model.resources.gpus if model else 0,
             waited_seconds=(started - begun).total_seconds() if started and begun else None,
         )
@@ -237,7 +236,6 @@ class Operator:
 
     def _jobs(self) -> Iterable[JobLabels]:
         """Only what the configuration names becomes a label: the rest, users may make up."""
-        pools = {pool.name for pool in self._config.pools}
         for _, resource in self._cache.resources.items():
             if isinstance(resource, Settled):
                 phase, reason = resource.phase, resource.reason
@@ -249,7 +247,7 @@ class Operator:
             yield (
                 phase,
                 model if model in self._config.catalogue else "",
-                pool if pool in pools else "",
+                pool if pool in self._config.pool_names else "",
                 reason if reason in REASONS else "",
             )
 

@@ -9,12 +9,11 @@ import random
 import time
 from collections.abc import Callable
 
-from aiohttp import ClientError
 from t2v_api.base import ContractError
 from t2v_api.progress import Progress
 
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.errors import ClusterError
+from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.kinds import PODS
 from t2v_operator.cluster.store import Key
 from t2v_operator.core.job import CONTAINER
@@ -83,7 +82,7 @@ class ProgressReader:
                     if progress.stage != stage or now - reported >= REPORT_SECONDS:
                         self._report(resource, pod[1], progress)
                         pause, reported, stage = FIRST_RETRY_SECONDS, now, progress.stage
-            except (ClusterError, ClientError, TimeoutError, OSError) as error:
+            except UNANSWERED as error:
                 logger.debug("no progress of pod %s/%s: %s", *pod, error)
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
             pause = min(2 * pause, LAST_RETRY_SECONDS)

@@ -25,6 +25,7 @@ from t2v_operator.core.events import notices
 from t2v_operator.core.names import QUEUE_PRIORITY_LABEL
 from t2v_operator.core.observed import Observed, ObservedResource, Settled, object_to_ask_about
 from t2v_operator.core.record import record_to_leave
+from t2v_operator.core.status import reason_of
 from t2v_operator.core.throttle import must_be_written, patience_seconds
 
 STATUSES_PER_SECOND, STATUSES_BURST = 20.0, 50.0
@@ -266,7 +267,7 @@ def _log(resource: ObservedResource, decision: Decision) -> None:
         "namespace": resource.metadata.namespace,
         "resource": resource.metadata.name,
         "phase": str(status.phase),
-        "reason": status.conditions[0].reason,
+        "reason": reason_of(status),
         "actions": [type(action).__name__ for action in decision.actions],
     }
     logger.log(
@@ -275,7 +276,7 @@ def _log(resource: ObservedResource, decision: Decision) -> None:
         resource.metadata.namespace,
         resource.metadata.name,
         status.phase,
-        status.conditions[0].reason,
+        reason_of(status),
         status.message,
         extra=fields,
     )

@@ -7,11 +7,10 @@ import asyncio
 import logging
 from datetime import datetime
 
-from aiohttp import ClientError
 from t2v_api.resource import API_VERSION, KIND, ObjectMeta
 
 from t2v_operator.cluster.client import FIELD_MANAGER, Client
-from t2v_operator.cluster.errors import ClusterError, NotLeader
+from t2v_operator.cluster.errors import UNANSWERED, NotLeader
 from t2v_operator.cluster.kinds import EVENTS
 from t2v_operator.cluster.pace import Pace
 from t2v_operator.core.events import Notice
@@ -46,7 +45,7 @@ class Recorder:
                 await asyncio.sleep(left)
             try:
                 await self._client.create(EVENTS, namespace, event)
-            except (ClusterError, ClientError, NotLeader, OSError, ValueError) as error:
+            except (*UNANSWERED, NotLeader) as error:
                 logger.debug("an Event was not written: %s", error)
 
 

@@ -18,7 +18,7 @@ from t2v_operator.core.decision import (
     PatchWorkload,
     ReplacePod,
 )
-from t2v_operator.core.status import STALLED
+from t2v_operator.core.status import STALLED, reason_of
 
 MESSAGE_CHARACTERS = 1024
 """Kubernetes takes no longer ones."""
@@ -50,7 +50,7 @@ def notices(
 
 
 def _told(status: TextToVideoJobStatus | None) -> tuple[str, ...]:
-    return (status.phase, status.conditions[0].reason) if status and status.conditions else ()
+    return (status.phase, reason_of(status)) if status and status.conditions else ()
 
 
 def _done(action: Action) -> Notice:

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from t2v_api.reasons import ExitCode
-from t2v_api.request import GenerationRequest
 from t2v_api.resource import API_VERSION, KIND, TextToVideoJobSpec
 
 from t2v_operator.config import OperatorConfig
@@ -71,7 +70,7 @@ def build_job(job: ResolvedJob, config: OperatorConfig, name: str | None = None)
             "namespace": resource.metadata.namespace,
             "labels": labels | queue,
             "annotations": resource_name
-            | {OUTPUT_URL_ANNOTATION: output_url(_key(job, config), config)}
+            | {OUTPUT_URL_ANNOTATION: folder_url(resource.metadata.namespace, _folder(job), config)}
             | {APPLIED_ANNOTATION: applied(spec)}
             | ({NOTICES_ANNOTATION: "; ".join(job.notices)} if job.notices else {}),
             "ownerReferences": [_owner(job)],
@@ -115,30 +114,24 @@ def applied(spec: TextToVideoJobSpec) -> str:
     return json.dumps(mutable_values(spec), sort_keys=True, separators=(",", ":"))
 
 
-def output_key(
-    namespace: str, request: GenerationRequest, model_revision: str, config: OperatorConfig
-) -> str:
-    """Where the video's files stand in the storage: one folder for each distinct video."""
-    return _place(namespace, request.digest(model_revision), config)
-
-
-def output_url(key: str, config: OperatorConfig) -> str:
-    """What serves the folder `key`."""
-    return f"{config.storage.url.rstrip('/')}/{key}"
-
-
 def folder_url(namespace: str, folder: str, config: OperatorConfig) -> str:
-    """What serves the folder of a video whose digest is known."""
-    return output_url(_place(namespace, folder, config), config)
+    """What serves the folder of a video: its digest names it."""
+    return f"{config.storage.url.rstrip('/')}/{_place(namespace, folder, config)}"
 
 
 def _place(namespace: str, folder: str, config: OperatorConfig) -> str:
+    """Where a video's files stand in the storage."""
     parts = (config.storage.prefix.strip("/"), namespace, folder)
     return "/".join(part for part in parts if part)
 
 
 def _key(job: ResolvedJob, config: OperatorConfig) -> str:
-    return output_key(job.resource.metadata.namespace, job.request, job.profile.revision, config)
+    return _place(job.resource.metadata.namespace, _folder(job), config)
+
+
+def _folder(job: ResolvedJob) -> str:
+    """One for each distinct video."""
+    return job.request.digest(job.profile.revision)
 
 
 def _owner(job: ResolvedJob) -> Manifest:

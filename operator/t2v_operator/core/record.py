@@ -15,7 +15,7 @@ from t2v_api.result import Video
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.job import folder_url
 from t2v_operator.core.observed import FINAL, ObservedResource
-from t2v_operator.core.status import Subject, status_of
+from t2v_operator.core.status import Subject, reason_of, status_of
 
 MESSAGE_CHARACTERS = 2048
 FileName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -50,7 +50,7 @@ def record_to_leave(resource: ObservedResource, status: TextToVideoJobStatus) ->
     found = read_record(resource)
     if found is not None and found.request_hash == status.request_hash:
         return None
-    reason = status.conditions[0].reason
+    reason = reason_of(status)
     places = [url.rsplit("/", 2) for url in status.output]
     folder = places[0][1] if places else None
     return Record(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from t2v_api.reasons import Reason, Waiting
@@ -24,7 +25,7 @@ class Situation:
     observed: Observed
     config: OperatorConfig
 
-    @property
+    @cached_property
     def subject(self) -> Subject:
         resource = self.observed.resource
         return Subject(resource.metadata, resource.request_hash, self.observed.now, resource.status)
@@ -46,7 +47,7 @@ class Situation:
         assert job  # the rules before those that ask have dealt with a missing one
         return job
 
-    @property
+    @cached_property
     def history(self) -> History:
         """The runs so far."""
         return history_of(self.observed.pods, history_on(self.previous))
