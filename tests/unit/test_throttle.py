@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 from t2v_api.progress import Progress, Stage
 from t2v_api.resource import TextToVideoJobStatus
-from t2v_operator.core.throttle import QUEUED_SECONDS, SAME_SECONDS, patience_seconds
+from t2v_operator.core.throttle import (
+    QUEUED_SECONDS,
+    RUNNING_SECONDS,
+    SAME_SECONDS,
+    patience_seconds,
+)
 
 from tests.unit.observations import (
     a_status,
@@ -27,7 +32,7 @@ def runs(percent: int = 19, stage: Stage = Stage.DENOISE, said: float = 100) -> 
     ("before", "after", "seconds"),
     [
         pytest.param(None, queued(), QUEUED_SECONDS, id="a pod follows soon"),
-        pytest.param(queued(), running(), 0, id="it runs"),
+        pytest.param(queued(), running(), RUNNING_SECONDS, id="it runs"),
         pytest.param(running(), succeeded(), 0, id="it is there"),
         pytest.param(None, a_status(spec={"modelId": "other"}), 0, id="it is refused"),
         pytest.param(runs(19), runs(20), SAME_SECONDS, id="a percent more"),

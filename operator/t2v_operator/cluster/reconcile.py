@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from t2v_api.resource import TextToVideoJobStatus
+from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
@@ -60,7 +60,7 @@ class Reconciler:
         self._clock = clock
         self._is_current = is_current
         self._wrote = wrote
-        self._written: dict[Key, float] = {}
+        self._since: dict[Key, tuple[Phase, float]] = {}
         self._pace = Pace(STATUSES_PER_SECOND, STATUSES_BURST)
         self._record_pace = Pace(RECORDS_PER_SECOND, RECORDS_BURST)
 
@@ -172,7 +172,7 @@ class Reconciler:
         """Write the decision's status. Returns the resource with it; None when it is gone."""
         assert decision.status
         written = await self._effects.write_status(resource, decision.status)
-        self._written[key] = time.monotonic()
+        self._since[key] = decision.status.phase, time.monotonic()
         if written is not None:
             _log(resource, decision)
             self._wrote(resource, decision.status)
@@ -192,10 +192,14 @@ class Reconciler:
     def _patience_left(
         self, key: Key, before: TextToVideoJobStatus | None, after: TextToVideoJobStatus
     ) -> float:
-        """Seconds for which the status may wait for more news. A first one waits from now on."""
+        """Seconds for which the status may wait for more news. A new phase waits from now on."""
         patience = patience_seconds(before, after)
         now = time.monotonic()
-        left = max(0.0, self._written.setdefault(key, now) + patience - now)
+        phase, since = self._since.get(key, (None, now))
+        if phase is not after.phase:
+            since = now
+            self._since[key] = after.phase, now
+        left = max(0.0, since + patience - now)
         if left or must_be_written(before, after):
             return left
         return self._pace.wait_seconds(key)
@@ -251,7 +255,7 @@ class Reconciler:
         return max(0.0, ttl - (self._clock() - resource.completed).total_seconds())
 
     def _forget(self, key: Key) -> None:
-        self._written.pop(key, None)
+        self._since.pop(key, None)
         self._pace.forget(key)
         self._record_pace.forget(key)
         self._cache.forget_progress(key)

@@ -24,6 +24,10 @@ MESSAGE_CHARACTERS = 1024
 """Kubernetes takes no longer ones."""
 
 
+SAID_ALREADY = (Waiting.NO_POD, Waiting.RUNNING)
+"""By the Event of the Job's creation or of the failed attempt, and by the pod's own."""
+
+
 @dataclass(frozen=True)
 class Notice:
     """One Event."""
@@ -43,8 +47,8 @@ def notices(
     if after is None or _told(after) in (_told(before), ()):
         return done
     phase, reason = _told(after)
-    if reason == Waiting.NO_POD:
-        return done  # the Job's creation was told, or the failed attempt
+    if reason in SAID_ALREADY:
+        return done
     worrying = phase == Phase.FAILED or reason in STALLED
     return [*done, _notice("Warning" if worrying else "Normal", reason, after.message)]
 

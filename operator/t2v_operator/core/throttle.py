@@ -4,22 +4,28 @@ What a person waits for is written at once, and so is what would be lost, such a
 pod is gone; what only says more of the same is written seldom.
 """
 
+from t2v_api.reasons import Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.core.status import reason_of
 
 QUEUED_SECONDS = 5.0
 """What is queued has news soon: its pod, a node, its start."""
+RUNNING_SECONDS = 3.0
+"""What fails as it begins, or is made quickly, has news soon as well: its end."""
 SAME_SECONDS = 10.0
 """Between two statuses that differ in message and progress alone."""
 
 
 def patience_seconds(before: TextToVideoJobStatus | None, after: TextToVideoJobStatus) -> float:
-    """The least time between the write before and the write of `after`."""
+    """How long `after` waits, since its phase was first seen or another status of it written."""
     if must_be_written(before, after):
         return 0.0
     if _phase(before) != _phase(after):
-        return QUEUED_SECONDS if after.phase is Phase.QUEUED else 0.0
+        if after.phase is Phase.QUEUED:
+            return QUEUED_SECONDS
+        begins = reason_of(after) == Waiting.RUNNING and (not before or after.phase != before.phase)
+        return RUNNING_SECONDS if begins else 0.0
     assert before
     if reason_of(before) != reason_of(after):
         return QUEUED_SECONDS

@@ -202,6 +202,23 @@ def test_what_waits_for_more_news_says_when_it_is_due(world: Callable[..., World
     assert tested.looks() == pytest.approx(6)
 
 
+def test_a_run_that_ends_as_it_began_costs_one_write(world: Callable[..., World]) -> None:
+    tested = world(status=queued())
+    tested.job()
+    tested.pod(running=True)
+    tested.hears()
+    assert tested.looks() == pytest.approx(3)
+    tested.passes(1)
+    assert tested.looks() == pytest.approx(2)
+    tested.job(complete=True)
+    tested.pod(exit_code=0, message=a_result())
+    tested.hears()
+    tested.looks()
+    assert the_status(tested.server)["phase"] == "Succeeded"
+    assert tested.server.count("update", RESOURCES) == 1
+    assert "Running" not in tested.told
+
+
 def test_a_job_that_the_cache_does_not_show_is_not_made_again(world: Callable[..., World]) -> None:
     tested = world(status=running())
     tested.job()
@@ -234,8 +251,7 @@ def test_a_deleted_job_is_counted_however_soon_it_was_deleted(world: Callable[..
     tested.job()
     tested.pod(running=True)
     tested.hears()
-    tested.looks()
-    assert the_status(tested.server)["phase"] == "Running"
+    assert tested.looks_until_it_is_written()["phase"] == "Running"
     tested.server.drop(PODS, "pod-1")
     tested.server.drop(JOBS, JOB_NAME)
     tested.hears()
