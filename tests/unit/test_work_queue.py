@@ -97,6 +97,52 @@ def test_work_comes_back_when_it_is_due() -> None:
     assert rounds >= 3
 
 
+def test_what_may_wait_is_done_once_for_all_that_comes_meanwhile() -> None:
+    worked: list[float] = []
+    done = asyncio.Event()
+
+    async def work(key: str) -> float | None:
+        worked.append(asyncio.get_running_loop().time())
+        done.set()
+        return 300
+
+    async def go() -> float:
+        began = asyncio.get_running_loop().time()
+        queue = WorkQueue(work)
+        task = asyncio.create_task(queue.run(workers=2))
+        for _ in range(5):
+            queue.add_later("a", 0.05)
+            await asyncio.sleep(0.005)
+        await done.wait()
+        await asyncio.sleep(0.1)
+        task.cancel()
+        return began
+
+    began = asyncio.run(go())
+    assert len(worked) == 1
+    assert worked[0] - began >= 0.05
+
+
+def test_what_may_wait_does_not_put_off_what_is_due_sooner() -> None:
+    worked: list[str] = []
+
+    async def work(key: str) -> float | None:
+        worked.append(key)
+        return 0.01 if len(worked) == 1 else None
+
+    async def go() -> None:
+        queue = WorkQueue(work)
+        task = asyncio.create_task(queue.run(workers=1))
+        queue.add("a")
+        await asyncio.sleep(0.005)
+        queue.add_later("a", 60)
+        await asyncio.sleep(0.05)
+        task.cancel()
+
+    asyncio.run(go())
+    assert worked == ["a", "a"]
+
+
 def test_what_is_due_in_thirty_thousand_years_is_no_error() -> None:
     worked: list[str] = []
 

@@ -6,9 +6,9 @@ Knows which objects belong to which resource, and says which resource has news.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from t2v_api.progress import Progress
 from t2v_api.resource import KIND
@@ -39,8 +39,12 @@ from t2v_operator.core.observed import (
 Uid = tuple[str, str]
 """A Job's namespace and uid: what another namespace says of a Job is not believed."""
 
-News = Callable[[Key], None]
-"""Told the namespace and name of a resource that is worth a look."""
+
+class News(Protocol):
+    """Told the namespace and name of a resource that is worth a look."""
+
+    def __call__(self, key: Key, more_follows: bool = False) -> None:
+        """`more_follows`: there is more to see in a moment, and this can wait for it."""
 
 
 class Cache:
@@ -194,7 +198,7 @@ class Cache:
     def _job_news(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         job = after or before
         if before != after and job and (owner := _owner(key, job)):
-            self._news(owner)
+            self._news(owner, more_follows=after is not None and not after.is_finished)
 
     def _index_pod(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         if after is not None:
@@ -214,7 +218,7 @@ class Cache:
     def _pod_news(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         pod = after or before
         if before != after and pod and (owner := self._resource_of.get((key[0], pod.job_uid))):
-            self._news(owner)
+            self._news(owner, more_follows=True)
 
     def _index_workload(
         self, key: Key, before: ObservedWorkload | None, after: ObservedWorkload | None

@@ -45,6 +45,8 @@ from t2v_operator.core.status import reason_of
 
 WORKERS = 32
 """So many resources are worked on at a time; the work is waiting for the API server."""
+BATCH_SECONDS = 0.5
+"""News of a pod comes in a row: scheduled, begun, over. One look takes in all of it."""
 HANGS_SECONDS = 300.0
 """A watch that has not even tried anything for that long is dead."""
 
@@ -181,9 +183,13 @@ class Operator:
         wanted = self._must_reach.get((kind, scope), math.inf)
         return self._cache.stores[kind].position(scope or "") >= wanted
 
-    def _add(self, key: Key) -> None:
+    def _add(self, key: Key, more_follows: bool = False) -> None:
         """Of news only the leader makes work; whoever leads begins with every resource."""
-        if self._works:
+        if not self._works:
+            return
+        if more_follows:
+            self._queue.add_later(key, BATCH_SECONDS)
+        else:
             self._queue.add(key)
 
     async def _work(self, key: Key) -> float | None:

@@ -40,7 +40,7 @@ class WorkQueue(Generic[Key]):
         self._failures: dict[Key, int] = {}
 
     def add(self, key: Key) -> None:
-        """Let the key's work be done soon. Call it from the event loop's thread."""
+        """Let the key's work be done at once. Call it from the event loop's thread."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
         if key in self._working:
@@ -48,6 +48,16 @@ class WorkQueue(Generic[Key]):
         elif key not in self._waiting:
             self._waiting.add(key)
             self._ready.put_nowait(key)
+
+    def add_later(self, key: Key, seconds: float) -> None:
+        """Let the key's work be done after that time, unless it is done sooner anyway."""
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if key in self._waiting or (timer and timer.when() <= loop.time() + seconds):
+            return
+        if timer:
+            timer.cancel()
+        self._timers[key] = loop.call_later(seconds, self._fire, key)
 
     @property
     def depth(self) -> int:
@@ -77,9 +87,8 @@ class WorkQueue(Generic[Key]):
                 self._added_meanwhile.discard(key)
                 self.add(key)
             elif due_seconds is not None:
-                loop = asyncio.get_running_loop()
                 later = random.uniform(0, JITTER * due_seconds) if due_seconds > 60 else 0  # noqa: S311
-                self._timers[key] = loop.call_later(due_seconds + later, self._fire, key)
+                self.add_later(key, due_seconds + later)
             # Looks that ask nobody would let nothing else run while there are more of them.
             await asyncio.sleep(0)
 

@@ -35,7 +35,13 @@ class Watched:
         self.news: list[Any] = []
         self.server = ApiServer()
         client: Any = self.server
-        self.cache = Cache(client, (), with_workloads, self.news.append)
+        self.batched: list[Any] = []
+        self.cache = Cache(client, (), with_workloads, self._hear)
+
+    def _hear(self, key: Any, more_follows: bool = False) -> None:
+        self.news.append(key)
+        if more_follows:
+            self.batched.append(key)
 
     def put(self, kind: Any, document: dict[str, Any]) -> None:
         self.cache.stores[kind].event("MODIFIED", self.server.put(kind, document), None)
@@ -74,6 +80,7 @@ def watched() -> Watched:
     tested.put(PODS, a_pod_document())
     tested.put(WORKLOADS, a_workload_document())
     tested.news.clear()
+    tested.batched.clear()
     return tested
 
 
@@ -122,6 +129,16 @@ def test_a_change_of_anything_of_it_is_news_of_the_resource(
 def test_so_is_its_end(watched: Watched, kind: Any, name: str) -> None:
     watched.drop(kind, name)
     assert watched.news == [KEY]
+
+
+def test_only_news_of_what_goes_on_may_wait_for_more(watched: Watched) -> None:
+    watched.put(PODS, a_pod_document(running=True))
+    assert watched.batched == [KEY]
+    watched.put(RESOURCES, a_resource_document(generation=2))
+    watched.put(JOBS, a_job_document(complete=True))
+    watched.drop(JOBS, JOB_NAME)
+    assert watched.news == [KEY] * 4
+    assert watched.batched == [KEY]
 
 
 def test_what_says_nothing_that_decisions_rest_on_is_no_news(watched: Watched) -> None:

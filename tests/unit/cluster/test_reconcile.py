@@ -60,7 +60,12 @@ class World:
         config = config or a_config()
         client: Any = self.server
         recorder: Any = SimpleNamespace(tell=lambda _, notice, __: self.told.append(notice.reason))
-        self.cache = Cache(client, (), with_workloads=True, news=self.news.append)
+        self.cache = Cache(
+            client,
+            (),
+            with_workloads=True,
+            news=lambda key, more_follows=False: self.news.append(key),
+        )
         self.reconciler = Reconciler(
             self.cache,
             Effects(client, self.cache),
