@@ -35,7 +35,7 @@ def configuration(namespace: str, port: int, **more: Any) -> str:
         default
         | {
             "pools": [POOL],
-            "storage": {"claimName": CLAIM, "url": "http://videos.example.com"},
+            "storage": {"kind": "volume", "claimName": CLAIM, "url": "http://videos.example.com"},
             "jobs": {"ttlSecondsAfterFinished": None},
             "leaderElection": {"namespace": namespace, "name": "benchmark"},
             "namespaces": [namespace],

@@ -17,6 +17,7 @@ TEXT = {"type": "string"}
 BOOLEAN = {"type": "boolean"}
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 ANYTHING = {"type": "object"}
+PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 LIST = {"type": "array", "items": {"type": "object"}}
 
 
@@ -57,6 +58,37 @@ def values_schema() -> dict[str, Any]:
             tolerations=LIST,
             affinity=ANYTHING,
             priorityClassName=TEXT,
+            store=_closed(
+                size=TEXT,
+                storageClassName={"type": ["string", "null"]},
+                existingClaim=TEXT,
+                service=_closed(
+                    type={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+                    port=PORT,
+                    nodePort={"type": ["integer", "null"]},
+                    annotations=TEXTS,
+                ),
+                resources=ANYTHING,
+                nodeSelector=TEXTS,
+                tolerations=LIST,
+                affinity=ANYTHING,
+            ),
+            ingress=_closed(
+                enabled=BOOLEAN, className=TEXT, host=TEXT, tlsSecret=TEXT, annotations=TEXTS
+            ),
+            httpRoute=_closed(
+                enabled=BOOLEAN,
+                hostname=TEXT,
+                scheme={"enum": ["http", "https"]},
+                parentRefs=LIST,
+            ),
+            networkPolicies=_closed(
+                enabled=BOOLEAN,
+                namespaces={"type": "array", "items": TEXT},
+                internalRanges={"type": "array", "items": TEXT},
+            ),
+            env=LIST,
+            envFrom=LIST,
             config=config,
             # helm gives every chart this one.
             **{"global": ANYTHING},

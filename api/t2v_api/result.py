@@ -16,7 +16,7 @@ from t2v_api.schedulers import Scheduler
 TERMINATION_MESSAGE_BYTES = 4096
 """Kubernetes keeps this much of a container's termination message."""
 
-VIDEO_FILE, POSTER_FILE = "video.mp4", "poster.jpg"
+VIDEO_FILE, POSTER_FILE, PREVIEW_FILE = "video.mp4", "poster.jpg", "preview.webp"
 """What every runner publishes, in this order."""
 
 MESSAGE_CHARACTERS = 800
@@ -51,7 +51,7 @@ class GenerationResult(ContractModel):
 
     kind: Literal["GenerationResult"] = "GenerationResult"
     output: tuple[str, ...] = Field(min_length=1)
-    """File names: the MP4, then the poster."""
+    """File names: the MP4, the poster, the moving preview."""
     video: Video
     seed: int = Field(ge=0)
     scheduler: Scheduler

@@ -47,14 +47,68 @@ class GpuPool(ContractModel):
     """The Jobs' `managedBy`: kueue.x-k8s.io/multikueue where other clusters run them."""
 
 
+PREFIX = Field(pattern=r"^[A-Za-z0-9._/-]*$")
+WEB_ADDRESS = Field(pattern=r"^https?://[^\s?#]+$")
+SIGNED_SECONDS = Field(ge=60, le=7 * 24 * 3600)
+
+
 class VolumeStorage(ContractModel):
     """Videos go to a volume that every runner pod mounts."""
 
+    kind: Literal["volume"] = "volume"
     claim_name: str = Field(min_length=1)
     """A PersistentVolumeClaim in the resource's namespace."""
     url: Annotated[str, Field(pattern=r"^(https?|file)://\S+$")]
     """What serves the volume's files: a key is appended to it."""
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]*$")] = "videos"
+    prefix: Annotated[str, PREFIX] = "videos"
+
+
+class EmbeddedStorage(ContractModel):
+    """Videos go to the operator's own store, `t2v store`, which serves them as well."""
+
+    kind: Literal["embedded"] = "embedded"
+    url: Annotated[str, WEB_ADDRESS] = "http://localhost:8080"
+    """The store's address as a browser reaches it; the default is where a port-forward ends."""
+    internal_url: Annotated[str, WEB_ADDRESS] | None = None
+    """The store's address within the cluster; default: `url`."""
+    keys_secret: str = Field(default="text-to-video-operator-store", pattern=DNS_SUBDOMAIN)
+    """The Secret in the operator's namespace with the keys that sign links. Made if missing."""
+    link_seconds: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+    """How long a link opens. It is renewed by `t2v link`."""
+    prefix: Annotated[str, PREFIX] = "videos"
+
+
+class BucketStorage(ContractModel):
+    """Videos go to a bucket. The operator alone has credentials for it, from its environment."""
+
+    kind: Literal["s3", "gs", "az"]
+    bucket: str = Field(min_length=1)
+    """The bucket, or the container of Azure."""
+    options: dict[str, str] = {}
+    """As obstore takes them, such as `endpoint`, `region`, `account_name`; no credentials."""
+    url: Annotated[str, WEB_ADDRESS] | None = None
+    """What serves the bucket to everybody; default: links that are signed for a time."""
+    link_seconds: Annotated[int, SIGNED_SECONDS] = 7 * 24 * 3600
+    """How long a signed link opens; the stores allow a week at most."""
+    prefix: Annotated[str, PREFIX] = "videos"
+
+
+Storage = Annotated[VolumeStorage | EmbeddedStorage | BucketStorage, Field(discriminator="kind")]
+
+
+class ReportServer(ContractModel):
+    """Where the runners' pods report progress and ask for uploads: in the operator itself."""
+
+    url: Annotated[str, Field(pattern=r"^https://[^\s/?#]+$")] | None = None
+    """Its address within the cluster. Null: there is none, and progress is not seen."""
+    port: int = Field(default=8443, ge=1, le=65535)
+    secret: str = Field(default="text-to-video-operator-report", pattern=DNS_SUBDOMAIN)
+    """The Secret in the operator's namespace with tls.crt, tls.key and ca.crt. Made and renewed,
+    unless something else, such as cert-manager, has made it."""
+    audience: str = Field(default="text-to-video-operator", min_length=1, max_length=253)
+    """Of the pods' tokens: another for each installation."""
+    certificate_authority: str = ""
+    """In PEM, what the pods trust; taken from the Secret."""
 
 
 class JobPolicy(ContractModel):
@@ -91,7 +145,8 @@ class OperatorConfig(ContractModel):
     runner: RunnerImage
     models: tuple[ModelProfile, ...] = Field(min_length=1)
     pools: tuple[GpuPool, ...] = Field(min_length=1)
-    storage: VolumeStorage
+    storage: Storage
+    report_server: ReportServer = ReportServer()
     jobs: JobPolicy = JobPolicy()
     kueue: Kueue = Kueue()
     leader_election: LeaderElection = LeaderElection()
@@ -119,6 +174,15 @@ class OperatorConfig(ContractModel):
         if named and not self.kueue.enabled:
             raise ValueError(
                 f"pools: {', '.join(named)} names a queue; set kueue.enabled, or remove queueName"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _uploads_need_the_report_server(self) -> Self:
+        if self.storage.kind != "volume" and self.report_server.url is None:
+            raise ValueError(
+                f"storage: kind {self.storage.kind} needs reportServer.url, where the pods ask for "
+                "their uploads"
             )
         return self
 

@@ -5,23 +5,50 @@ import gc
 import hashlib
 from collections.abc import Iterator
 
+from t2v_api.delivery import RECORD_FILE
 from t2v_api.progress import Stage
-from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationResult, Video
+from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE, GenerationResult, Video
 
 from t2v_runner.denoise import denoise
+from t2v_runner.errors import RequestRefused
 from t2v_runner.init_media import read_init_frames
 from t2v_runner.model import load_pipeline, locate_model
 from t2v_runner.order import Order
 from t2v_runner.publish import Publication
+from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
-from t2v_runner.video import write_poster, write_video
+from t2v_runner.upload import upload
+from t2v_runner.video import write_poster, write_preview, write_video
 
 
-def generate(order: Order, reporter: Reporter) -> GenerationResult:
-    """Make the video and put it, its poster and its record into the output folder.
+def generate(
+    order: Order, reporter: Reporter, server: ReportServer | None = None
+) -> GenerationResult:
+    """Make the video and put it, its pictures and its record into the output folder.
 
-    Raises RunnerError; then nothing stands there under a final name.
+    From there they go to the store, where the order says so: through `server`. Raises RunnerError;
+    then nothing stands there under a final name, unless only the upload failed.
     """
+    if not order.uploads:
+        return _make(order, reporter)
+    if server is None:
+        raise RequestRefused("T2V_UPLOAD is set, and T2V_REPORT_URL is not")
+    found = _finished_before(server)
+    if found:
+        return found
+    result = _make(order, reporter)
+    upload(order.output_dir, (*result.output, RECORD_FILE), server, reporter.check)
+    return result
+
+
+def _finished_before(server: ReportServer) -> GenerationResult | None:
+    """What an earlier run of the same request left in the store, its record being the last."""
+    with contextlib.suppress(NotAnswered, Refused):
+        return server.finished_before()
+    return None
+
+
+def _make(order: Order, reporter: Reporter) -> GenerationResult:
     request, profile = order.request, order.profile
     with Publication(order.output_dir) as publication:
         init_frames = read_init_frames(request, order.media)
@@ -38,12 +65,13 @@ def generate(order: Order, reporter: Reporter) -> GenerationResult:
         reporter.enter(Stage.ENCODE)
         write_video(frames, request.fps, publication.path(VIDEO_FILE))
         write_poster(frames[0], publication.path(POSTER_FILE))
+        write_preview(frames, request.fps, publication.path(PREVIEW_FILE))
 
         reporter.enter(Stage.UPLOAD)
         mp4 = publication.path(VIDEO_FILE).read_bytes()
         timings, generation_time = reporter.finish()
         result = GenerationResult(
-            output=(VIDEO_FILE, POSTER_FILE),
+            output=(VIDEO_FILE, POSTER_FILE, PREVIEW_FILE),
             video=Video(
                 sha256=hashlib.sha256(mp4).hexdigest(),
                 frames_sha256=hashlib.sha256(frames.data).hexdigest(),

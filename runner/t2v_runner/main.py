@@ -4,11 +4,14 @@ import contextlib
 import errno
 import logging
 import os
+import ssl
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from t2v_api.progress import Progress
 from t2v_api.reasons import ExitCode, Reason
 from t2v_api.result import (
     MESSAGE_CHARACTERS,
@@ -19,9 +22,15 @@ from t2v_api.result import (
 
 from t2v_runner.errors import OutOfMemory, RunnerError, StorageFailed
 from t2v_runner.generate import generate
-from t2v_runner.order import read_order
+from t2v_runner.order import read_order, read_report_address
+from t2v_runner.report_server import NotAnswered, ProgressTeller, Refused, ReportServer
 from t2v_runner.reporter import Reporter, tell_on
 from t2v_runner.stop import StopSignal
+
+HAND_IN_PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
+"""Seconds between the tries to hand in the record: another operator leads by then."""
+
+Tell = Callable[[Progress], None]
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +43,66 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     stop = StopSignal()
     stop.listen()
-    with _standard_output_for_progress() as stream:
-        outcome = _run(Reporter(tell_on(stream), stop))
+    with _standard_output_for_progress() as stream, _report_server() as server:
+        with _told_on(stream, server) as tell:
+            outcome = _run(Reporter(tell, stop), server)
+        if server:
+            _hand_in(outcome, server)
     _leave(outcome, Path(os.environ.get("T2V_TERMINATION_LOG", "/dev/termination-log")))
     return ExitCode.DONE if isinstance(outcome, GenerationResult) else outcome.exit_code
 
 
-def _run(reporter: Reporter) -> GenerationResult | GenerationFailure:
+@contextlib.contextmanager
+def _report_server() -> Iterator[ReportServer | None]:
+    address = read_report_address(os.environ)
+    if address is None:
+        yield None
+        return
     try:
-        return generate(read_order(os.environ), reporter)
+        server = ReportServer(address)
+    except ssl.SSLError as error:
+        logger.warning("no report server: its certificate authority is unusable: %s", error)
+        yield None
+        return
+    with server:
+        yield server
+
+
+@contextlib.contextmanager
+def _told_on(stream: TextIO, server: ReportServer | None) -> Iterator[Tell]:
+    """Progress goes to the stream and, where there is one, to the report server."""
+    on_stream = tell_on(stream)
+    if server is None:
+        yield on_stream
+        return
+    with ProgressTeller(server.tell_progress) as teller:
+
+        def both(progress: Progress) -> None:
+            on_stream(progress)
+            teller(progress)
+
+        yield both
+
+
+def _hand_in(outcome: GenerationResult | GenerationFailure, server: ReportServer) -> None:
+    """Tell the record. Where that fails, the termination message still tells it."""
+    for pause in HAND_IN_PAUSES:
+        try:
+            return server.tell_outcome(outcome)
+        except NotAnswered as error:
+            logger.warning("the record is not handed in yet: %s", error)
+            time.sleep(pause)
+        except Refused as error:
+            logger.warning("the record is not handed in: %s", error)
+            return None
+    return None
+
+
+def _run(reporter: Reporter, server: ReportServer | None) -> GenerationResult | GenerationFailure:
+    try:
+        result = generate(read_order(os.environ), reporter, server)
+        reporter.delivered()
+        return result
     except Exception as error:
         known = _known(error)
         if known is None:

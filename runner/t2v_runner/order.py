@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2v_api.base import ContractError
+from t2v_api.delivery import TOKEN_FILE, TOKEN_FOLDER
 from t2v_api.profile import ModelProfile
 from t2v_api.request import GenerationRequest
 
 from t2v_runner.errors import RequestRefused
+from t2v_runner.report_server import ReportAddress
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Order:
     output_dir: Path
     models_dir: Path
     media: MediaRules
+    uploads: bool = False
+    """Whether the files go on from `output_dir` to a store."""
 
 
 def read_order(environment: Mapping[str, str]) -> Order:
@@ -43,12 +47,23 @@ def read_order(environment: Mapping[str, str]) -> Order:
         request=request,
         profile=profile,
         output_dir=Path(environment.get("T2V_OUTPUT_DIR", "/output")),
+        uploads=environment.get("T2V_UPLOAD") == "1",
         models_dir=Path(environment.get("T2V_MODELS_DIR", "/models")),
         media=MediaRules(
             folder=Path(media_dir) if media_dir else None,
             allow_private_addresses=environment.get("T2V_ALLOW_PRIVATE_MEDIA") == "1",
         ),
     )
+
+
+def read_report_address(environment: Mapping[str, str]) -> ReportAddress | None:
+    """Where the report server is; None where there is none, as on a user's own machine."""
+    url = environment.get("T2V_REPORT_URL")
+    if not url:
+        return None
+    folder = Path(environment.get("T2V_TOKEN_DIR", TOKEN_FOLDER))
+    authority = environment.get("T2V_REPORT_CA", "")
+    return ReportAddress(url, certificate_authority=authority, token_file=folder / TOKEN_FILE)
 
 
 def _required(name: str, environment: Mapping[str, str]) -> str:

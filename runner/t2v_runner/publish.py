@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from t2v_api.delivery import RECORD_FILE
 from t2v_api.result import GenerationResult
 
 from t2v_runner.errors import StorageFailed
 
-RECORD = "result.json"
 WORKING = ".making-"
 """Begins the name of a working folder."""
 LOCK = "lock"
@@ -65,11 +65,11 @@ class Publication:
 
     def publish(self, result: GenerationResult) -> None:
         """Move the files that `result` names to their final names, then the record."""
-        self.path(RECORD).write_text(result.model_dump_json(by_alias=True, indent=2) + "\n")
-        for name in (*result.output, RECORD):
+        self.path(RECORD_FILE).write_text(result.model_dump_json(by_alias=True, indent=2) + "\n")
+        for name in (*result.output, RECORD_FILE):
             _flush(self.path(name))
-        (self._output_dir / RECORD).unlink(missing_ok=True)
-        for name in (*result.output, RECORD):
+        (self._output_dir / RECORD_FILE).unlink(missing_ok=True)
+        for name in (*result.output, RECORD_FILE):
             self.path(name).replace(self._output_dir / name)
 
 

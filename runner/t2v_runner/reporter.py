@@ -57,13 +57,20 @@ class Reporter:
             eta_seconds=round(spent / step * (steps - step), 1) if step > 1 else None,
         )
 
+    def check(self) -> None:
+        """Raises Stopped if somebody asked to stop."""
+        self._stop.check()
+
     def finish(self) -> tuple[dict[Stage, float], float]:
         """The seconds of each stage, and in all. Raises Stopped."""
         self._stop.check()
         self._close_stage()
-        self._report(step=0, steps=0, percent=100)
         timings = {stage: round(seconds, 3) for stage, seconds in self._timings.items()}
         return timings, round(self._monotonic() - self._start, 3)
+
+    def delivered(self) -> None:
+        """Everything is where it belongs."""
+        self._report(step=0, steps=0, percent=100)
 
     def _close_stage(self) -> None:
         now = self._monotonic()

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 CRF = 15
 """libx264's quality: visually lossless for generated frames."""
+PREVIEW_PIXELS = 480
+PREVIEW_BYTES = 2 * 10**6
+PREVIEW_QUALITY = 60
+"""libwebp's, of 100."""
 
 
 def write_video(frames: "NDArray[np.uint8]", fps: int, path: Path) -> None:
@@ -45,6 +49,38 @@ def write_poster(frame: "NDArray[np.uint8]", path: Path) -> None:
     from PIL import Image
 
     Image.fromarray(frame).save(path, format="JPEG", quality=92)
+
+
+def write_preview(frames: "NDArray[np.uint8]", fps: int, path: Path) -> None:
+    """Write a small moving picture that never ends: an animated WebP.
+
+    `frames` as for `write_video`. At most `PREVIEW_PIXELS` wide and high, and `PREVIEW_BYTES`
+    large: a long video is shown with fewer frames, at its own speed.
+    """
+    from PIL import Image
+
+    height, width = frames.shape[1:3]
+    scale = min(1.0, PREVIEW_PIXELS / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    step = 1
+    while True:
+        pictures = [
+            Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
+            for frame in frames[::step]
+        ]
+        pictures[0].save(
+            path,
+            format="WEBP",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=round(1000 * step / fps),
+            loop=0,
+            quality=PREVIEW_QUALITY,
+            method=2,
+        )
+        if path.stat().st_size <= PREVIEW_BYTES or len(pictures) == 1:
+            return
+        step *= 2
 
 
 def read_frames(path: Path) -> "NDArray[np.uint8]":

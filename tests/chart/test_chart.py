@@ -46,10 +46,104 @@ def test_lint_finds_nothing(helm: Helm) -> None:
 
 def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    assert OperatorConfig.parse(values["config"]) == load_config(None)
-    config_map = yaml.safe_load(rendered(helm)["ConfigMap", "video"]["data"]["config.yaml"])
+    documented = load_config(None).document()
+    del documented["storage"]
+    config_map = the_config(rendered(helm))
     assert config_map.pop("leaderElection") == {"name": "video"}
-    assert OperatorConfig.parse(config_map) == load_config(None)
+    assert config_map.pop("reportServer") == {
+        "url": "https://video-report.t2v-system.svc",
+        "secret": "video-report",
+        "audience": "video.t2v-system",
+    }
+    assert config_map.pop("storage") == {
+        "kind": "embedded",
+        "url": "http://localhost:8080",
+        "internalUrl": "http://video-store.t2v-system.svc:8080",
+        "keysSecret": "video-store",
+    }
+    assert values["config"].pop("storage") == {"kind": "embedded"}
+    assert config_map == values["config"]
+    volume = {"kind": "volume", "claimName": "videos", "url": "http://videos.example.com"}
+    parsed = OperatorConfig.parse({**config_map, "storage": volume}).document()
+    del parsed["storage"]
+    assert parsed == documented
+
+
+VOLUME = "config.storage.kind=volume,config.storage.claimName=videos,config.storage.url=http://v.x"
+BUCKET = "config.storage.kind=s3,config.storage.bucket=videos"
+
+
+def the_config(documents: Documents) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load(documents["ConfigMap", "video"]["data"]["config.yaml"])
+    return config
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ("ingress.enabled=true,ingress.host=v.example.com", "http://v.example.com"),
+        (
+            "ingress.enabled=true,ingress.host=v.example.com,ingress.tlsSecret=t",
+            "https://v.example.com",
+        ),
+        ("httpRoute.enabled=true,httpRoute.hostname=v.example.com", "https://v.example.com"),
+        ("config.storage.url=http://10.0.0.1:30080", "http://10.0.0.1:30080"),
+    ],
+)
+def test_links_begin_with_the_address_that_browsers_reach(
+    helm: Helm, values: str, url: str
+) -> None:
+    assert the_config(rendered(helm, "--set", values))["storage"]["url"] == url
+
+
+@pytest.mark.parametrize("values", [VOLUME, BUCKET], ids=["volume", "bucket"])
+def test_the_store_is_installed_where_it_is_used_alone(helm: Helm, values: str) -> None:
+    assert ("StatefulSet", "video-store") in rendered(helm)
+    documents = rendered(helm, "--set", values)
+    assert not any("store" in name for _, name in documents)
+    assert "keysSecret" not in the_config(documents)["storage"]
+    storage = the_config(documents)["storage"]
+    parsed = OperatorConfig.parse(the_config(documents)).storage.document()
+    assert parsed == parsed | storage
+
+
+def test_the_store_has_no_rights_and_keeps_its_claim(helm: Helm) -> None:
+    store = rendered(helm)["StatefulSet", "video-store"]["spec"]
+    pod = store["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert "persistentVolumeClaimRetentionPolicy" not in store
+    (claim,) = store["volumeClaimTemplates"]
+    assert "storageClassName" not in claim["spec"]
+    named = rendered(helm, "--set", "store.storageClassName=fast,store.size=1Ti")
+    (claim,) = named["StatefulSet", "video-store"]["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "fast"
+    existing = rendered(helm, "--set", "store.existingClaim=mine")
+    assert "volumeClaimTemplates" not in existing["StatefulSet", "video-store"]["spec"]
+
+
+def test_of_secrets_it_may_read_its_own_two(helm: Helm) -> None:
+    create, rest = rendered(helm)["Role", "video-secrets"]["rules"]
+    assert (create["resources"], create["verbs"]) == (["secrets"], ["create"])
+    assert rest["resourceNames"] == ["video-report", "video-store"]
+    assert rest["verbs"] == ["get", "update"]
+    _, rest = rendered(helm, "--set", BUCKET)["Role", "video-secrets"]["rules"]
+    assert rest["resourceNames"] == ["video-report"]
+
+
+def test_network_policies_need_the_namespaces_and_are_one_for_each(helm: Helm) -> None:
+    with pytest.raises(CommandError, match=r"networkPolicies\.namespaces"):
+        rendered(helm, "--set", "networkPolicies.enabled=true")
+    documents = rendered(
+        helm, "--set", "networkPolicies.enabled=true,networkPolicies.namespaces={films}"
+    )
+    policy = documents["NetworkPolicy", "video-runners"]
+    assert policy["metadata"]["namespace"] == "films"
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    (internet,) = (
+        rule for rule in policy["spec"]["egress"] if any("ipBlock" in to for to in rule["to"])
+    )
+    assert "169.254.0.0/16" in internet["to"][0]["ipBlock"]["except"]
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ class Installation:
             "config": {
                 **default,
                 "runner": {"image": RUNNER_IMAGE, "pullPolicy": "Never"},
-                "storage": {"claimName": CLAIM, "url": URL},
+                "storage": {"kind": "volume", "claimName": CLAIM, "url": URL},
                 "podTemplatePatch": _mounted_packages() if self.cluster.shares_files else {},
                 **config,
             },

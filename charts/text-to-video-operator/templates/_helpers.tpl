@@ -28,8 +28,39 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- /* The operator's configuration file: releases that share a namespace have a lease each. */ -}}
 {{- define "t2v.config" -}}
-{{- $election := dict "leaderElection" (dict "name" (include "t2v.name" .)) -}}
-{{- mergeOverwrite $election (deepCopy .Values.config) | toYaml -}}
+{{- $name := include "t2v.name" . -}}
+{{- $defaults := dict "leaderElection" (dict "name" $name) -}}
+{{- $_ := set $defaults "reportServer" (dict
+      "url" (printf "https://%s-report.%s.svc" $name .Release.Namespace)
+      "secret" (printf "%s-report" $name)
+      "audience" (printf "%s.%s" $name .Release.Namespace)) -}}
+{{- if include "t2v.embedded" . -}}
+{{- $_ := set $defaults "storage" (dict
+      "url" (include "t2v.publicUrl" .)
+      "internalUrl" (printf "http://%s-store.%s.svc:%v" $name .Release.Namespace .Values.store.service.port)
+      "keysSecret" (printf "%s-store" $name)) -}}
+{{- end -}}
+{{- mergeOverwrite $defaults (deepCopy .Values.config) | toYaml -}}
+{{- end -}}
+
+{{- define "t2v.embedded" -}}
+{{- if eq .Values.config.storage.kind "embedded" }}true{{ end -}}
+{{- end -}}
+
+{{- /* How browsers reach the embedded store, where nobody says otherwise. */ -}}
+{{- define "t2v.publicUrl" -}}
+{{- if .Values.ingress.enabled -}}
+{{ ternary "https" "http" (not (empty .Values.ingress.tlsSecret)) }}://{{ .Values.ingress.host }}
+{{- else if .Values.httpRoute.enabled -}}
+{{ .Values.httpRoute.scheme }}://{{ .Values.httpRoute.hostname }}
+{{- else -}}
+http://localhost:8080
+{{- end -}}
+{{- end -}}
+
+{{- define "t2v.storeSelector" -}}
+app.kubernetes.io/name: text-to-video-store
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "t2v.leaseNamespace" -}}
@@ -56,13 +87,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, delete] # delete: a pod whose node is lost
+  verbs: [get, list, watch, delete] # delete: a pod whose node is lost
 - apiGroups: [""]
   resources: [pods/status] # the same: it must have failed before it is replaced
   verbs: [patch]
-- apiGroups: [""]
-  resources: [pods/log] # the runner's progress
-  verbs: [get]
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]

@@ -79,6 +79,8 @@ def _environment(
         "TMPDIR": str(scratch),
         "T2V_OUTPUT_DIR": str(output_dir),
         "T2V_MODELS_DIR": str(machine.models_dir),
+        "T2V_UPLOAD": "",
+        "T2V_REPORT_URL": "",
         "T2V_MEDIA_DIR": "/",
         "T2V_ALLOW_PRIVATE_MEDIA": "1" if machine.allow_private_media else "",
     }

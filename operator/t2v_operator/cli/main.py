@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from t2v_api.reasons import ExitCode
 
-from t2v_operator.cli import crd, models, operator, run, schedulers, validate
+from t2v_operator.cli import crd, models, operator, run, schedulers, store, validate
 from t2v_operator.cli.manifest import ManifestError
 from t2v_operator.cli.output import complain
 from t2v_operator.config import ConfigurationError
@@ -29,6 +29,7 @@ COMMANDS = (
     Command(schedulers.schedulers, schedulers.arguments),
     Command(crd.crd, crd.arguments),
     Command(operator.operator, operator.arguments),
+    Command(store.store, store.arguments),
 )
 
 

@@ -142,13 +142,9 @@ class Cache:
         gone = (pod for pod in seen if pod.name not in there)
         return tuple(sorted((*pods, *gone), key=lambda pod: (pod.created, pod.name)))
 
-    def running_pods(self) -> dict[Key, Key]:
-        """The resource of each pod that runs, both by namespace and name."""
-        return {
-            key: owner
-            for key, pod in self.pods.items()
-            if pod.is_running and (owner := self._resource_of.get((key[0], pod.job_uid)))
-        }
+    def owner_of(self, namespace: str, job_uid: str) -> Key | None:
+        """The resource that the Job is of."""
+        return self._resource_of.get((namespace, job_uid))
 
     def report(self, key: Key, pod: str, progress: Progress) -> None:
         """Take in what the runner in a pod says of its progress."""

@@ -16,11 +16,10 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from t2v_operator.cluster.errors import ClusterError, NotLeader
-from t2v_operator.cluster.kinds import LEASES, Kind
+from t2v_operator.cluster.kinds import LEASES, TOKEN_REVIEWS, Kind
 from t2v_operator.core.job import Manifest
 
 FIELD_MANAGER = "text-to-video-operator"
-LONGEST_LINE_BYTES = 64 * 1024
 LONGEST_EVENT_BYTES = 16 * 1024 * 1024
 """etcd holds no object of that size."""
 ANSWER_SECONDS = 30.0
@@ -91,6 +90,15 @@ class Client:
             return await self._write("POST", "create", LEASES, LEASES.path(namespace), body)
         return await self._write("PUT", "update", LEASES, LEASES.path(namespace, name), body)
 
+    async def review_token(self, token: str, audience: str) -> Manifest:
+        """Whose token it is, as the API server says: the status of a TokenReview. No write."""
+        spec = {"token": token, "audiences": [audience]}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
+        place = TOKEN_REVIEWS.path()
+        answer = await self._write("POST", "create", TOKEN_REVIEWS, place, body)
+        status: Manifest = answer.get("status") or {}
+        return status
+
     async def watch(
         self, kind: Kind, namespace: str | None, silence_seconds: float, **params: str
     ) -> AsyncIterator[Manifest]:
@@ -102,23 +110,8 @@ class Client:
         async for line in self._lines(kind, kind.path(namespace), params, silence_seconds, "watch"):
             yield orjson.loads(line)
 
-    async def lines(
-        self, kind: Kind, namespace: str, path: str, params: Mapping[str, str]
-    ) -> AsyncIterator[bytes]:
-        """A text, such as a log, line by line as long as it grows; too long a line is left out."""
-        async for line in self._lines(
-            kind, kind.path(namespace, path), params, None, "get", LONGEST_LINE_BYTES
-        ):
-            yield line
-
     async def _lines(
-        self,
-        kind: Kind,
-        path: str,
-        params: Mapping[str, str],
-        silence_seconds: float | None,
-        verb: str,
-        longest: int = LONGEST_EVENT_BYTES,
+        self, kind: Kind, path: str, params: Mapping[str, str], silence_seconds: float, verb: str
     ) -> AsyncIterator[bytes]:
         timeout = ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
         place = f"{path}?{urlencode(params)}"
@@ -136,7 +129,7 @@ class Client:
                         yield bytes(rest) + line
                     rest, is_too_long = bytearray(), False
                 rest += last
-                if len(rest) > longest:
+                if len(rest) > LONGEST_EVENT_BYTES:
                     rest, is_too_long = bytearray(), True
         finally:
             response.close()

@@ -33,10 +33,10 @@ from t2v_operator.cluster.health import health_server
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
-from t2v_operator.cluster.progress import ProgressReader
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import WatchTooOld
+from t2v_operator.cluster.reporting import AuthorityChanged, Delivery, Reporting, outgoing_session
 from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
@@ -59,8 +59,11 @@ def run_operator(config: OperatorConfig) -> None:
 
 
 async def _run(config: OperatorConfig) -> None:
-    async with await connect() as connection:
-        operator = Operator(connection, config)
+    async with await connect() as connection, outgoing_session() as session:
+        # Not only the leader: its Secrets belong to every replica.
+        client = Client(connection, lambda: True)
+        delivery = await Delivery.prepare(config, client, _own_namespace(), session)
+        operator = Operator(connection, delivery)
         await operator.check()
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(_login)
@@ -77,8 +80,8 @@ async def _run(config: OperatorConfig) -> None:
 class Operator:
     """The parts, and how they hang together."""
 
-    def __init__(self, connection: ApiClient, config: OperatorConfig) -> None:
-        self._config = config
+    def __init__(self, connection: ApiClient, delivery: Delivery) -> None:
+        config = self._config = delivery.config
         self._metrics = Metrics()
         self._client = Client(connection, lambda: self._leadership.is_held, self._metrics.called)
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
@@ -89,17 +92,26 @@ class Operator:
             config.leader_election.namespace or _own_namespace(),
             config.leader_election.name,
             f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
+            address=_own_address(config.report_server.port),
         )
+        effects = Effects(self._client, self._cache, delivery.store)
         self._reconciler = Reconciler(
             self._cache,
-            Effects(self._client, self._cache),
+            effects,
             self._recorder,
             config,
             _now,
             self._is_current,
             self._count_end,
         )
-        self._progress = ProgressReader(self._client, self._cache.running_pods, self._cache.report)
+        self._reporting = Reporting(
+            delivery,
+            Client(connection, lambda: True, self._metrics.called),
+            _own_namespace(),
+            self._cache,
+            effects,
+            self._leadership,
+        )
         self._must_reach: dict[tuple[Kind, str | None], int] = {}
         self._works = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -130,7 +142,7 @@ class Operator:
 
     async def start(self, **_: Any) -> None:
         """Begin in the background. Whatever ends by itself ends the operator."""
-        for work in (self._serve_health(), self._cache.run(), self._lead()):
+        for work in (self._serve_health(), self._cache.run(), self._lead(), self._report()):
             task = asyncio.create_task(work)
             task.add_done_callback(_end_operator)
             self._tasks.append(task)
@@ -157,7 +169,11 @@ class Operator:
             group.create_task(self._note_positions())
             group.create_task(self._queue.run(WORKERS))
             group.create_task(self._recorder.run())
-            group.create_task(self._progress.run())
+
+    async def _report(self) -> None:
+        """Answer runners once it is known which they are."""
+        await self._cache.wait_until_full()
+        await self._reporting.run()
 
     async def _note_positions(self) -> None:
         """How far the cache must be before it knows all that earlier leaders wrote."""
@@ -298,12 +314,20 @@ def _end_operator(task: "asyncio.Task[None]") -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _lost(error: BaseException | None) -> LeadershipLost | None:
-    if isinstance(error, LeadershipLost):
+def _lost(error: BaseException | None) -> Exception | None:
+    """What ends an operator for a good reason."""
+    if isinstance(error, LeadershipLost | AuthorityChanged):
         return error
     if isinstance(error, BaseExceptionGroup):
         return next(filter(None, map(_lost, error.exceptions)), None)
     return None
+
+
+def _own_address(port: int) -> str:
+    """Where other replicas reach this one; empty outside of a pod."""
+    address = os.environ.get("POD_IP", "")
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{port}" if address else ""
 
 
 def _own_namespace() -> str:

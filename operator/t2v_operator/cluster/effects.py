@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from t2v_api.resource import API_VERSION, KIND, TextToVideoJobStatus
+from t2v_api.result import GenerationFailure, GenerationResult
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import STRATEGIC_MERGE_PATCH, Client
@@ -29,18 +30,26 @@ from t2v_operator.core.decision import (
     ReplacePod,
 )
 from t2v_operator.core.job import Manifest
-from t2v_operator.core.names import JOB_LABEL, RECORD_ANNOTATION, label_value
+from t2v_operator.core.names import (
+    JOB_LABEL,
+    RECORD_ANNOTATION,
+    RESULT_ANNOTATION,
+    label_value,
+)
 from t2v_operator.core.observe import observe_job, observe_pod, observe_resource
 from t2v_operator.core.observed import ObservedJob, ObservedPod, ObservedResource
 from t2v_operator.core.record import Record
+from t2v_operator.delivery.links import with_links
+from t2v_operator.delivery.stores import Store
 
 
 class Effects:
     """Reads and writes for single resources."""
 
-    def __init__(self, client: Client, cache: Cache) -> None:
+    def __init__(self, client: Client, cache: Cache, store: Store | None = None) -> None:
         self._client = client
         self._cache = cache
+        self._store = store
 
     async def resource(self, namespace: str, name: str) -> ObservedResource | None:
         """The resource as the API server has it now; None when it is gone."""
@@ -105,9 +114,9 @@ class Effects:
     ) -> ObservedResource | None:
         """Write the whole status, if the resource is still as it was seen; 409 if it is not.
 
-        Returns the resource with it; None when the resource is gone.
+        The store's names become links. Returns the resource with it; None when it is gone.
         """
-        metadata = resource.metadata
+        metadata, status = resource.metadata, with_links(status, self._store)
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -131,6 +140,17 @@ class Effects:
         written = replace(resource, status=status, metadata=metadata.model_copy(update=version))
         self._cache.resources.wrote(answer, written)
         return written
+
+    async def keep_outcome(
+        self, namespace: str, job_name: str, outcome: GenerationResult | GenerationFailure
+    ) -> None:
+        """Note on the Job what its runner handed in."""
+        patch = {"metadata": {"annotations": {RESULT_ANNOTATION: outcome.json_line()}}}
+        try:
+            await self._client.patch(JOBS, namespace, job_name, patch)
+        except ClusterError as error:
+            if error.status != 404:
+                raise
 
     async def leave_record(self, resource: ObservedResource, record: Record) -> None:
         """Write the record onto the resource."""

@@ -24,6 +24,9 @@ RENEW_SECONDS = 10
 RETRY_SECONDS = 2
 """Between two renewals, and between two looks at somebody else's lease."""
 
+ADDRESS_ANNOTATION = "textto.video/address"
+"""On the Lease: where the other replicas hand on what only the leader may do."""
+
 logger = logging.getLogger("t2v_operator")
 
 
@@ -46,16 +49,24 @@ class Leadership:
         name: str,
         identity: str,
         clock: Callable[[], float] = uptime,
+        address: str = "",
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._name = name
         self._identity = identity
+        self._address = address
+        self._holders_address = ""
         self._clock = clock
         self._lease: Manifest | None = None
         self._held_until = 0.0
         self._seen: tuple[Any, ...] | None = None
         self._seen_at = 0.0
+
+    @property
+    def holders_address(self) -> str:
+        """Where the leader can be reached, as the lease says; empty where it does not."""
+        return self._holders_address
 
     @property
     def is_held(self) -> bool:
@@ -110,14 +121,22 @@ class Leadership:
     async def _take(self, from_others: bool) -> bool:
         lease = self._lease or await self._client.get(LEASES, self._namespace, self._name)
         if lease is None:
-            self._lease = await self._client.write_lease(
-                self._namespace, None, {"metadata": {"name": self._name}, "spec": self._spec(None)}
-            )
+            body = {"metadata": self._metadata({"name": self._name}), "spec": self._spec(None)}
+            self._lease = await self._client.write_lease(self._namespace, None, body)
             return True
+        annotations = lease["metadata"].get("annotations") or {}
+        self._holders_address = annotations.get(ADDRESS_ANNOTATION, "")
         if not self._is_ours(lease) and not (from_others and self._is_free(lease)):
             return False
-        self._lease = await self._write({**lease, "spec": self._spec(lease["spec"])})
+        metadata = self._metadata(lease["metadata"])
+        self._lease = await self._write(
+            {**lease, "metadata": metadata, "spec": self._spec(lease["spec"])}
+        )
         return True
+
+    def _metadata(self, before: dict[str, Any]) -> dict[str, Any]:
+        annotations = {**(before.get("annotations") or {}), ADDRESS_ANNOTATION: self._address}
+        return {**before, "annotations": annotations}
 
     async def _write(self, lease: Manifest) -> Manifest:
         """With its resourceVersion: of two that write, one is refused."""

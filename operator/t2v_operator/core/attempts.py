@@ -157,6 +157,14 @@ def result_of(pods: Sequence[ObservedPod]) -> RunnerEnd | None:
     return next((e for e in ends if e and isinstance(e.outcome, GenerationResult)), None)
 
 
+def handed_in(record: str) -> GenerationResult | GenerationFailure | None:
+    """The record that a runner handed in while it had a network."""
+    try:
+        return read_outcome(record) if record else None
+    except ContractError:
+        return None
+
+
 def made_it(pods: Sequence[ObservedPod]) -> bool:
     """Whether a run ended with exit code 0: the video is published, whatever is left to tell it."""
     return any(pod.end is not None and pod.end.exit_code == 0 for pod in pods)

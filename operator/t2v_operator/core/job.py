@@ -24,17 +24,14 @@ from t2v_operator.core.names import (
     job_name,
     label_value,
 )
+from t2v_operator.core.places import folder_of, folder_url
+from t2v_operator.core.pod_files import SCRATCH_DIR, SCRATCH_LIMIT, PodFiles, pod_files
 from t2v_operator.core.pod_template_patch import patched
 from t2v_operator.core.request import ResolvedJob
 
 CONTAINER = "runner"
-OUTPUT_DIR = "/output"
-SCRATCH_DIR = "/scratch"
 STOP_SECONDS = 60
 """A denoising step must end within this time for a clean stop."""
-
-SCRATCH_LIMIT = "50Gi"
-"""Where the model's profile names none."""
 
 LABEL_HASH = 32
 
@@ -70,7 +67,11 @@ def build_job(job: ResolvedJob, config: OperatorConfig, name: str | None = None)
             "namespace": resource.metadata.namespace,
             "labels": labels | queue,
             "annotations": resource_name
-            | {OUTPUT_URL_ANNOTATION: folder_url(resource.metadata.namespace, _folder(job), config)}
+            | {
+                OUTPUT_URL_ANNOTATION: folder_url(
+                    resource.metadata.namespace, folder_of(job), config
+                )
+            }
             | {APPLIED_ANNOTATION: applied(spec)}
             | ({NOTICES_ANNOTATION: "; ".join(job.notices)} if job.notices else {}),
             "ownerReferences": [_owner(job)],
@@ -114,26 +115,6 @@ def applied(spec: TextToVideoJobSpec) -> str:
     return json.dumps(mutable_values(spec), sort_keys=True, separators=(",", ":"))
 
 
-def folder_url(namespace: str, folder: str, config: OperatorConfig) -> str:
-    """What serves the folder of a video: its digest names it."""
-    return f"{config.storage.url.rstrip('/')}/{_place(namespace, folder, config)}"
-
-
-def _place(namespace: str, folder: str, config: OperatorConfig) -> str:
-    """Where a video's files stand in the storage."""
-    parts = (config.storage.prefix.strip("/"), namespace, folder)
-    return "/".join(part for part in parts if part)
-
-
-def _key(job: ResolvedJob, config: OperatorConfig) -> str:
-    return _place(job.resource.metadata.namespace, _folder(job), config)
-
-
-def _folder(job: ResolvedJob) -> str:
-    """One for each distinct video."""
-    return job.request.digest(job.profile.revision)
-
-
 def _owner(job: ResolvedJob) -> Manifest:
     return {
         "apiVersion": API_VERSION,
@@ -146,7 +127,7 @@ def _owner(job: ResolvedJob) -> Manifest:
 
 
 def _pod(job: ResolvedJob, config: OperatorConfig) -> Manifest:
-    pool = job.pool
+    pool, files = job.pool, pod_files(job, config)
     return _present(
         restartPolicy="Never",
         automountServiceAccountToken=False,
@@ -165,34 +146,29 @@ def _pod(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         # In a queue the priority is the queue's, not the scheduler's.
         priorityClassName=None if queue_labels(job) else job.resource.spec.priority_class_name,
         imagePullSecrets=[{"name": name} for name in config.runner.pull_secrets],
-        containers=[_container(job, config)],
-        volumes=[
-            {"name": "output", "persistentVolumeClaim": {"claimName": config.storage.claim_name}},
-            {
-                "name": "scratch",
-                "emptyDir": {"sizeLimit": job.profile.resources.ephemeral_storage or SCRATCH_LIMIT},
-            },
-        ],
+        containers=[_container(job, config, files)],
+        volumes=files.volumes,
     )
 
 
-def _container(job: ResolvedJob, config: OperatorConfig) -> Manifest:
+def _container(job: ResolvedJob, config: OperatorConfig, files: PodFiles) -> Manifest:
     resources = job.profile.resources
     gpus = {job.pool.gpu_resource: str(resources.gpus)} if resources.gpus else {}
     disk = resources.ephemeral_storage
+    environment = {
+        "T2V_REQUEST": _literal(job.request.json_line()),
+        "T2V_MODEL": _literal(job.profile.json_line()),
+        "HOME": SCRATCH_DIR,
+        "TMPDIR": SCRATCH_DIR,
+        "HF_HOME": f"{SCRATCH_DIR}/huggingface",
+        **files.environment,
+    }
     return {
         "name": CONTAINER,
         "image": config.runner.image,
         "imagePullPolicy": config.runner.pull_policy,
         "command": ["python", "-m", "t2v_runner"],
-        "env": [
-            {"name": "T2V_REQUEST", "value": _literal(job.request.json_line())},
-            {"name": "T2V_MODEL", "value": _literal(job.profile.json_line())},
-            {"name": "T2V_OUTPUT_DIR", "value": f"{OUTPUT_DIR}/{_key(job, config)}"},
-            {"name": "HOME", "value": SCRATCH_DIR},
-            {"name": "TMPDIR", "value": SCRATCH_DIR},
-            {"name": "HF_HOME", "value": f"{SCRATCH_DIR}/huggingface"},
-        ],
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
         "resources": {
             "requests": {
                 "cpu": resources.cpu,
@@ -212,10 +188,7 @@ def _container(job: ResolvedJob, config: OperatorConfig) -> Manifest:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [
-            {"name": "output", "mountPath": OUTPUT_DIR},
-            {"name": "scratch", "mountPath": SCRATCH_DIR},
-        ],
+        "volumeMounts": files.mounts,
     }
 
 

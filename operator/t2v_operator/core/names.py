@@ -19,6 +19,9 @@ APPLIED_ANNOTATION = f"{GROUP}/applied"
 RECORD_ANNOTATION = f"{GROUP}/record"
 """On a resource: what came of its request, for when the status is lost."""
 
+RESULT_ANNOTATION = f"{GROUP}/result"
+"""On a Job: the record that its runner handed in, for when its pod can tell it no more."""
+
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 WORKLOAD_JOB_LABEL = "kueue.x-k8s.io/job-uid"

@@ -13,6 +13,7 @@ from t2v_api.resource import (
     TextToVideoJobStatus,
     hash_of,
 )
+from t2v_api.result import TERMINATION_MESSAGE_BYTES
 
 from t2v_operator.core.job import CONTAINER, Manifest
 from t2v_operator.core.names import (
@@ -20,6 +21,7 @@ from t2v_operator.core.names import (
     QUEUE_LABEL,
     QUEUE_PRIORITY_LABEL,
     RECORD_ANNOTATION,
+    RESULT_ANNOTATION,
     WORKLOAD_JOB_LABEL,
 )
 from t2v_operator.core.observed import (
@@ -155,7 +157,13 @@ def observe_job(document: Manifest) -> ObservedJob:
         failure=(failed.get("reason", ""), failed.get("message", "")) if failed else None,
         finished=_time(ended.get("lastTransitionTime")) if ended else None,
         plan_text=find_plan(document),
+        handed_in=_handed_in(metadata.get("annotations") or {}),
     )
+
+
+def _handed_in(annotations: dict[str, str]) -> str:
+    text = annotations.get(RESULT_ANNOTATION, "")
+    return text if len(text) <= TERMINATION_MESSAGE_BYTES else ""
 
 
 def _applied(annotations: dict[str, str]) -> dict[str, Any]:

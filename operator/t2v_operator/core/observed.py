@@ -129,6 +129,8 @@ class ObservedJob:
     """The Failed condition's reason and message."""
     finished: datetime | None
     plan_text: PlanText | None
+    handed_in: str = ""
+    """The record that the runner handed in; empty without one."""
 
     @property
     def is_finished(self) -> bool:

@@ -13,8 +13,8 @@ from t2v_api.resource import DNS_LABEL, Phase, ResolvedRequest, TextToVideoJobSt
 from t2v_api.result import Video
 
 from t2v_operator.config import OperatorConfig
-from t2v_operator.core.job import folder_url
 from t2v_operator.core.observed import FINAL, ObservedResource
+from t2v_operator.core.places import folder_url
 from t2v_operator.core.status import Subject, reason_of, status_of
 
 MESSAGE_CHARACTERS = 2048
@@ -51,7 +51,8 @@ def record_to_leave(resource: ObservedResource, status: TextToVideoJobStatus) ->
     if found is not None and found.request_hash == status.request_hash:
         return None
     reason = reason_of(status)
-    places = [url.rsplit("/", 2) for url in status.output]
+    # A link has a query that opens it; the place is its path.
+    places = [url.partition("?")[0].rsplit("/", 2) for url in status.output]
     folder = places[0][1] if places else None
     return Record(
         request_hash=status.request_hash,

@@ -27,6 +27,7 @@ from harness.pause_image import pause_archive
 from harness.processes import Daemons
 from harness.settings import write_settings
 from harness.stopwatch import step
+from harness.volumes import volume_documents
 from harness.waiting import wait_until
 
 DEFAULT_GPUS = 2
@@ -180,6 +181,7 @@ class OneNodeCluster(Cluster):
             self._wait_for("kubelet", self._node_is_ready)
             self._wait_for("kube-controller-manager", self._has_default_service_account)
             self.set_gpus(DEFAULT_GPUS)
+            self.kubectl("apply", "-f", "-", stdin=volume_documents(RUN / "volumes"))
         (RUN / "version").write_text(_version())
 
     def _remove(self) -> None:

@@ -184,7 +184,6 @@ def test_a_pod_that_went_before_anyone_looked_is_seen_as_it_was_at_its_end(
     assert status
     assert status.attempts[0].reason is Reason.NODE_LOST
     assert status.disruptions == 1
-    assert watched.cache.running_pods() == {}
 
 
 def test_pods_that_went_are_forgotten_with_their_job(watched: Watched) -> None:
@@ -200,10 +199,9 @@ def test_pods_are_seen_from_the_oldest_to_the_latest(watched: Watched) -> None:
     assert [pod.name for pod in watched.observed.pods] == ["pod-1", "a-later"]
 
 
-def test_running_pods_are_known_by_their_resource(watched: Watched) -> None:
-    assert watched.cache.running_pods() == {}
-    watched.put(PODS, a_pod_document(running=True))
-    assert watched.cache.running_pods() == {("default", "pod-1"): KEY}
+def test_a_job_is_known_by_its_resource(watched: Watched) -> None:
+    assert watched.cache.owner_of("default", JOB_UID) == KEY
+    assert watched.cache.owner_of("elsewhere", JOB_UID) is None
 
 
 def test_a_finished_resource_is_kept_as_a_line(watched: Watched) -> None:
@@ -230,7 +228,6 @@ def test_a_pod_of_another_namespace_with_the_jobs_uid_is_not_believed(watched: W
     watched.put(PODS, elsewhere(a_pod_document("forged", exit_code=0, message=a_result())))
     assert [pod.name for pod in watched.observed.pods] == ["pod-1"]
     watched.put(PODS, elsewhere(a_pod_document("forged", running=True)))
-    assert watched.cache.running_pods() == {}
     assert [pod.name for pod in watched.observed.pods] == ["pod-1"]
     forget(watched, PODS, "forged")
     assert [pod.name for pod in watched.observed.pods] == ["pod-1"], "nor when it is gone"

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 from t2v_operator.cluster import client as client_module
-from t2v_operator.cluster.client import LONGEST_LINE_BYTES, Client, connect
+from t2v_operator.cluster.client import LONGEST_EVENT_BYTES, Client, connect
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import JOBS, PODS
 from t2v_operator.cluster.leader import Leadership
@@ -100,39 +100,34 @@ class Streaming(Connection):
             yield chunk
 
 
-def the_lines(chunks: Iterable[bytes]) -> list[bytes]:
-    async def read() -> list[bytes]:
-        lines = a_client(Streaming(chunks)).lines(PODS, "films", "a/log", {})
-        return [line async for line in lines]
+def the_events(chunks: Iterable[bytes]) -> list[Any]:
+    async def read() -> list[Any]:
+        return [each async for each in a_client(Streaming(chunks)).watch(JOBS, None, 90.0)]
 
     return asyncio.run(read())
 
 
-def test_lines_are_the_same_however_they_are_cut_into_chunks() -> None:
-    text = b"one\n\ntwo and a half\nthree\n"
+def test_events_are_the_same_however_they_are_cut_into_chunks() -> None:
+    text = b'{"a":1}\n[]\n"two and a half"\n3\n'
     for size in range(1, len(text) + 1):
         chunks = [text[start : start + size] for start in range(0, len(text), size)]
-        assert the_lines(chunks) == [b"one", b"", b"two and a half", b"three"]
+        assert the_events(chunks) == [{"a": 1}, [], "two and a half", 3]
 
 
-def test_a_line_without_an_end_does_not_grow_without_limit() -> None:
-    chunk = b"x" * 16_384
+def test_an_event_without_an_end_does_not_grow_without_limit() -> None:
+    chunk = b"x" * 65_536
     tracemalloc.start()
     try:
-        assert the_lines(chunk for _ in range(4096)) == []
+        assert the_events(chunk for _ in range(1536)) == []
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 4 * LONGEST_LINE_BYTES, "of 64 MiB"
+    assert most < 3 * LONGEST_EVENT_BYTES, "of 96 MiB"
 
 
-def test_after_a_line_that_is_too_long_the_next_one_is_read_again() -> None:
-    endless = [b"x" * 50_000] * 10
-    assert the_lines([b"first\n", *endless, b"xx\nnext\n", b"last\n"]) == [
-        b"first",
-        b"next",
-        b"last",
-    ]
+def test_after_an_event_that_is_too_long_the_next_one_is_read_again() -> None:
+    endless = [b"1" * 500_000] * 40
+    assert the_events([b"1\n", *endless, b"11\n2\n", b"3\n"]) == [1, 2, 3]
 
 
 def test_a_watch_event_of_two_megabytes_is_read_whole() -> None:
@@ -140,23 +135,20 @@ def test_a_watch_event_of_two_megabytes_is_read_whole() -> None:
     text = json.dumps(event).encode() + b"\n" + b'{"type": "BOOKMARK"}\n'
     chunks = [text[start : start + 4096] for start in range(0, len(text), 4096)]
 
-    async def read() -> list[Any]:
-        return [each async for each in a_client(Streaming(chunks)).watch(JOBS, None, 90.0)]
-
-    assert asyncio.run(read()) == [event, {"type": "BOOKMARK"}]
+    assert the_events(chunks) == [event, {"type": "BOOKMARK"}]
 
 
 class LoopbackServer:
-    """A Lease, and logs that begin and then say nothing."""
+    """A Lease, and watches that begin and then say nothing."""
 
     def __init__(self) -> None:
-        self.logs = 0
+        self.watches = 0
         self.lease: dict[str, Any] = {}
         self._end = asyncio.Event()
 
     async def __aenter__(self) -> str:
         app = web.Application()
-        app.router.add_get("/api/v1/namespaces/films/pods/{name}/log", self._log)
+        app.router.add_get("/api/v1/namespaces/{name}/pods", self._watch)
         leases = "/apis/coordination.k8s.io/v1/namespaces/t2v/leases"
         app.router.add_get(f"{leases}/operator", self._get)
         app.router.add_post(leases, self._write)
@@ -171,10 +163,10 @@ class LoopbackServer:
         self._end.set()
         await self._runner.cleanup()
 
-    async def _log(self, request: web.Request) -> web.StreamResponse:
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        self.logs += 1
+        self.watches += 1
         await self._end.wait()
         return response
 
@@ -188,7 +180,7 @@ class LoopbackServer:
         return web.json_response(self.lease)
 
 
-def test_three_hundred_logs_that_hang_do_not_hold_up_a_renewal_of_the_lease(
+def test_three_hundred_streams_that_hang_do_not_hold_up_a_renewal_of_the_lease(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The connection is made as the operator makes it: with its limits, or without any."""
@@ -208,12 +200,12 @@ def test_three_hundred_logs_that_hang_do_not_hold_up_a_renewal_of_the_lease(
                 first = server.lease["spec"]["renewTime"]
 
                 async def follow(number: int) -> None:
-                    async for _ in client.lines(PODS, "films", f"pod-{number}/log", {}):
+                    async for _ in client.watch(PODS, f"films-{number}", 90.0):
                         pass
 
                 async with asyncio.timeout(10):
                     tasks = [asyncio.create_task(follow(number)) for number in range(300)]
-                    while server.logs < 300:
+                    while server.watches < 300:
                         await asyncio.sleep(0.01)
                 async with asyncio.timeout(1):
                     await leads.acquire()

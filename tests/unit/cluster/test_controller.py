@@ -12,6 +12,7 @@ from t2v_operator.cluster import controller
 from t2v_operator.cluster.controller import Operator
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import JOBS, LEASES, RESOURCES
+from t2v_operator.cluster.reporting import Delivery
 from t2v_operator.config import ConfigurationError
 
 from tests.unit.builders import a_config, a_config_with_kueue
@@ -25,8 +26,9 @@ KEY = ("default", "red-circle")
 
 def an_operator(server: Any, config: Any = None) -> Operator:
     """One whose requests this server answers."""
-    connection: Any = None
-    operator = Operator(connection, config or a_config())
+    nothing: Any = None
+    delivery = Delivery(config or a_config(), session=nothing, store=None, certificate=None)
+    operator = Operator(nothing, delivery)
     operator._client = server
     operator._leadership._client = server
     for reflector in operator._cache.reflectors:

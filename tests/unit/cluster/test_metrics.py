@@ -11,6 +11,7 @@ from t2v_api.resource import Phase
 from t2v_operator.cluster.controller import Operator
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
+from t2v_operator.cluster.reporting import Delivery
 
 from tests.unit.builders import a_config
 from tests.unit.observations import (
@@ -97,10 +98,14 @@ def test_every_figure_is_documented() -> None:
     assert [name for name in families if name not in page] == []
 
 
+def an_operator() -> Operator:
+    nothing: Any = None
+    return Operator(nothing, Delivery(a_config(), session=nothing, store=None, certificate=None))
+
+
 def test_models_that_nobody_has_do_not_become_labels() -> None:
     """Whoever may make resources could else fill Prometheus with names."""
-    connection: Any = None
-    operator = Operator(connection, a_config())
+    operator = an_operator()
     for number in range(20):
         spec = {"modelId": f"no-such-model-{number}"}
         failed = a_status(spec=spec)
@@ -121,8 +126,7 @@ def figures(operator: Operator, *names: str) -> list[str]:
 
 def test_pools_and_reasons_that_nobody_has_do_not_become_labels() -> None:
     """Who may write a status, or has removed a pool from the configuration, names none."""
-    connection: Any = None
-    operator = Operator(connection, a_config())
+    operator = an_operator()
     of_old = {"pool": "a-pool-of-old"}
     made_up = running().model_copy(
         update=of_old
@@ -156,8 +160,7 @@ def test_pools_and_reasons_that_nobody_has_do_not_become_labels() -> None:
 def test_an_end_is_counted_under_names_that_are_configured_alone(
     spec: dict[str, Any], status: dict[str, Any], labels: str
 ) -> None:
-    connection: Any = None
-    operator = Operator(connection, a_config())
+    operator = an_operator()
     seen = a_resource_seen(spec=spec, status=queued())
     operator._count_end(seen, running().model_copy(update=status))
     seen = a_resource_seen(spec=spec, status=running())
@@ -170,8 +173,7 @@ def test_an_end_is_counted_under_names_that_are_configured_alone(
 
 def test_what_is_restored_from_a_record_counts_nothing() -> None:
     """Whoever may write annotations could else write figures."""
-    connection: Any = None
-    operator = Operator(connection, a_config())
+    operator = an_operator()
     names = ("t2v_queue_wait", "t2v_generation", "t2v_gpu")
     record = a_record_of(succeeded().model_copy(update={"generation_time": 1e9}))
     status = a_status(record=record)
@@ -212,8 +214,7 @@ def test_each_request_of_a_resource_has_a_wait() -> None:
 
 def test_the_wait_of_an_edited_resource_does_not_count_from_its_creation() -> None:
     """A day after the first video, a second one that began at once has not waited for a day."""
-    connection: Any = None
-    operator = Operator(connection, a_config())
+    operator = an_operator()
     spec, day = {"prompt": "a blue circle"}, 24 * 3600
     changed = a_status(
         spec=spec, status=succeeded(), earlier_jobs=(a_job_seen(),), generation=2, now=day

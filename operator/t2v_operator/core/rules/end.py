@@ -1,15 +1,19 @@
 """Rules about the end of a Job: a video, or why there is none."""
 
 from t2v_api.reasons import Reason
+from t2v_api.result import GenerationFailure, GenerationResult
 
-from t2v_operator.core.attempts import made_it, result_of
+from t2v_operator.core.attempts import RunnerEnd, handed_in, made_it, result_of
 from t2v_operator.core.decision import Decision
 from t2v_operator.core.situation import Situation
 from t2v_operator.core.status import ended_status, status_without_record
 
 
 def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
-    """The pod's termination message is the authority on it; without one, the exit code is."""
+    """As the pod's termination message tells it; without one, as its runner told the report server.
+
+    Where neither is left, the exit code still says that the video is published.
+    """
     job, pods = situation.job, situation.observed.pods
     if not job.is_complete:
         return None
@@ -17,6 +21,11 @@ def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
     if end:
         return Decision(ended_status(situation.subject, job.plan, end, history))
     ended = job.finished or situation.observed.now
+    record = handed_in(job.handed_in)
+    if isinstance(record, GenerationResult):
+        began = next((each.start_time for each in history.latest if each.start_time), None)
+        end = RunnerEnd(record, 0, start_time=began or job.created or ended, completion_time=ended)
+        return Decision(ended_status(situation.subject, job.plan, end, history))
     status = status_without_record(situation.subject, job.plan, history, ended)
     return Decision(status, rests_on_absence=job.has_local_pods and not made_it(pods))
 
@@ -32,6 +41,9 @@ def a_failed_job_is_a_failure(situation: Situation) -> Decision | None:
         return situation.failed(Reason.DEADLINE_EXCEEDED, text)
     history = situation.history
     told = [(each.reason, each.message) for each in history.latest if each.reason]
+    record = handed_in(situation.job.handed_in)
+    if not told and isinstance(record, GenerationFailure):
+        return situation.failed(record.reason, record.message)
     if not told:
         text = f"the Job failed ({reason}: {message}) and no pod of it is left that tells why"
         return situation.failed(Reason.RUNNER_VANISHED, text)

@@ -1,0 +1,86 @@
+"""The operator's own Secrets: found, or made by whichever replica is first."""
+
+import base64
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.errors import ClusterError
+from t2v_operator.cluster.kinds import SECRETS
+from t2v_operator.core.job import Manifest
+from t2v_operator.delivery.certificates import Certificate, is_due, make_certificate
+from t2v_operator.delivery.signatures import KEY_FILES, SigningKeys
+
+KEY_BYTES = 32
+AUTHORITY_KEY = "ca.key"
+"""There where the operator is its own authority; anything else that makes the Secret has none."""
+
+
+async def signing_keys(client: Client, namespace: str, name: str) -> SigningKeys:
+    """The keys that sign the embedded store's links. Raises ClusterError."""
+    secret = await client.get(SECRETS, namespace, name)
+    if secret is None:
+        made = secrets.token_urlsafe(KEY_BYTES).encode()
+        secret = await _create(client, namespace, name, "Opaque", {KEY_FILES[0]: made})
+    data = _data(secret)
+    return SigningKeys(tuple(data[each] for each in KEY_FILES if data.get(each)))
+
+
+async def server_certificate(
+    client: Client, namespace: str, name: str, dns_names: Sequence[str]
+) -> Certificate:
+    """The report server's certificate, made or renewed if need be. Raises ClusterError."""
+    now = datetime.now(UTC)
+    secret = await client.get(SECRETS, namespace, name)
+    if secret is None:
+        data = _document(make_certificate(dns_names, now))
+        secret = await _create(client, namespace, name, "kubernetes.io/tls", data)
+    held = _certificate(secret)
+    if held.authority_key and is_due(held, dns_names, now):
+        data = _document(make_certificate(dns_names, now, before=held))
+        renewed = {**secret, "data": _encoded(data)}
+        try:
+            held = _certificate(await client.replace(SECRETS, namespace, name, renewed))
+        except ClusterError as error:
+            if error.status != 409:
+                raise
+            # Another replica was first.
+            held = _certificate(await client.get(SECRETS, namespace, name) or secret)
+    return held
+
+
+async def _create(
+    client: Client, namespace: str, name: str, kind: str, data: dict[str, bytes]
+) -> Manifest:
+    body = {"metadata": {"name": name}, "type": kind, "data": _encoded(data)}
+    try:
+        return await client.create(SECRETS, namespace, body)
+    except ClusterError as error:
+        found = await client.get(SECRETS, namespace, name) if error.status == 409 else None
+        if found is None:
+            raise
+        return found
+
+
+def _certificate(secret: Manifest) -> Certificate:
+    data = _data(secret)
+    certificate, key = data.get("tls.crt", b""), data.get("tls.key", b"")
+    return Certificate(certificate, key, data.get("ca.crt", b""), data.get(AUTHORITY_KEY, b""))
+
+
+def _document(made: Certificate) -> dict[str, bytes]:
+    return {
+        "tls.crt": made.certificate,
+        "tls.key": made.key,
+        "ca.crt": made.authority,
+        AUTHORITY_KEY: made.authority_key,
+    }
+
+
+def _data(secret: Manifest) -> dict[str, bytes]:
+    return {name: base64.b64decode(text) for name, text in (secret.get("data") or {}).items()}
+
+
+def _encoded(data: dict[str, bytes]) -> dict[str, str]:
+    return {name: base64.b64encode(value).decode() for name, value in data.items()}

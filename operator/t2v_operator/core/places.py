@@ -1,0 +1,35 @@
+"""Where a video's files stand: a folder for each distinct video, and what opens it. Pure.
+
+A store's files are named by `store://` and their key. Only when a status is written does a name
+become a link that a browser opens, which may end and be made again.
+"""
+
+from t2v_operator.config import OperatorConfig, VolumeStorage
+from t2v_operator.core.request import ResolvedJob
+
+STORE = "store://"
+"""Begins the name of a file in the store."""
+
+
+def folder_of(job: ResolvedJob) -> str:
+    """One for each distinct video, by the digest of all that makes it."""
+    return job.request.digest(job.profile.revision)
+
+
+def place(namespace: str, folder: str, config: OperatorConfig) -> str:
+    """The key of a video's folder in the storage."""
+    parts = (config.storage.prefix.strip("/"), namespace, folder)
+    return "/".join(part for part in parts if part)
+
+
+def folder_url(namespace: str, folder: str, config: OperatorConfig) -> str:
+    """What serves the folder of a video, or names it."""
+    key = place(namespace, folder, config)
+    if isinstance(config.storage, VolumeStorage):
+        return f"{config.storage.url.rstrip('/')}/{key}"
+    return f"{STORE}{key}"
+
+
+def key_in_store(url: str) -> str | None:
+    """The key that a `store://` name names; None for any other URL."""
+    return url.removeprefix(STORE) if url.startswith(STORE) else None

@@ -1,0 +1,66 @@
+"""What a pod needs to put its files where they belong, and to report: volumes, mounts, environment.
+
+With a store, a pod holds no right but its own token, which only the report server takes. Pure.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from t2v_api.delivery import TOKEN_FILE, TOKEN_FOLDER
+
+from t2v_operator.config import OperatorConfig, VolumeStorage
+from t2v_operator.core.places import folder_of, place
+from t2v_operator.core.request import ResolvedJob
+
+OUTPUT_DIR = "/output"
+SCRATCH_DIR = "/scratch"
+SCRATCH_LIMIT = "50Gi"
+"""Where the model's profile names none."""
+TOKEN_SECONDS = 3600
+"""The kubelet renews the token before that."""
+
+
+@dataclass(frozen=True)
+class PodFiles:
+    """Parts of a pod and its container."""
+
+    volumes: list[dict[str, Any]] = field(default_factory=list)
+    mounts: list[dict[str, Any]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def pod_files(job: ResolvedJob, config: OperatorConfig) -> PodFiles:
+    """Scratch space, the way to the storage, the way to the report server."""
+    files = PodFiles()
+    limit = job.profile.resources.ephemeral_storage or SCRATCH_LIMIT
+    storage = config.storage
+    if isinstance(storage, VolumeStorage):
+        claim = {"claimName": storage.claim_name}
+        files.volumes.append({"name": "output", "persistentVolumeClaim": claim})
+        files.mounts.append({"name": "output", "mountPath": OUTPUT_DIR})
+        key = place(job.resource.metadata.namespace, folder_of(job), config)
+        files.environment["T2V_OUTPUT_DIR"] = f"{OUTPUT_DIR}/{key}"
+    else:
+        files.environment["T2V_OUTPUT_DIR"] = f"{SCRATCH_DIR}/output"
+        files.environment["T2V_UPLOAD"] = "1"
+    files.volumes.append({"name": "scratch", "emptyDir": {"sizeLimit": limit}})
+    files.mounts.append({"name": "scratch", "mountPath": SCRATCH_DIR})
+    if config.report_server.url:
+        _add_report_server(files, config)
+    return files
+
+
+def _add_report_server(files: PodFiles, config: OperatorConfig) -> None:
+    server = config.report_server
+    assert server.url
+    token = {
+        "path": TOKEN_FILE,
+        "audience": server.audience,
+        "expirationSeconds": TOKEN_SECONDS,
+    }
+    files.volumes.append(
+        {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}}
+    )
+    files.mounts.append({"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True})
+    files.environment["T2V_REPORT_URL"] = server.url
+    files.environment["T2V_REPORT_CA"] = server.certificate_authority

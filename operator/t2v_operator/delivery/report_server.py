@@ -1,0 +1,205 @@
+"""The report server: what runners tell, and what they ask for. It answers on every replica.
+
+The pod's token says who asks (`Caller`); nothing in a request names a resource, a Job or a key.
+What changes the cluster is the leader's to do, so other replicas hand it on.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from t2v_api.base import ContractError, ContractModel
+from t2v_api.delivery import (
+    BODY_BYTES,
+    PROGRESS_PATH,
+    RECORD_FILE,
+    RESULT_PATH,
+    UPLOADS_PATH,
+    UploadGrants,
+    UploadRequest,
+)
+from t2v_api.progress import Progress
+from t2v_api.result import VIDEO_FILE, GenerationFailure, GenerationResult, read_outcome
+
+from t2v_operator.delivery.stores import Store, StoreUnavailable, grants_end
+
+REQUESTS_PER_SECOND, REQUESTS_BURST = 5.0, 30.0
+"""Of one Job."""
+MOST_JOBS = 10_000
+"""Whose pace is remembered."""
+
+Record = TypeVar("Record", bound=ContractModel)
+Outcome = GenerationResult | GenerationFailure
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A pod that asks, and what it makes."""
+
+    namespace: str
+    pod: str
+    resource: str
+    job: str
+    folder: str | None
+    """The key of its folder in the store; None where its video goes to a volume."""
+
+
+class UnknownCaller(Exception):
+    """The token is none of a pod of ours that runs; says what is wrong, never the token."""
+
+
+class Newsroom(Protocol):
+    """Who takes in what runners tell."""
+
+    async def progress(self, caller: Caller, progress: Progress) -> None: ...
+
+    async def outcome(self, caller: Caller, outcome: Outcome) -> None: ...
+
+
+Identify = Callable[[str], Awaitable[Caller]]
+"""Takes a token. Raises UnknownCaller."""
+HandOn = Callable[[Request, bytes], Awaitable[Response | None]]
+"""Takes a request and its body, gives the leader's answer; None where we lead ourselves."""
+
+
+def report_app(
+    identify: Identify, newsroom: Newsroom, hand_on: HandOn, store: Store | None
+) -> Starlette:
+    """The ASGI application."""
+    pace = _Pace()
+
+    async def admitted(request: Request) -> Caller:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise HTTPException(401, "show the pod's token: 'Authorization: Bearer …'")
+        try:
+            caller = await identify(token)
+        except UnknownCaller as error:
+            raise HTTPException(403, str(error)) from None
+        if not pace.allows(f"{caller.namespace}/{caller.job}"):
+            raise HTTPException(429, "too many requests of this Job", {"Retry-After": "2"})
+        return caller
+
+    async def progress(request: Request) -> Response:
+        caller = await admitted(request)
+        body = await _body(request)
+        report = _parsed(Progress, body)
+        handed_on = await hand_on(request, body)
+        if handed_on:
+            return handed_on
+        await newsroom.progress(caller, report)
+        return Response(status_code=204)
+
+    async def outcome(request: Request) -> Response:
+        caller = await admitted(request)
+        body = await _body(request)
+        try:
+            record = read_outcome(body.decode(errors="replace"))
+        except ContractError as error:
+            raise HTTPException(422, str(error)) from None
+        handed_on = await hand_on(request, body)
+        if handed_on:
+            return handed_on
+        if store and caller.folder and isinstance(record, GenerationResult):
+            await _must_be_whole(record, caller.folder, store)
+        await newsroom.outcome(caller, record)
+        return Response(status_code=204)
+
+    async def found(request: Request) -> Response:
+        caller = await admitted(request)
+        if not store or not caller.folder:
+            raise HTTPException(404, "this video goes to no store")
+        record = await stored_record(caller.folder, store)
+        if record is None:
+            raise HTTPException(404, "no whole video of this request is in the store")
+        return Response(record.json_line(), media_type="application/json")
+
+    async def uploads(request: Request) -> Response:
+        caller = await admitted(request)
+        wanted = _parsed(UploadRequest, await _body(request))
+        if not store or not caller.folder:
+            raise HTTPException(409, "this video goes to no store")
+        missing = []
+        for file in wanted.files:
+            there = await store.find(f"{caller.folder}/{file.name}")
+            if there is None or there.bytes != file.bytes:
+                missing.append(file)
+        grants = tuple(store.grant(f"{caller.folder}/{file.name}", file) for file in missing)
+        answer = UploadGrants(grants=grants, expires=grants_end())
+        return Response(answer.json_line(), media_type="application/json")
+
+    return Starlette(
+        routes=[
+            Route(PROGRESS_PATH, progress, methods=["POST"]),
+            Route(RESULT_PATH, outcome, methods=["POST"]),
+            Route(RESULT_PATH, found, methods=["GET"]),
+            Route(UPLOADS_PATH, uploads, methods=["POST"]),
+        ],
+        exception_handlers={StoreUnavailable: _store_unavailable},
+    )
+
+
+async def stored_record(folder: str, store: Store) -> GenerationResult | None:
+    """The record of a video that stands in the store, whole. Raises StoreUnavailable."""
+    text = await store.read(f"{folder}/{RECORD_FILE}")
+    if text is None:
+        return None
+    try:
+        record = read_outcome(text.decode(errors="replace"))
+        if isinstance(record, GenerationResult):
+            await _must_be_whole(record, folder, store)
+            return record
+    except (ContractError, HTTPException):
+        pass  # something else wrote there, or a file of it was removed
+    return None
+
+
+async def _must_be_whole(record: GenerationResult, folder: str, store: Store) -> None:
+    for name in record.output:
+        there = await store.find(f"{folder}/{name}")
+        expected = record.video.bytes if name == VIDEO_FILE else None
+        if there is None or expected not in (None, there.bytes):
+            raise HTTPException(409, f"{name} is not in the store, or not all of it")
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES:
+            raise HTTPException(413, f"more than {BODY_BYTES} bytes")
+    return bytes(body)
+
+
+def _parsed(record: type[Record], body: bytes) -> Record:
+    try:
+        return record.parse_json(body)
+    except ContractError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+async def _store_unavailable(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"{error}\n", status_code=503)
+
+
+class _Pace:
+    """So many requests a second for each Job, after a burst."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def allows(self, job: str) -> bool:
+        now = time.monotonic()
+        left, since = self._left.pop(job, (REQUESTS_BURST, now))
+        left = min(REQUESTS_BURST, left + (now - since) * REQUESTS_PER_SECOND)
+        allowed = left >= 1
+        self._left[job] = left - allowed, now
+        while len(self._left) > MOST_JOBS:
+            del self._left[next(iter(self._left))]
+        return allowed

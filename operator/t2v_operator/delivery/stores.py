@@ -1,0 +1,202 @@
+"""Where videos are kept, seen from the operator: grants to upload, links to open, what is there.
+
+A credential of a store stays in this process. A runner gets a URL for one file; a user, a link.
+"""
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from t2v_api.delivery import CONTENT_TYPES, FileToUpload, Grant
+
+from t2v_operator.config import BucketStorage, ConfigurationError, EmbeddedStorage, OperatorConfig
+from t2v_operator.delivery.signatures import SigningKeys, signed_url
+
+GRANT_SECONDS = 900
+"""How long an upload may begin."""
+ANSWER_SECONDS = 10.0
+OWN_READ_SECONDS = 60
+"""How long a URL lives that the operator makes for itself."""
+
+
+class StoreUnavailable(Exception):
+    """The store does not answer, or not as a store does."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What a store says of a file."""
+
+    bytes: int
+
+
+class Store(Protocol):
+    """Files by key: `videos/team/<digest>/video.mp4`."""
+
+    def grant(self, key: str, file: FileToUpload) -> Grant:
+        """The right to upload `file` as `key`."""
+        ...
+
+    def link(self, key: str) -> str:
+        """What opens the file in a browser."""
+        ...
+
+    async def find(self, key: str) -> StoredFile | None:
+        """None where there is no such file. Raises StoreUnavailable."""
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """A small file whole. Raises StoreUnavailable."""
+        ...
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        """What is not there is no fault. Raises StoreUnavailable."""
+        ...
+
+
+def grants_end() -> datetime:
+    """When grants that are made now end."""
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=GRANT_SECONDS)
+
+
+class EmbeddedStore:
+    """`t2v store`, whose URLs we sign ourselves."""
+
+    def __init__(self, config: EmbeddedStorage, keys: SigningKeys, session: ClientSession) -> None:
+        self._config = config
+        self._keys = keys
+        self._session = session
+        self._inside = config.internal_url or config.url
+
+    def grant(self, key: str, file: FileToUpload) -> Grant:
+        ends = int(time.time()) + GRANT_SECONDS
+        url = signed_url(self._inside, "PUT", key, self._keys, ends, file)
+        return Grant(name=file.name, url=url)
+
+    def link(self, key: str) -> str:
+        ends = int(time.time()) + self._config.link_seconds
+        return signed_url(self._config.url, "GET", key, self._keys, ends)
+
+    async def find(self, key: str) -> StoredFile | None:
+        status, headers, _ = await self._ask("HEAD", key)
+        return StoredFile(int(headers["Content-Length"])) if status == 200 else None
+
+    async def read(self, key: str) -> bytes | None:
+        status, _, body = await self._ask("GET", key)
+        return body if status == 200 else None
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            await self._ask("DELETE", key)
+
+    async def _ask(self, method: str, key: str) -> tuple[int, Any, bytes]:
+        right: Any = "DELETE" if method == "DELETE" else "GET"
+        ends = int(time.time()) + OWN_READ_SECONDS
+        url = signed_url(self._inside, right, key, self._keys, ends)
+        try:
+            async with self._session.request(
+                method, url, timeout=ClientTimeout(ANSWER_SECONDS), allow_redirects=False
+            ) as answer:
+                if answer.status not in (200, 204, 404):
+                    raise StoreUnavailable(f"the store answered {answer.status}")
+                return answer.status, answer.headers, await answer.read()
+        except (ClientError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"the store: {type(error).__name__}") from None
+
+
+class BucketStore:
+    """A bucket of S3, Google Cloud Storage or Azure, through obstore.
+
+    Credentials come from the environment, as the cloud's own tools read it.
+    """
+
+    def __init__(self, config: BucketStorage) -> None:
+        import obstore
+        from obstore import exceptions, store
+
+        classes: dict[str, Any] = {
+            "s3": store.S3Store,
+            "gs": store.GCSStore,
+            "az": store.AzureStore,
+        }
+        options: dict[str, Any] = dict(config.options)
+        if options.get("endpoint", "").startswith("http://"):
+            options["client_options"] = {"allow_http": True}
+        self._obstore = obstore
+        self._missing = exceptions.NotFoundError
+        self._faults = (exceptions.BaseError, OSError)
+        self._config = config
+        try:
+            self._store = classes[config.kind](config.bucket, **options)
+        except (exceptions.BaseError, TypeError, ValueError) as error:
+            text = " ".join(str(error).split())[:300]
+            raise ConfigurationError(f"storage: {config.kind} {config.bucket}: {text}") from None
+
+    def grant(self, key: str, file: FileToUpload) -> Grant:
+        """The checksum is compared by the store itself; the type is the one that it will serve."""
+        url = self._obstore.sign(self._store, "PUT", key, timedelta(seconds=GRANT_SECONDS))
+        headers = {
+            "Content-MD5": base64.b64encode(bytes.fromhex(file.md5)).decode(),
+            "Content-Type": content_type(file.name),
+        }
+        if self._config.kind == "az":
+            headers["x-ms-blob-type"] = "BlockBlob"
+        return Grant(name=file.name, url=url, headers=headers)
+
+    def link(self, key: str) -> str:
+        if self._config.url:
+            return f"{self._config.url.rstrip('/')}/{quote(key)}"
+        life = timedelta(seconds=self._config.link_seconds)
+        return str(self._obstore.sign(self._store, "GET", key, life))
+
+    async def find(self, key: str) -> StoredFile | None:
+        try:
+            return StoredFile((await self._obstore.head_async(self._store, key))["size"])
+        except (self._missing, FileNotFoundError):
+            return None
+        except self._faults as error:
+            raise _unavailable(error) from None
+
+    async def read(self, key: str) -> bytes | None:
+        try:
+            answer = await self._obstore.get_async(self._store, key)
+            return bytes(await answer.bytes_async())
+        except (self._missing, FileNotFoundError):
+            return None
+        except self._faults as error:
+            raise _unavailable(error) from None
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        try:
+            await self._obstore.delete_async(self._store, list(keys))
+        except (self._missing, FileNotFoundError):
+            return
+        except self._faults as error:
+            raise _unavailable(error) from None
+
+
+def open_store(
+    config: OperatorConfig, keys: SigningKeys | None, session: ClientSession
+) -> Store | None:
+    """The configured store; None where videos go to a volume. Raises ConfigurationError."""
+    storage = config.storage
+    if isinstance(storage, EmbeddedStorage):
+        assert keys
+        return EmbeddedStore(storage, keys, session)
+    if isinstance(storage, BucketStorage):
+        return BucketStore(storage)
+    return None
+
+
+def content_type(name: str) -> str:
+    return CONTENT_TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """The store's words may quote its request, and with it what it is signed with."""
+    return StoreUnavailable(f"the store: {type(error).__name__}")

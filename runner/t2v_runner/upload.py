@@ -1,0 +1,98 @@
+"""Bring finished files to the store: ask for grants, PUT each file, try again until all are there.
+
+The video is made by then, so patience is cheap: a store that is away for minutes costs no GPU
+work.
+"""
+
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from t2v_api.delivery import FileToUpload, Grant
+
+from t2v_runner.errors import StorageFailed
+from t2v_runner.report_server import NotAnswered, Refused, ReportServer
+
+UPLOAD_SECONDS = 900.0
+"""After that without success, the upload has failed."""
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 1.0, 15.0
+REFUSALS = 3
+"""So often a store may say no to a fresh grant before it is believed."""
+FILE_SECONDS = 60.0
+"""Without a byte taken or an answer."""
+CHUNK_BYTES = 256 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+def upload(
+    folder: Path,
+    names: Sequence[str],
+    server: ReportServer,
+    may_go_on: Callable[[], None],
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Upload the files `names` of `folder`, in this order. Raises StorageFailed.
+
+    `may_go_on` is called before each pause and raises where somebody asked to stop.
+    """
+    files = tuple(_described(folder / name) for name in names)
+    deadline, pause, refusals = monotonic() + UPLOAD_SECONDS, FIRST_PAUSE_SECONDS, 0
+    while True:
+        try:
+            for grant in server.ask_to_upload(files).grants:
+                _put(folder / grant.name, grant)
+            # The store itself says that all is there.
+            missing = server.ask_to_upload(files).grants
+            if not missing:
+                return
+            raise NotAnswered(f"{missing[0].name} is not in the store after its upload")
+        except (NotAnswered, Refused) as error:
+            refusals += isinstance(error, Refused)
+            logger.warning("the video is not uploaded yet: %s", error)
+            if refusals >= REFUSALS or monotonic() + pause > deadline:
+                raise StorageFailed(f"the video could not be uploaded: {error}") from None
+        may_go_on()
+        sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
+        pause = min(2 * pause, LAST_PAUSE_SECONDS)
+
+
+def _described(path: Path) -> FileToUpload:
+    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    for chunk in _chunks(path):
+        sha256.update(chunk)
+        md5.update(chunk)
+        size += len(chunk)
+    return FileToUpload(name=path.name, bytes=size, sha256=sha256.hexdigest(), md5=md5.hexdigest())
+
+
+def _put(path: Path, grant: Grant) -> None:
+    """Raises NotAnswered, Refused."""
+    import httpx2
+
+    headers = {**grant.headers, "Content-Length": str(path.stat().st_size)}
+    try:
+        answer = httpx2.put(
+            grant.url, content=_chunks(path), headers=headers, timeout=FILE_SECONDS, trust_env=False
+        )
+    except (httpx2.HTTPError, OSError) as error:
+        # The URL is a right of its own: it stands in no message.
+        raise NotAnswered(f"the store: {type(error).__name__}") from None
+    if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
+        raise NotAnswered(f"the store answered {answer.status_code}: {_words(answer.text)}")
+    if answer.status_code >= 300:
+        raise Refused(answer.status_code, _words(answer.text), "store")
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,288 @@
+"""The runner, the report server and the embedded store, over real connections on this machine."""
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from aiohttp import ClientSession
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from t2v_api.delivery import BODY_BYTES, PROGRESS_PATH, RECORD_FILE, RESULT_PATH, UPLOADS_PATH
+from t2v_api.progress import Progress, Stage
+from t2v_api.result import GenerationResult, read_outcome
+from t2v_operator.config import EmbeddedStorage
+from t2v_operator.delivery.asgi import load_certificate
+from t2v_operator.delivery.certificates import make_certificate
+from t2v_operator.delivery.report_server import Caller, Outcome, UnknownCaller, report_app
+from t2v_operator.delivery.signatures import SigningKeys
+from t2v_operator.delivery.store_server import store_app
+from t2v_operator.delivery.stores import EmbeddedStore
+from t2v_runner import upload as upload_module
+from t2v_runner.errors import Stopped, StorageFailed
+from t2v_runner.report_server import (
+    NotAnswered,
+    ProgressTeller,
+    Refused,
+    ReportAddress,
+    ReportServer,
+)
+from t2v_runner.upload import upload
+
+from tests.unit.delivery.serving import client, served
+from tests.unit.observations import a_result
+
+CALLER = Caller("films", "pod-1", "red-circle", "red-circle-1", "videos/films/0123")
+FILES = ("video.mp4", "poster.jpg", "preview.webp", RECORD_FILE)
+KEYS = SigningKeys((b"a secret",))
+
+
+@dataclass
+class Operator:
+    """What the report server hands to the operator."""
+
+    caller: Caller = CALLER
+    told: list[Progress] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    leader: Response | None = None
+
+    async def identify(self, token: str) -> Caller:
+        if token != "the pod's token":
+            raise UnknownCaller("the token is not one of a pod that may report here")
+        return self.caller
+
+    async def progress(self, caller: Caller, progress: Progress) -> None:
+        self.told.append(progress)
+
+    async def outcome(self, caller: Caller, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    async def hand_on(self, _: Request, __: bytes) -> Response | None:
+        return self.leader
+
+
+@dataclass
+class World:
+    """A store and a report server that run, and a pod that may use them."""
+
+    operator: Operator
+    address: ReportAddress
+    stored: Path
+    made: Path
+    store_port: int
+
+    def server(self, **changes: Any) -> ReportServer:
+        return ReportServer(replace(self.address, **changes))
+
+    def result(self) -> GenerationResult:
+        """The record of the video in `made`, which is written there."""
+        self.made.mkdir(exist_ok=True)
+        record = read_outcome(a_result())
+        assert isinstance(record, GenerationResult)
+        whole = record.model_copy(update={"output": FILES[:-1]})
+        for name in FILES[:-1]:
+            (self.made / name).write_bytes(name.encode() * 1000)
+        size = (self.made / "video.mp4").stat().st_size
+        whole = whole.model_copy(update={"video": whole.video.model_copy(update={"bytes": size})})
+        (self.made / RECORD_FILE).write_text(whole.json_line())
+        return whole
+
+    def files(self) -> list[str]:
+        folder = self.stored / "videos"
+        return sorted(p.name for p in folder.rglob("*") if p.is_file()) if folder.exists() else []
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    operator, made = Operator(), make_certificate(["localhost"], datetime.now(UTC))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_certificate(tls, made.certificate, made.key)
+    stored = tmp_path / "store"
+    stored.mkdir()
+    token = tmp_path / "token"
+    token.write_text("the pod's token\n")
+    with served(store_app(stored, lambda: KEYS)) as store_port:
+        storage = EmbeddedStorage(url=f"http://127.0.0.1:{store_port}")
+
+        @asynccontextmanager
+        async def app() -> AsyncIterator[Starlette]:
+            async with ClientSession() as session:
+                store = EmbeddedStore(storage, KEYS, session)
+                yield report_app(operator.identify, operator, operator.hand_on, store)
+
+        with served(app(), tls) as port:
+            address = ReportAddress(f"https://localhost:{port}", made.authority.decode(), token)
+            yield World(operator, address, stored, tmp_path / "made", store_port)
+
+
+def go_on() -> None:
+    """Nobody asked to stop."""
+
+
+def test_a_video_goes_to_its_own_keys_with_nothing_but_the_pods_token(world: World) -> None:
+    result = world.result()
+    with world.server() as server:
+        assert server.finished_before() is None
+        upload(world.made, FILES, server, go_on)
+        server.tell_outcome(result)
+        assert server.finished_before() == result
+    assert world.files() == sorted(FILES)
+    assert world.operator.outcomes == [result]
+    folder = world.stored / "videos" / "films" / "0123"
+    assert all((folder / n).read_bytes() == (world.made / n).read_bytes() for n in FILES)
+
+
+def test_a_video_that_lacks_a_file_is_not_there(world: World) -> None:
+    result = world.result()
+    with world.server() as server:
+        upload(world.made, FILES, server, go_on)
+        (world.stored / "videos" / "films" / "0123" / "poster.jpg").unlink()
+        assert server.finished_before() is None
+        with pytest.raises(Refused, match=r"409.*poster\.jpg is not in the store"):
+            server.tell_outcome(result)
+    assert world.operator.outcomes == []
+
+
+def test_a_store_that_is_away_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.result()
+    put, tries = httpx2.put, 0
+
+    def put_later(*words: Any, **options: Any) -> httpx2.Response:
+        nonlocal tries
+        tries += 1
+        if tries in (1, 3):
+            raise httpx2.ConnectError("nobody there")
+        return put(*words, **options)
+
+    monkeypatch.setattr(httpx2, "put", put_later)
+    pauses: list[float] = []
+    with world.server() as server:
+        upload(world.made, FILES, server, go_on, sleep=pauses.append)
+    assert world.files() == sorted(FILES)
+    assert (tries, len(pauses)) == (6, 2)
+
+
+def test_a_store_that_refuses_for_good_is_told_without_its_url(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.result()
+    refusal = httpx2.Response(403, text="<Error>AccessDenied</Error>")
+    monkeypatch.setattr(httpx2, "put", lambda *_, **__: refusal)
+    with world.server() as server, pytest.raises(StorageFailed) as failure:
+        upload(world.made, FILES, server, go_on, sleep=lambda _: None)
+    assert "the store answered 403: <Error>AccessDenied</Error>" in str(failure.value)
+    assert "signature" not in str(failure.value)
+    assert world.files() == []
+
+
+def test_a_store_that_stays_away_ends_it_in_time(world: World) -> None:
+    world.result()
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    with world.server(url="https://localhost:1") as server, pytest.raises(StorageFailed):
+        upload(world.made, FILES, server, go_on, sleep=sleep, monotonic=lambda: now)
+    assert now <= upload_module.UPLOAD_SECONDS
+
+
+def test_whoever_asks_to_stop_does_not_wait_for_the_store(world: World) -> None:
+    world.result()
+
+    def stop() -> None:
+        raise Stopped("stopped")
+
+    with world.server(url="https://localhost:1") as server, pytest.raises(Stopped):
+        upload(world.made, FILES, server, stop)
+
+
+def test_progress_arrives_and_never_holds_anything_up(world: World) -> None:
+    said = [_progress(percent) for percent in range(100)]
+    with world.server() as server, ProgressTeller(server.tell_progress, 0.05) as tell:
+        for each in said:
+            tell(each)
+        while not world.operator.told or world.operator.told[-1] != said[-1]:
+            pass
+    assert len(world.operator.told) < 10, "the latest alone is told"
+
+
+def test_a_report_server_that_is_away_is_no_fault(world: World) -> None:
+    with world.server(url="https://localhost:1") as server:
+        with ProgressTeller(server.tell_progress, 0.01) as tell:
+            tell(_progress(1))
+        with pytest.raises(NotAnswered):
+            server.tell_outcome(world.result())
+
+
+def test_another_authority_is_not_trusted(world: World) -> None:
+    other = make_certificate(["localhost"], datetime.now(UTC)).authority.decode()
+    with world.server(certificate_authority=other) as server, pytest.raises(NotAnswered):
+        server.tell_progress(_progress(1))
+
+
+def test_another_token_is_refused_and_not_repeated(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("somebody's token")
+    with world.server(token_file=other) as server, pytest.raises(Refused) as refusal:
+        server.finished_before()
+    assert refusal.value.status == 403
+    assert "somebody" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status"),
+    [
+        pytest.param("POST", PROGRESS_PATH, {}, b"{}", 401, id="no token"),
+        pytest.param("POST", PROGRESS_PATH, None, b"{}", 422, id="no progress"),
+        pytest.param("POST", RESULT_PATH, None, b"[]", 422, id="no record"),
+        pytest.param("POST", UPLOADS_PATH, None, b'{"files": []}', 422, id="no files"),
+        pytest.param(
+            "POST",
+            UPLOADS_PATH,
+            None,
+            b'{"files":[{"name":"../x.mp4","bytes":1,"sha256":"%s","md5":"%s"}]}'
+            % (b"0" * 64, b"0" * 32),
+            422,
+            id="another folder",
+        ),
+        pytest.param("POST", PROGRESS_PATH, None, b" " * (BODY_BYTES + 1), 413, id="too much"),
+        pytest.param("GET", "/", None, b"", 404, id="another path"),
+    ],
+)
+def test_what_is_no_request_is_refused(
+    world: World, method: str, path: str, headers: Any, body: bytes, status: int
+) -> None:
+    tls = ssl.create_default_context(cadata=world.address.certificate_authority)
+    shown = {"Authorization": "Bearer the pod's token"} if headers is None else headers
+    with client(verify=tls) as any_client:
+        url = f"{world.address.url}{path}"
+        answer = any_client.request(method, url, content=body, headers=shown)
+    assert answer.status_code == status
+    assert world.operator.told == []
+
+
+def test_a_job_that_asks_without_end_is_slowed_down(world: World) -> None:
+    with world.server() as server, pytest.raises(NotAnswered, match="429"):
+        for _ in range(100):
+            server.tell_progress(_progress(1))
+
+
+def test_what_the_leader_answers_to_another_replica_is_the_answer(world: World) -> None:
+    world.operator.leader = PlainTextResponse("nobody leads", status_code=503)
+    with world.server() as server, pytest.raises(NotAnswered, match="503"):
+        server.tell_progress(_progress(1))
+    assert world.operator.told == []
+
+
+def _progress(percent: int) -> Progress:
+    return Progress(
+        stage=Stage.DENOISE, step=1, steps=2, percent=percent, updated_time=datetime.now(UTC)
+    )
