@@ -30,6 +30,8 @@ class Reason(StrEnum):
     STORAGE_FAILED = "StorageFailed"
     INIT_MEDIA_UNAVAILABLE = "InitMediaUnavailable"
     INIT_MEDIA_REFUSED = "InitMediaRefused"
+    WEBHOOK_REFUSED = "WebhookRefused"
+    """The webhook's URL leads where nobody may be called."""
     STOPPED = "Stopped"
     RUNNER_FAULT = "RunnerFault"
     RUNNER_VANISHED = "RunnerVanished"
@@ -99,6 +101,7 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.STORAGE_FAILED: ExitCode.STORAGE_OR_NETWORK,
     Reason.INIT_MEDIA_UNAVAILABLE: ExitCode.STORAGE_OR_NETWORK,
     Reason.INIT_MEDIA_REFUSED: ExitCode.INIT_MEDIA_REFUSED,
+    Reason.WEBHOOK_REFUSED: ExitCode.REQUEST_REFUSED,
     Reason.STOPPED: ExitCode.STOPPED,
     Reason.RUNNER_FAULT: ExitCode.FAULT,
     Reason.RUNNER_VANISHED: ExitCode.FAULT,

@@ -265,14 +265,20 @@ class Attempt(ContractModel):
 class WebhookStatus(ContractModel):
     """How far the delivery of the webhook is."""
 
+    url_hash: str = ""
+    """Says which URL this is about without showing it."""
     attempts: int = 0
     """How often it was tried."""
+    first_attempt_time: AwareDatetime | None = None
+    """When it was tried first."""
     last_status_code: int | None = None
     """The HTTP status of the last answer."""
     delivered_time: AwareDatetime | None = None
     """When it was taken."""
     next_attempt_time: AwareDatetime | None = None
     """When it is tried again."""
+    given_up_time: AwareDatetime | None = None
+    """When it was given up: after a day, or because the receiver wants no more."""
 
 
 class TextToVideoJobStatus(ContractModel):

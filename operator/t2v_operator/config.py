@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.profile import ModelProfile
 from t2v_api.resource import DNS_LABEL, DNS_SUBDOMAIN
+from t2v_api.web_address import AllowedAddresses
 
 from t2v_operator.core.pod_template_patch import check_patch
 
@@ -111,6 +112,14 @@ class ReportServer(ContractModel):
     """In PEM, what the pods trust; taken from the Secret."""
 
 
+class Webhooks(ContractModel):
+    """How receivers of webhooks know that it is us."""
+
+    secret: str = Field(default="text-to-video-operator-webhooks", pattern=DNS_SUBDOMAIN)
+    """The Secret in the operator's namespace whose `current` signs, as Standard Webhooks says;
+    `previous` signs too while it is there. Made if missing."""
+
+
 class JobPolicy(ContractModel):
     """How long the operator waits before it gives up on a Job, or removes it."""
 
@@ -147,6 +156,9 @@ class OperatorConfig(ContractModel):
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: Storage
     report_server: ReportServer = ReportServer()
+    webhooks: Webhooks = Webhooks()
+    allowed_addresses: AllowedAddresses = AllowedAddresses()
+    """Where webhooks and init media may be, besides the public internet."""
     jobs: JobPolicy = JobPolicy()
     kueue: Kueue = Kueue()
     leader_election: LeaderElection = LeaderElection()

@@ -7,7 +7,6 @@ resolves anew in between gains nothing. Environment proxies are not used.
 
 import contextlib
 import http.client
-import ipaddress
 import os
 import socket
 import ssl
@@ -18,7 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
+
+from t2v_api.web_address import PORTS, AddressRefused, WebAddress, check_literal
 
 from t2v_runner.errors import InitMediaRefused, InitMediaUnavailable
 from t2v_runner.order import MediaRules
@@ -29,25 +30,11 @@ TOTAL_SECONDS = 60.0
 """For everything, redirects included."""
 CONNECT_SECONDS = 10.0
 CHUNK_BYTES = 2**16
-PORTS = {"http": 80, "https": 443}
 REDIRECTS = (301, 302, 303, 307, 308)
 WORTH_A_RETRY = (408, 429)
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 HEADERS: Final = {"User-Agent": "text-to-video-operator", "Accept": "*/*"}
 
 Resolver = Callable[[str], Sequence[str]]
-
-
-@dataclass(frozen=True)
-class _Target:
-    scheme: str
-    host: str
-    port: int
-    path: str
-    """Path and query, as they stand in the request line."""
-    shown: str
-    """For messages: without user, password and query, which may be secrets."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ def fetch(url: str, rules: MediaRules, resolve: Resolver = resolve_host) -> byte
         return _read_file(url, rules)
     deadline = time.monotonic() + TOTAL_SECONDS
     for _ in range(MAX_REDIRECTS + 1):
-        target = _parse(url)
+        target = _parse(url, rules)
         answer = _get(target, rules, resolve, deadline)
         if isinstance(answer, bytes):
             return answer
@@ -78,41 +65,15 @@ def fetch(url: str, rules: MediaRules, resolve: Resolver = resolve_host) -> byte
     raise InitMediaRefused(f"{target.shown}: more than {MAX_REDIRECTS} redirects; name the end")
 
 
-def is_public(address: str) -> bool:
-    """Whether `address` belongs to the public internet, also when it wraps an IPv4 address."""
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        wrapped = parsed.ipv4_mapped or parsed.sixtofour
-        if parsed in NAT64:
-            wrapped = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
-        if wrapped:
-            return is_public(str(wrapped))
-        if parsed not in GLOBAL_UNICAST:
-            return False
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
-
-
-def _parse(url: str) -> _Target:
+def _parse(url: str, rules: MediaRules) -> WebAddress:
     try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna").decode() if parts.hostname else ""
-        port = parts.port or PORTS.get(parts.scheme, 0)
-    except ValueError:
-        raise InitMediaRefused("the media URL's host or port cannot be read") from None
-    shown = f"{parts.scheme}://{host}{parts.path}"
-    if parts.scheme not in PORTS:
-        raise InitMediaRefused(f"{shown}: only http, https and file URLs can be fetched")
-    if not host:
-        raise InitMediaRefused(f"{shown}: the media URL names no host")
-    if parts.username is not None or parts.password is not None:
-        raise InitMediaRefused(f"{shown}: carries a user or password; use a presigned URL")
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
-    query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]") if parts.query else ""
-    return _Target(parts.scheme, host, port, path + query, shown)
+        return check_literal(url, rules.allowed)
+    except AddressRefused as error:
+        raise InitMediaRefused(str(error)) from None
 
 
 def _get(
-    target: _Target, rules: MediaRules, resolve: Resolver, deadline: float
+    target: WebAddress, rules: MediaRules, resolve: Resolver, deadline: float
 ) -> bytes | _Redirect:
     expired = threading.Event()
     try:
@@ -138,7 +99,7 @@ def _get(
     return answer
 
 
-def _too_slow(target: _Target) -> InitMediaUnavailable:
+def _too_slow(target: WebAddress) -> InitMediaUnavailable:
     return InitMediaUnavailable(
         f"{target.shown}: too slow: not there within {TOTAL_SECONDS:g} s in all, "
         f"{CONNECT_SECONDS:g} s to connect"
@@ -147,7 +108,7 @@ def _too_slow(target: _Target) -> InitMediaUnavailable:
 
 @contextlib.contextmanager
 def _connection(
-    target: _Target,
+    target: WebAddress,
     rules: MediaRules,
     resolve: Resolver,
     deadline: float,
@@ -183,22 +144,17 @@ def _connection(
         sock.close()
 
 
-def _checked(target: _Target, rules: MediaRules, resolve: Resolver) -> Sequence[str]:
+def _checked(target: WebAddress, rules: MediaRules, resolve: Resolver) -> Sequence[str]:
     addresses = resolve(target.host)
     if not addresses:
         raise InitMediaUnavailable(f"{target.shown}: {target.host} has no address")
-    if rules.allow_private_addresses:
-        return addresses
-    private = [address for address in addresses if not is_public(address)]
-    if private:
-        raise InitMediaRefused(
-            f"{target.shown}: {target.host} is {private[0]}, which is not an address of the "
-            "public internet; put the media on a public host"
-        )
-    return addresses
+    try:
+        return target.checked(addresses, rules.allowed)
+    except AddressRefused as error:
+        raise InitMediaRefused(str(error)) from None
 
 
-def _connect(target: _Target, addresses: Sequence[str], deadline: float) -> socket.socket:
+def _connect(target: WebAddress, addresses: Sequence[str], deadline: float) -> socket.socket:
     failure: OSError | None = None
     give_up = min(deadline, time.monotonic() + CONNECT_SECONDS)
     for address in addresses:
@@ -212,7 +168,7 @@ def _connect(target: _Target, addresses: Sequence[str], deadline: float) -> sock
     raise failure or TimeoutError()
 
 
-def _answer(response: http.client.HTTPResponse, target: _Target) -> bytes | _Redirect:
+def _answer(response: http.client.HTTPResponse, target: WebAddress) -> bytes | _Redirect:
     status = response.status
     location = response.getheader("Location")
     if status in REDIRECTS and location:
@@ -234,7 +190,7 @@ def _answer(response: http.client.HTTPResponse, target: _Target) -> bytes | _Red
     return body
 
 
-def _read_body(response: http.client.HTTPResponse, target: _Target) -> bytes:
+def _read_body(response: http.client.HTTPResponse, target: WebAddress) -> bytes:
     if response.length is not None and response.length > MAX_BYTES:
         raise _too_large(target.shown, response.length)
     body = bytearray()

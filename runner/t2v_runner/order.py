@@ -8,9 +8,12 @@ from t2v_api.base import ContractError
 from t2v_api.delivery import TOKEN_FILE, TOKEN_FOLDER
 from t2v_api.profile import ModelProfile
 from t2v_api.request import GenerationRequest
+from t2v_api.web_address import AllowedAddresses
 
 from t2v_runner.errors import RequestRefused
 from t2v_runner.report_server import ReportAddress
+
+PUBLIC_ALONE = AllowedAddresses()
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class MediaRules:
 
     folder: Path | None
     """file:// URLs must stand below it; None refuses them all."""
-    allow_private_addresses: bool = False
+    allowed: AllowedAddresses = PUBLIC_ALONE
+    """Addresses besides the public internet's."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def read_order(environment: Mapping[str, str]) -> Order:
     try:
         request = GenerationRequest.parse_json(_required("T2V_REQUEST", environment))
         profile = ModelProfile.parse_json(_required("T2V_MODEL", environment))
+        allowed = AllowedAddresses.parse_json(environment.get("T2V_ALLOWED_ADDRESSES") or "{}")
     except ContractError as error:
         raise RequestRefused(f"the request does not fit the contract: {error}") from None
     return Order(
@@ -51,7 +56,7 @@ def read_order(environment: Mapping[str, str]) -> Order:
         models_dir=Path(environment.get("T2V_MODELS_DIR", "/models")),
         media=MediaRules(
             folder=Path(media_dir) if media_dir else None,
-            allow_private_addresses=environment.get("T2V_ALLOW_PRIVATE_MEDIA") == "1",
+            allowed=allowed,
         ),
     )
 

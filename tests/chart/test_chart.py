@@ -55,6 +55,7 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
         "secret": "video-report",
         "audience": "video.t2v-system",
     }
+    assert config_map.pop("webhooks") == {"secret": "video-webhooks"}
     assert config_map.pop("storage") == {
         "kind": "embedded",
         "url": "http://localhost:8080",
@@ -122,13 +123,13 @@ def test_the_store_has_no_rights_and_keeps_its_claim(helm: Helm) -> None:
     assert "volumeClaimTemplates" not in existing["StatefulSet", "video-store"]["spec"]
 
 
-def test_of_secrets_it_may_read_its_own_two(helm: Helm) -> None:
+def test_of_secrets_it_may_read_its_own(helm: Helm) -> None:
     create, rest = rendered(helm)["Role", "video-secrets"]["rules"]
     assert (create["resources"], create["verbs"]) == (["secrets"], ["create"])
-    assert rest["resourceNames"] == ["video-report", "video-store"]
+    assert rest["resourceNames"] == ["video-report", "video-webhooks", "video-store"]
     assert rest["verbs"] == ["get", "update"]
     _, rest = rendered(helm, "--set", BUCKET)["Role", "video-secrets"]["rules"]
-    assert rest["resourceNames"] == ["video-report"]
+    assert rest["resourceNames"] == ["video-report", "video-webhooks"]
 
 
 def test_network_policies_need_the_namespaces_and_are_one_for_each(helm: Helm) -> None:

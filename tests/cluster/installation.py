@@ -164,19 +164,22 @@ class Installation:
             self.cluster.build_image(dockerfile, image, context=ROOT, target=stage)
             self.cluster.load_image(image)
         _restrict(self.cluster, SYSTEM)
-        self._upgrade(values, **config)
+        self.upgrade(values, **config)
 
     @contextmanager
-    def configured(self, values: Path, **config: Any) -> Iterator[None]:
-        """The operator with another configuration until the block ends."""
-        self._upgrade(values, **config)
+    def configured(
+        self, values: Path, chart: Document | None = None, **config: Any
+    ) -> Iterator[None]:
+        """The operator with another configuration, and other values, until the block ends."""
+        self.upgrade(values, chart, **config)
         try:
             yield
         finally:
-            self._upgrade(values)
+            self.upgrade(values)
 
-    def _upgrade(self, values: Path, **config: Any) -> None:
-        values.write_text(json.dumps(self._values(**config)))
+    def upgrade(self, values: Path, chart: Document | None = None, **config: Any) -> None:
+        """Install the chart, or change its values."""
+        values.write_text(json.dumps({**self._values(**config), **(chart or {})}))
         self.cluster.helm(
             *("upgrade", "--install", RELEASE, CHART, "--namespace", SYSTEM),
             *("--values", values, "--wait", "--timeout", "3m"),

@@ -12,12 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from t2v_api.web_address import AllowedAddresses, is_public
 from t2v_runner import fetch as fetching
 from t2v_runner.errors import InitMediaRefused, InitMediaUnavailable
-from t2v_runner.fetch import fetch, is_public
+from t2v_runner.fetch import fetch
 from t2v_runner.order import MediaRules
 
-OPEN = MediaRules(folder=None, allow_private_addresses=True)
+OPEN = MediaRules(folder=None, allowed=AllowedAddresses(ranges=("0.0.0.0/0", "::/0")))
 GUARDED = MediaRules(folder=None)
 BODY = b"the media"
 
@@ -230,12 +231,10 @@ def test_one_private_address_among_public_ones_is_refused() -> None:
         fetch("http://media.example/", GUARDED, lambda _: ["8.8.8.8", "10.0.0.1"])
 
 
-def test_a_redirect_to_a_private_address_is_refused(
-    site: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetching, "is_public", lambda address: address == "127.0.0.1")
+def test_a_redirect_to_a_private_address_is_refused(site: str) -> None:
+    own = MediaRules(folder=None, allowed=AllowedAddresses(ranges=("127.0.0.1/32",)))
     with pytest.raises(InitMediaRefused, match=r"169\.254\.169\.254"):
-        fetch(f"{site}/to?http://169.254.169.254/latest/meta-data", GUARDED)
+        fetch(f"{site}/to?http://169.254.169.254/latest/meta-data", own)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://media.example/a", "gopher://x/"])

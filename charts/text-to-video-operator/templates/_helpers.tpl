@@ -34,6 +34,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
       "url" (printf "https://%s-report.%s.svc" $name .Release.Namespace)
       "secret" (printf "%s-report" $name)
       "audience" (printf "%s.%s" $name .Release.Namespace)) -}}
+{{- $_ := set $defaults "webhooks" (dict "secret" (printf "%s-webhooks" $name)) -}}
 {{- if include "t2v.embedded" . -}}
 {{- $_ := set $defaults "storage" (dict
       "url" (include "t2v.publicUrl" .)

@@ -18,10 +18,12 @@ from typing import IO
 
 from t2v_api.base import ContractError
 from t2v_api.progress import Progress
+from t2v_api.web_address import AllowedAddresses
 
 from t2v_operator.core.attempts import RunnerEnd, outcome_of
 from t2v_operator.core.job import STOP_SECONDS, Manifest
 
+ANYWHERE = AllowedAddresses(ranges=("0.0.0.0/0", "::/0")).json_line()
 INTERPRETERS = ("python", "python3")
 
 
@@ -82,7 +84,7 @@ def _environment(
         "T2V_UPLOAD": "",
         "T2V_REPORT_URL": "",
         "T2V_MEDIA_DIR": "/",
-        "T2V_ALLOW_PRIVATE_MEDIA": "1" if machine.allow_private_media else "",
+        **({"T2V_ALLOWED_ADDRESSES": ANYWHERE} if machine.allow_private_media else {}),
     }
 
 

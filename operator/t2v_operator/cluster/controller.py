@@ -37,11 +37,14 @@ from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import WatchTooOld
 from t2v_operator.cluster.reporting import AuthorityChanged, Delivery, Reporting, outgoing_session
+from t2v_operator.cluster.secrets import webhook_secrets
 from t2v_operator.cluster.store import Key
+from t2v_operator.cluster.webhooks import WebhookSender
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.core.observed import ObservedResource, Settled
 from t2v_operator.core.status import reason_of
+from t2v_operator.delivery.public_http import PublicClient
 
 WORKERS = 32
 """So many resources are worked on at a time; the work is waiting for the API server."""
@@ -102,7 +105,7 @@ class Operator:
             config,
             _now,
             self._is_current,
-            self._count_end,
+            self._wrote,
         )
         self._reporting = Reporting(
             delivery,
@@ -111,6 +114,13 @@ class Operator:
             self._cache,
             effects,
             self._leadership,
+        )
+        self._webhooks = WebhookSender(
+            self._client,
+            self._cache,
+            PublicClient(config.allowed_addresses),
+            lambda: webhook_secrets(self._client, _own_namespace(), config.webhooks.secret),
+            _now,
         )
         self._must_reach: dict[tuple[Kind, str | None], int] = {}
         self._works = False
@@ -164,11 +174,13 @@ class Operator:
         self._works = True
         for key in self._cache.resource_keys():
             self._queue.add(key)
+            self._webhooks.consider(key)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leadership.keep())
             group.create_task(self._note_positions())
             group.create_task(self._queue.run(WORKERS))
             group.create_task(self._recorder.run())
+            group.create_task(self._webhooks.run())
 
     async def _report(self) -> None:
         """Answer runners once it is known which they are."""
@@ -203,6 +215,7 @@ class Operator:
         """Of news only the leader makes work; whoever leads begins with every resource."""
         if not self._works:
             return
+        self._webhooks.consider(key)
         if more_follows:
             self._queue.add_later(key, BATCH_SECONDS)
         else:
@@ -214,6 +227,11 @@ class Operator:
             return await self._reconciler.reconcile(key)
         finally:
             self._metrics.looked(time.monotonic() - began)
+
+    def _wrote(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
+        """An own write is no news of the cache: what follows from it is done here."""
+        self._count_end(resource, status)
+        self._webhooks.consider((resource.metadata.namespace, resource.metadata.name))
 
     def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None

@@ -19,6 +19,7 @@ from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
+from t2v_operator.core.allowance import Allowance
 from t2v_operator.core.decide import decide, refused
 from t2v_operator.core.decision import CreateJob, Decision
 from t2v_operator.core.events import notices
@@ -30,6 +31,8 @@ from t2v_operator.core.throttle import must_be_written, patience_seconds
 
 STATUSES_PER_SECOND, STATUSES_BURST = 20.0, 50.0
 """Of what waits or runs."""
+QUESTIONS_PER_SECOND, QUESTIONS_BURST = 1.0, 20.0
+"""About the cluster's Events: the API server reads all of a namespace's for each."""
 RECORDS_PER_SECOND, RECORDS_BURST = 10.0, 25.0
 """Of what has ended; until then the Job tells the same."""
 
@@ -62,6 +65,9 @@ class Reconciler:
         self._wrote = wrote
         self._since: dict[Key, tuple[Phase, float]] = {}
         self._pace = Pace(STATUSES_PER_SECOND, STATUSES_BURST)
+        self._questions = Allowance(QUESTIONS_PER_SECOND, QUESTIONS_BURST)
+        self._answers: dict[Key, tuple[str, str]] = {}
+        """What was asked about last, and the answer."""
         self._record_pace = Pace(RECORDS_PER_SECOND, RECORDS_BURST)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -226,11 +232,15 @@ class Reconciler:
 
     async def _with_answers(self, observed: Observed) -> Observed:
         """With what the cluster's Events say, where nothing else tells why it does not go on."""
-        uid = object_to_ask_about(observed)
+        uid, metadata = object_to_ask_about(observed), observed.resource.metadata
         if uid is None:
             return observed
-        namespace = observed.resource.metadata.namespace
-        return replace(observed, complaint=await self._effects.complaint(namespace, uid))
+        key = (metadata.namespace, metadata.name)
+        asked, answer = self._answers.get(key, ("", ""))
+        if self._questions.take(time.monotonic()):
+            asked, answer = uid, await self._effects.complaint(metadata.namespace, uid)
+            self._answers[key] = asked, answer
+        return replace(observed, complaint=answer if asked == uid else "")
 
     async def _may_queue(self, action: CreateJob) -> bool:
         """Whether the priority that the Job is to have in its queue is there."""
@@ -258,6 +268,7 @@ class Reconciler:
         self._since.pop(key, None)
         self._pace.forget(key)
         self._record_pace.forget(key)
+        self._answers.pop(key, None)
         self._cache.forget_progress(key)
 
 

@@ -11,6 +11,7 @@ from t2v_operator.cluster.kinds import SECRETS
 from t2v_operator.core.job import Manifest
 from t2v_operator.delivery.certificates import Certificate, is_due, make_certificate
 from t2v_operator.delivery.signatures import KEY_FILES, SigningKeys
+from t2v_operator.delivery.webhooks import SECRET_PREFIX, WebhookSecrets
 
 KEY_BYTES = 32
 AUTHORITY_KEY = "ca.key"
@@ -25,6 +26,15 @@ async def signing_keys(client: Client, namespace: str, name: str) -> SigningKeys
         secret = await _create(client, namespace, name, "Opaque", {KEY_FILES[0]: made})
     data = _data(secret)
     return SigningKeys(tuple(data[each] for each in KEY_FILES if data.get(each)))
+
+
+async def webhook_secrets(client: Client, namespace: str, name: str) -> WebhookSecrets:
+    """What signs webhooks. Raises ClusterError, WebhookSecretInvalid."""
+    secret = await client.get(SECRETS, namespace, name)
+    if secret is None:
+        made = SECRET_PREFIX.encode() + base64.b64encode(secrets.token_bytes(KEY_BYTES))
+        secret = await _create(client, namespace, name, "Opaque", {KEY_FILES[0]: made})
+    return WebhookSecrets.read(_data(secret))
 
 
 async def server_certificate(

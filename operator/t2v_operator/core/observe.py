@@ -35,6 +35,7 @@ from t2v_operator.core.observed import (
     Settled,
 )
 from t2v_operator.core.plan import find_plan
+from t2v_operator.core.webhook import is_due_by
 from t2v_operator.crd import NOT_OBSERVED
 
 RECORD_CHARACTERS = 64 * 1024
@@ -65,6 +66,7 @@ def settled(document: Manifest) -> Settled | None:
         job_name=status.get("jobName") or "",
         completed=_time(status.get("completionTime")),
         ttl_seconds=spec.get("ttlSecondsAfterFinished"),
+        webhook_is_due=is_due_by(spec.get("webhook"), status.get("webhook") or {}),
     )
 
 

@@ -99,6 +99,8 @@ class Settled:
     job_name: str
     completed: datetime | None
     ttl_seconds: int | None
+    webhook_is_due: bool = False
+    """Somebody is still to be told of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from t2v_api.delivery import TOKEN_FILE, TOKEN_FOLDER
+from t2v_api.web_address import AllowedAddresses
 
 from t2v_operator.config import OperatorConfig, VolumeStorage
 from t2v_operator.core.places import folder_of, place
@@ -45,6 +46,8 @@ def pod_files(job: ResolvedJob, config: OperatorConfig) -> PodFiles:
         files.environment["T2V_UPLOAD"] = "1"
     files.volumes.append({"name": "scratch", "emptyDir": {"sizeLimit": limit}})
     files.mounts.append({"name": "scratch", "mountPath": SCRATCH_DIR})
+    if config.allowed_addresses != AllowedAddresses():
+        files.environment["T2V_ALLOWED_ADDRESSES"] = config.allowed_addresses.json_line()
     if config.report_server.url:
         _add_report_server(files, config)
     return files

@@ -27,6 +27,7 @@ from t2v_api.delivery import (
 from t2v_api.progress import Progress
 from t2v_api.result import VIDEO_FILE, GenerationFailure, GenerationResult, read_outcome
 
+from t2v_operator.core.allowance import Allowance
 from t2v_operator.delivery.stores import Store, StoreUnavailable, grants_end
 
 REQUESTS_PER_SECOND, REQUESTS_BURST = 5.0, 30.0
@@ -72,7 +73,7 @@ def report_app(
     identify: Identify, newsroom: Newsroom, hand_on: HandOn, store: Store | None
 ) -> Starlette:
     """The ASGI application."""
-    pace = _Pace()
+    allowances: dict[str, Allowance] = {}
 
     async def admitted(request: Request) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -82,7 +83,12 @@ def report_app(
             caller = await identify(token)
         except UnknownCaller as error:
             raise HTTPException(403, str(error)) from None
-        if not pace.allows(f"{caller.namespace}/{caller.job}"):
+        job = f"{caller.namespace}/{caller.job}"
+        allowance = allowances.pop(job, None) or Allowance(REQUESTS_PER_SECOND, REQUESTS_BURST)
+        allowances[job] = allowance
+        while len(allowances) > MOST_JOBS:
+            del allowances[next(iter(allowances))]
+        if not allowance.take(time.monotonic()):
             raise HTTPException(429, "too many requests of this Job", {"Retry-After": "2"})
         return caller
 
@@ -186,20 +192,3 @@ def _parsed(record: type[Record], body: bytes) -> Record:
 
 async def _store_unavailable(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error}\n", status_code=503)
-
-
-class _Pace:
-    """So many requests a second for each Job, after a burst."""
-
-    def __init__(self) -> None:
-        self._left: dict[str, tuple[float, float]] = {}
-
-    def allows(self, job: str) -> bool:
-        now = time.monotonic()
-        left, since = self._left.pop(job, (REQUESTS_BURST, now))
-        left = min(REQUESTS_BURST, left + (now - since) * REQUESTS_PER_SECOND)
-        allowed = left >= 1
-        self._left[job] = left - allowed, now
-        while len(self._left) > MOST_JOBS:
-            del self._left[next(iter(self._left))]
-        return allowed

@@ -286,6 +286,34 @@ def test_a_result_that_is_really_gone_is_a_video_all_the_same(world: Callable[..
     assert the_status(tested.server)["outputUrl"].endswith("/video.mp4")
 
 
+def a_warning(message: str) -> dict[str, Any]:
+    """An Event about the Job."""
+    return {
+        "metadata": {"name": "e", "namespace": "default"},
+        "involvedObject": {"uid": f"job-{JOB_NAME}"},
+        "message": message,
+        "lastTimestamp": text(at(90)),
+    }
+
+
+def test_thousands_that_wait_for_a_pod_do_not_ask_why_all_at_once(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "QUESTIONS_PER_SECOND", 0.0)
+    monkeypatch.setattr(reconcile, "QUESTIONS_BURST", 2)
+    tested = world(status=queued())
+    tested.job()
+    tested.hears()
+    tested.passes(60)
+    tested.server.put(EVENTS, a_warning("exceeded quota: small"))
+    for _ in range(20):
+        tested.looks()
+        tested.passes(1)
+    assert tested.server.count("list", EVENTS) == 2
+    status = the_status(tested.server)
+    assert status["conditions"][0]["reason"] == "QuotaExceeded", "the answer is remembered"
+
+
 def test_a_full_quota_is_told_and_tried_again(world: Callable[..., World]) -> None:
     tested = world()
     refusal = ClusterError(403, "Forbidden", 'jobs "x" is forbidden: exceeded quota: small')
@@ -591,13 +619,7 @@ def test_what_is_silent_is_asked_about_in_the_clusters_events(
     tested = world(status=queued())
     tested.job()
     tested.hears()
-    event = {
-        "metadata": {"name": "e", "namespace": "default"},
-        "involvedObject": {"uid": f"job-{JOB_NAME}"},
-        "message": "violates PodSecurity",
-        "lastTimestamp": text(at(90)),
-    }
-    tested.server.put(EVENTS, event)
+    tested.server.put(EVENTS, a_warning("violates PodSecurity"))
     assert tested.looks_until_it_is_written()["message"].endswith("violates PodSecurity")
 
 

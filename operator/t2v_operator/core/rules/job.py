@@ -6,6 +6,7 @@ from typing import Any
 
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import KIND, Attempt, Phase
+from t2v_api.web_address import AddressRefused, check_literal
 
 from t2v_operator.core.attempts import History, history_on, with_attempt
 from t2v_operator.core.decision import (
@@ -160,10 +161,9 @@ def _changed_labels(situation: Situation) -> dict[str, str]:
 
 
 def _created(situation: Situation, history: History) -> Decision:
-    media = situation.spec.init_image or situation.spec.init_video or ""
-    if media.startswith("file:"):
-        text = f"{media} names a file of a pod; a cluster takes http:// and https:// URLs"
-        return situation.refused(Reason.INIT_MEDIA_REFUSED, text)
+    refused_url = _refused_url(situation)
+    if refused_url:
+        return refused_url
     try:
         resolved = resolve(situation.observed.resource.as_contract, situation.config)
     except RequestRefused as refusal:
@@ -181,6 +181,25 @@ def _created(situation: Situation, history: History) -> Decision:
         phase, reason, text, **(planned(plan) | history.fields), progress=None
     )
     return Decision(status, (CreateJob(manifest),), again_seconds=PATIENCE_SECONDS)
+
+
+def _refused_url(situation: Situation) -> Decision | None:
+    """What cannot be reached from here is known before a GPU is taken, as far as a URL tells it."""
+    spec, allowed = situation.spec, situation.config.allowed_addresses
+    media = spec.init_image or spec.init_video
+    if media and media.startswith("file:"):
+        text = f"{media} names a file of a pod; a cluster takes http:// and https:// URLs"
+        return situation.refused(Reason.INIT_MEDIA_REFUSED, text)
+    for url, reason in (
+        (media, Reason.INIT_MEDIA_REFUSED),
+        (spec.webhook, Reason.WEBHOOK_REFUSED),
+    ):
+        try:
+            if url:
+                check_literal(url, allowed)
+        except AddressRefused as error:
+            return situation.refused(reason, str(error))
+    return None
 
 
 def _queue_problem(situation: Situation, job: ResolvedJob) -> str:

@@ -1,0 +1,283 @@
+"""A video's way to whoever asked for it, on a real cluster: store, links, report server, rights."""
+
+import base64
+import json
+import secrets
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx2
+import pytest
+import yaml
+from harness.one_node import OneNodeCluster
+from harness.s3 import S3Server
+from harness.waiting import wait_until
+from installation import LONG, RELEASE, ROOT, SYSTEM, Installation, Workspace, a_manifest
+
+from tests.browser import SAY, what_chromium_says
+
+EXAMPLE = yaml.safe_load((ROOT / "examples" / "red-circle.yaml").read_text())
+NODE_PORT = 30080
+BUCKET = "videos"
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def store(
+    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The chart's default storage, with an address that this machine's browser reaches."""
+    if not isinstance(installation.cluster, OneNodeCluster):
+        pytest.skip("the store's address is known on a one-node cluster of the harness")
+    values = tmp_path_factory.mktemp("chart") / "values.json"
+    with installation.configured(values, **embedded(installation)):
+        yield installation
+
+
+def embedded(installation: Installation) -> Document:
+    """Values that install the embedded store behind a port of the node."""
+    address = f"http://{installation.cluster.host_address()}:{NODE_PORT}"
+    service = {"type": "NodePort", "nodePort": NODE_PORT, "port": 8080}
+    return {
+        "chart": {"store": {"service": service}},
+        "storage": {"kind": "embedded", "url": address},
+    }
+
+
+def get(url: str, **options: Any) -> httpx2.Response:
+    return httpx2.get(url, trust_env=False, **options)
+
+
+def ready(workspace: Workspace, name: str) -> Document:
+    workspace.kubectl(
+        "wait", "--for=condition=Ready", f"t2v/{name}", "--timeout=240s", timeout_seconds=250
+    )
+    return workspace.status(name)
+
+
+def test_the_url_on_the_status_opens_as_it_stands(
+    store: Installation, workspace: Workspace, tmp_path: Path
+) -> None:
+    name = f"opens-{secrets.token_hex(3)}"
+    workspace.apply({**EXAMPLE, "metadata": {"name": name}})
+    status = ready(workspace, name)
+    video, poster, preview = (get(url) for url in status["output"])
+    assert [each.headers["content-type"] for each in (video, poster, preview)] == [
+        "video/mp4",
+        "image/jpeg",
+        "image/webp",
+    ]
+    assert len(video.content) == status["video"]["bytes"]
+    part = get(status["outputUrl"], headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, video.content[100:200])
+    (tmp_path / "video.mp4").write_bytes(video.content)
+    with av.open(str(tmp_path / "video.mp4")) as container:
+        assert len(list(container.decode(video=0))) == status["video"]["frames"]
+    page = _page(status["outputUrl"], status["output"][1])
+    assert what_chromium_says(page, tmp_path) == "64x64 sought to 1, then played to 2; poster 64"
+    assert get(status["outputUrl"].partition("?")[0]).status_code == 403
+
+
+def _page(video: str, poster: str) -> str:
+    """Shows the poster, seeks in the video, then plays it to its end."""
+    return f"""<!doctype html><img><video muted></video><script>
+    {SAY}
+    const image = document.querySelector("img"), video = document.querySelector("video");
+    let sought;
+    image.onerror = () => say("no poster");
+    image.onload = () => {{ video.src = {json.dumps(video)}; }};
+    video.onerror = () => say(`error ${{video.error.message}}`);
+    video.onloadeddata = () => {{ video.currentTime = 1; }};
+    video.onseeked = () => {{ sought = video.currentTime; video.play(); }};
+    const size = () => `${{video.videoWidth}}x${{video.videoHeight}}`;
+    video.onended = () => say(`${{size()}} sought to ${{sought}}, then ` +
+      `played to ${{video.currentTime}}; poster ${{image.naturalWidth}}`);
+    image.src = {json.dumps(poster)};
+    </script>"""
+
+
+def test_progress_reaches_the_status_while_the_video_is_made(
+    store: Installation, workspace: Workspace
+) -> None:
+    name = f"told-{secrets.token_hex(3)}"
+    workspace.apply(a_manifest(name, **LONG))
+    status = workspace.wait_for(name, lambda s: bool(s.get("progress")), "told of")
+    assert status["phase"] == "Running"
+    assert status["progress"]["stage"] in ("start", "download", "load", "denoise", "decode")
+    assert workspace.wait_for_phase(name, "Succeeded")["progress"]["percent"] == 100
+
+
+def test_a_pod_holds_no_credential_but_its_own_token(
+    store: Installation, workspace: Workspace
+) -> None:
+    name = f"bare-{secrets.token_hex(3)}"
+    workspace.apply(a_manifest(name))
+    ready(workspace, name)
+    (pod,) = workspace.children("pods", name)
+    spec = pod["spec"]
+    kinds = {next(iter(set(volume) - {"name"})) for volume in spec["volumes"]}
+    assert kinds <= {"emptyDir", "projected", "persistentVolumeClaim"}
+    (projected,) = (each["projected"] for each in spec["volumes"] if "projected" in each)
+    (source,) = projected["sources"]
+    assert source["serviceAccountToken"]["audience"] == f"{RELEASE}.{SYSTEM}"
+    assert spec["automountServiceAccountToken"] is False
+    (container,) = spec["containers"]
+    assert not any("valueFrom" in each for each in container["env"])
+    text = json.dumps(pod)
+    keys = json.loads(store.kubectl("get", "secret", f"{RELEASE}-store", "-o", "json"))["data"]
+    certificate = json.loads(store.kubectl("get", "secret", f"{RELEASE}-report", "-o", "json"))
+    for secret in (*keys.values(), certificate["data"]["tls.key"], certificate["data"]["ca.key"]):
+        assert secret not in text
+        assert base64.b64decode(secret).decode() not in text
+
+
+def test_grants_are_for_the_pod_of_the_present_job_alone(
+    store: Installation, workspace: Workspace
+) -> None:
+    name = f"grants-{secrets.token_hex(3)}"
+    workspace.apply(a_manifest(name, numInferenceSteps=50, numFrames=32))
+    workspace.wait_for(name, lambda s: bool(s.get("progress")), "running")
+    (pod,) = workspace.children("pods", name)
+    audience, pod_name = f"{RELEASE}.{SYSTEM}", pod["metadata"]["name"]
+    ask = _asking(store)
+    token = _token(workspace, pod_name, audience)
+    answer = ask(token)
+    assert answer.status_code == 200, answer.text
+    (grant,) = answer.json()["grants"]
+    resource = workspace.get(name)
+    assert f"/videos/{resource['metadata']['namespace']}/" in grant["url"]
+    assert grant["url"].partition("?")[0].endswith("/video.mp4")
+    other_key = grant["url"].replace("video.mp4?", "other.mp4?")
+    assert httpx2.put(_reached(store, grant["url"]), content=b"xyz").status_code == 400
+    assert httpx2.put(_reached(store, other_key), content=b"abc").status_code == 403
+
+    other_audience = ask(_token(workspace, pod_name, "another"))
+    reader = ask(_token(workspace, "reader", audience))
+    unbound = ask(workspace.kubectl("create", "token", "default", f"--audience={audience}").strip())
+    forged = ask("eyJhbGciOiJSUzI1NiJ9.e30.AAAA")
+    answers = (other_audience, reader, unbound, forged)
+    assert [each.status_code for each in answers] == [403, 403, 403, 403]
+    for each in answers:
+        assert "eyJ" not in each.text
+
+    workspace.kubectl("delete", "t2v", name, "--wait=true")
+    wait_until(lambda: ask(token).status_code == 403, "the token is worth nothing", 60)
+
+
+def _token(workspace: Workspace, pod: str, audience: str) -> str:
+    bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod}")
+    return workspace.kubectl("create", "token", "default", f"--audience={audience}", *bound).strip()
+
+
+def _asking(store: Installation) -> Any:
+    """Asks a replica of the operator for a grant with a token."""
+    secret = json.loads(store.kubectl("get", "secret", f"{RELEASE}-report", "-o", "json"))
+    tls = ssl.create_default_context(cadata=base64.b64decode(secret["data"]["ca.crt"]).decode())
+    host = f"{RELEASE}-report.{SYSTEM}.svc"
+    service = json.loads(store.kubectl("get", "service", f"{RELEASE}-report", "-o", "json"))
+    file = {"name": "video.mp4", "bytes": 3, "sha256": "0" * 64, "md5": "0" * 32}
+
+    def ask(token: str) -> httpx2.Response:
+        with httpx2.Client(verify=tls, trust_env=False) as client:
+            request = client.build_request(
+                "POST",
+                f"https://{service['spec']['clusterIP']}/v1/uploads",
+                headers={"Authorization": f"Bearer {token}", "Host": host},
+                json={"files": [file]},
+            )
+            request.extensions["sni_hostname"] = host
+            return client.send(request)
+
+    return ask
+
+
+def _reached(store: Installation, url: str) -> str:
+    """The store's inner address as this machine reaches it."""
+    address = f"http://{store.cluster.host_address()}:{NODE_PORT}"
+    return url.replace(f"http://{RELEASE}-store.{SYSTEM}.svc:8080", address)
+
+
+def test_a_store_that_is_away_during_the_upload_costs_no_second_run(
+    store: Installation, workspace: Workspace
+) -> None:
+    name = f"away-{secrets.token_hex(3)}"
+    with _store_away(store):
+        workspace.apply(a_manifest(name))
+        workspace.wait_for(
+            name, lambda s: s.get("progress", {}).get("stage") == "upload", "uploading"
+        )
+        time.sleep(10)
+    status = ready(workspace, name)
+    assert status["attemptCount"] == 1
+    assert len(get(status["outputUrl"]).content) == status["video"]["bytes"]
+
+
+@contextmanager
+def _store_away(store: Installation) -> Iterator[None]:
+    store.kubectl("scale", "statefulset", f"{RELEASE}-store", "--replicas=0")
+    selector = "app.kubernetes.io/name=text-to-video-store"
+    store.kubectl("wait", "pod", "-l", selector, "--for=delete", "--timeout=60s")
+    try:
+        yield
+    finally:
+        store.kubectl("scale", "statefulset", f"{RELEASE}-store", "--replicas=1")
+        store.kubectl("rollout", "status", f"statefulset/{RELEASE}-store", "--timeout=60s")
+
+
+def test_videos_and_links_outlive_an_uninstall(
+    store: Installation, workspace: Workspace, tmp_path: Path
+) -> None:
+    name = f"kept-{secrets.token_hex(3)}"
+    workspace.apply(a_manifest(name))
+    status = ready(workspace, name)
+    before = get(status["outputUrl"]).content
+    store.cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
+    with pytest.raises(httpx2.ConnectError):
+        get(status["outputUrl"])
+    store.upgrade(tmp_path / "values.json", **embedded(store))
+    wait_until(lambda: _is_open(status["outputUrl"]), "the old link opens again", 30)
+    assert get(workspace.status(name)["outputUrl"]).content == before
+    assert get(status["outputUrl"]).content == before
+
+
+def _is_open(url: str) -> bool:
+    try:
+        return get(url).status_code == 200
+    except httpx2.ConnectError:
+        return False  # the node's port is opened a moment after the store is ready
+
+
+def test_a_bucket_gets_its_files_by_grants_alone(
+    installation: Installation, workspace: Workspace, s3: S3Server, tmp_path: Path
+) -> None:
+    s3.make_bucket(BUCKET)
+    secret = f"bucket-{secrets.token_hex(3)}"
+    installation.kubectl(
+        *("create", "secret", "generic", secret),
+        f"--from-literal=AWS_ACCESS_KEY_ID={s3.access_key}",
+        f"--from-literal=AWS_SECRET_ACCESS_KEY={s3.secret_key}",
+    )
+    options = {"endpoint": s3.endpoint, "region": s3.region}
+    storage = {"kind": "s3", "bucket": BUCKET, "options": options}
+    chart = {"envFrom": [{"secretRef": {"name": secret}}]}
+    name = f"bucket-{secrets.token_hex(3)}"
+    with installation.configured(tmp_path / "values.json", chart=chart, storage=storage):
+        workspace.apply(a_manifest(name))
+        status = ready(workspace, name)
+        (pod,) = workspace.children("pods", name)
+    video = get(status["outputUrl"])
+    assert (video.status_code, video.headers["content-type"]) == (200, "video/mp4")
+    assert len(video.content) == status["video"]["bytes"]
+    part = get(status["outputUrl"], headers={"Range": "bytes=0-9"})
+    assert (part.status_code, part.content) == (206, video.content[:10])
+    assert s3.access_key in status["outputUrl"], "a presigned URL names its key, not its secret"
+    for place in (json.dumps(pod), json.dumps(workspace.get(name)), installation.logs()):
+        assert s3.secret_key not in place
+    stored = {path.name for path in (s3.folder / BUCKET).rglob("*") if path.is_file()}
+    assert {"video.mp4", "poster.jpg", "preview.webp", "result.json"} <= stored
