@@ -1,5 +1,6 @@
 """What is known of a model before it is loaded: where it is, its defaults and its limits."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -17,6 +18,9 @@ ModelId = Annotated[
 
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")]
 """A Kubernetes quantity, such as 500m or 4Gi."""
+
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class PromptEnhancement(StrEnum):
@@ -113,3 +117,11 @@ class ModelProfile(ContractModel):
     def revision(self) -> str:
         """What names the weights: the hub commit, or the folder."""
         return self.source.revision or f"path:{self.source.path}"
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision names the same weights for ever: a commit; no branch or tag does.
+
+        A folder does as well: who changes its weights gives it another name.
+        """
+        return self.source.path is not None or bool(COMMIT.fullmatch(self.source.revision or ""))

@@ -79,6 +79,8 @@ class Waiting(StrEnum):
     """Kueue has not admitted the Job yet."""
     PREEMPTED = "Preempted"
     """Kueue took the GPU back for something else; the Job is in its queue again."""
+    SAME_VIDEO = "SameVideo"
+    """Another resource makes the very same video just now; this one takes it when it is there."""
     QUEUE_NOT_AVAILABLE = "QueueNotAvailable"
     """The resource names a queue, or a priority in it, that cannot be used."""
 

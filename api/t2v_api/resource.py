@@ -302,6 +302,8 @@ class TextToVideoJobStatus(ContractModel):
     """Where the MP4 is."""
     output: tuple[str, ...] = ()
     """Everything that was made: the MP4, then the poster."""
+    reused: bool | None = None
+    """True: the video was in the store already, made for an equal request."""
     generation_time: float | None = None
     """Seconds from the runner's start to the finished video."""
     resolved: ResolvedRequest | None = None

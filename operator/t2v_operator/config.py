@@ -156,6 +156,8 @@ class OperatorConfig(ContractModel):
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: Storage
     report_server: ReportServer = ReportServer()
+    reuse: bool = True
+    """A video that is in the store already is not made again."""
     webhooks: Webhooks = Webhooks()
     allowed_addresses: AllowedAddresses = AllowedAddresses()
     """Where webhooks and init media may be, besides the public internet."""

@@ -4,9 +4,11 @@ import base64
 import json
 import secrets
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from harness.one_node import OneNodeCluster
 from harness.s3 import S3Server
 from harness.waiting import wait_until
 from installation import LONG, RELEASE, ROOT, SYSTEM, Installation, Workspace, a_manifest
+from standardwebhooks import Webhook
 
 from tests.browser import SAY, what_chromium_says
 
@@ -281,3 +284,77 @@ def test_a_bucket_gets_its_files_by_grants_alone(
         assert s3.secret_key not in place
     stored = {path.name for path in (s3.folder / BUCKET).rglob("*") if path.is_file()}
     assert {"video.mp4", "poster.jpg", "preview.webp", "result.json"} <= stored
+
+
+@contextmanager
+def a_receiver(address: str) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]], list[int]]]:
+    """A URL on this machine, what it got, and what it answers: the last answer for ever."""
+    got: list[tuple[dict[str, str], bytes]] = []
+    answers = [204]
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            code = answers[0] if len(answers) == 1 else answers.pop(0)
+            self.send_response(code)
+            self.send_header("Location", "http://169.254.169.254/latest/meta-data/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            return
+
+    server = ThreadingHTTPServer((address, 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://{address}:{server.server_port}/hook", got, answers
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_whoever_asked_by_webhook_is_told_although_the_operator_is_killed(
+    installation: Installation, workspace: Workspace, tmp_path: Path
+) -> None:
+    address = installation.cluster.host_address()
+    allowed = {"ranges": [f"{address}/32"]}
+    name = f"hook-{secrets.token_hex(3)}"
+    with (
+        a_receiver(address) as (url, got, answers),
+        installation.configured(tmp_path / "values.json", allowedAddresses=allowed),
+    ):
+        answers[:] = [503, 302, 204]
+        workspace.apply(a_manifest(name, webhook=url, trackId="order 7"))
+        workspace.wait_for(name, lambda s: bool(s.get("webhook")), "told in vain", 240)
+        installation.kill()
+        status = workspace.wait_for(
+            name, lambda s: "deliveredTime" in s.get("webhook", {}), "delivered", 120
+        )
+        assert status["phase"] == "Succeeded"
+        assert [c["status"] for c in status["conditions"] if c["type"] == "WebhookDelivered"] == [
+            "True"
+        ]
+        assert len({headers["webhook-id"] for headers, _ in got}) == 1
+        secret = json.loads(
+            installation.kubectl("get", "secret", f"{RELEASE}-webhooks", "-o", "json")
+        )["data"]["current"]
+        headers, body = got[-1]
+        told = Webhook(base64.b64decode(secret).decode()).verify(body, headers)
+        assert told["track_id"] == "order 7"
+        assert told["output"] == status["output"]
+        assert told["id"] == status["id"]
+
+        with a_receiver(address) as (other, heard, _):
+            workspace.patch(name, webhook=other)
+            wait_until(lambda: len(heard) == 1, "the other URL is told", 60)
+            workspace.wait_for(name, lambda s: s["webhook"]["attempts"] == 1, "told once more")
+            assert len(workspace.children("jobs", name)) == 1
+
+
+def test_a_webhook_that_leads_inside_is_refused_before_a_job_is_made(workspace: Workspace) -> None:
+    name = f"inside-{secrets.token_hex(3)}"
+    workspace.apply(a_manifest(name, webhook="http://169.254.169.254/hook"))
+    status = workspace.wait_for_phase(name, "Failed")
+    assert status["conditions"][0]["reason"] == "WebhookRefused"
+    assert workspace.children("jobs", name) == []

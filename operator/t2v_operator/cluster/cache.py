@@ -64,6 +64,8 @@ class Cache:
         )
         self._jobs_of: dict[Key, set[str]] = defaultdict(set)
         self._resource_of: dict[Uid, Key] = {}
+        self._made_by: defaultdict[str, dict[Uid, Key]] = defaultdict(dict)
+        """By the place of the video: the Jobs that make it just now, and their resources."""
         self._pods_of: dict[Uid, set[Key]] = defaultdict(set)
         self._gone_pods: dict[Uid, dict[str, ObservedPod]] = defaultdict(dict)
         self._workload_of: dict[Uid, Key] = {}
@@ -142,6 +144,10 @@ class Cache:
         gone = (pod for pod in seen if pod.name not in there)
         return tuple(sorted((*pods, *gone), key=lambda pod: (pod.created, pod.name)))
 
+    def maker_of(self, output_url: str) -> Key | None:
+        """A resource whose Job makes the video of this place just now."""
+        return next(iter(self._made_by.get(output_url, {}).values()), None)
+
     def owner_of(self, namespace: str, job_uid: str) -> Key | None:
         """The resource that the Job is of."""
         return self._resource_of.get((namespace, job_uid))
@@ -177,6 +183,7 @@ class Cache:
         return self.workloads.get(key) if key else None
 
     def _index_job(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
+        self._index_place(key, before, after)
         for job in (before, after):
             if job is not None and (owner := _owner(key, job)):
                 self._jobs_of[owner].add(job.name)
@@ -190,6 +197,19 @@ class Cache:
             names.discard(before.name)
             if not names:
                 del self._jobs_of[owner]
+
+    def _index_place(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
+        """A Job that somebody holds makes nothing; one that waits in a queue will."""
+        if before and before.plan_text:
+            makers = self._made_by[before.plan_text.output_url]
+            makers.pop((key[0], before.uid), None)
+            if not makers:
+                del self._made_by[before.plan_text.output_url]
+        if after is None or after.plan_text is None or after.is_finished or after.is_being_deleted:
+            return
+        owner = _owner(key, after)
+        if owner and (after.queue or not after.suspended):
+            self._made_by[after.plan_text.output_url][key[0], after.uid] = owner
 
     def _job_news(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         job = after or before

@@ -37,6 +37,7 @@ from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import WatchTooOld
 from t2v_operator.cluster.reporting import AuthorityChanged, Delivery, Reporting, outgoing_session
+from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.cluster.secrets import webhook_secrets
 from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.webhooks import WebhookSender
@@ -102,6 +103,7 @@ class Operator:
             self._cache,
             effects,
             self._recorder,
+            Reuse(self._cache, delivery.store if config.reuse else None, config),
             config,
             _now,
             self._is_current,

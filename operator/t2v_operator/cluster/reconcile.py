@@ -17,6 +17,7 @@ from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import ActionRefused, ClusterError, JobExists, TryAgain
 from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
+from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.allowance import Allowance
@@ -47,6 +48,7 @@ class Reconciler:
         cache: Cache,
         effects: Effects,
         recorder: Recorder,
+        reuse: Reuse,
         config: OperatorConfig,
         clock: Callable[[], datetime],
         is_current: Callable[[str], bool],
@@ -59,6 +61,7 @@ class Reconciler:
         self._cache = cache
         self._effects = effects
         self._recorder = recorder
+        self._reuse = reuse
         self._config = config
         self._clock = clock
         self._is_current = is_current
@@ -108,6 +111,14 @@ class Reconciler:
         return await self._act(key, observed, decide(observed, self._config))
 
     async def _act(self, key: Key, observed: Observed, decision: Decision) -> float | None:
+        if not decision.makes_a_job:
+            return await self._carry_out(key, observed, decision)
+        async with self._reuse.looked_up(key, observed, decision) as found:
+            if found is not observed:
+                decision = decide(found, self._config)
+            return await self._carry_out(key, found, decision)
+
+    async def _carry_out(self, key: Key, observed: Observed, decision: Decision) -> float | None:
         resource, status = observed.resource, observed.resource.status
         removes = resource.is_finished and decision.actions
         if removes and status and (record := record_to_leave(resource, status)):

@@ -34,6 +34,10 @@ from t2v_operator.core.rules.request import (
     a_resource_being_deleted_needs_nothing,
     a_spec_that_does_not_fit_is_refused,
 )
+from t2v_operator.core.rules.reuse import (
+    a_video_that_another_resource_makes_is_waited_for,
+    a_video_that_is_stored_is_taken,
+)
 from t2v_operator.core.rules.waiting import (
     QUOTA,
     a_job_in_a_queue_waits_there,
@@ -58,6 +62,8 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
     a_spec_that_does_not_fit_is_refused,
     a_job_of_somebody_else_is_left_alone,
     a_suspended_resource_gets_no_job,
+    a_video_that_is_stored_is_taken,
+    a_video_that_another_resource_makes_is_waited_for,
     a_job_that_was_deleted_is_made_again,
     a_request_without_a_job_gets_one,
 )

@@ -18,6 +18,7 @@ from t2v_api.resource import (
     TextToVideoJobSpec,
     TextToVideoJobStatus,
 )
+from t2v_api.result import GenerationResult
 
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
@@ -101,6 +102,14 @@ class Settled:
     ttl_seconds: int | None
     webhook_is_due: bool = False
     """Somebody is still to be told of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVideo:
+    """A video that was made before, and the plan of the Job that would make it again."""
+
+    record: GenerationResult
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +259,10 @@ class Observed:
     """Of `earlier_jobs`."""
     workload: ObservedWorkload | None = None
     """Kueue's, of `job`."""
+    stored: StoredVideo | None = None
+    """This very video, where it is in the store already."""
+    twin: str = ""
+    """The resource that makes this very video just now; empty where none does."""
     progress: Progress | None = None
     """The running pod's latest report."""
     complaint: str = ""

@@ -11,6 +11,7 @@ from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationFailure
 
 from t2v_operator.core.attempts import History, RunnerEnd
 from t2v_operator.core.names import stable_id
+from t2v_operator.core.observed import StoredVideo
 from t2v_operator.core.plan import Plan
 
 KEPT = (
@@ -109,6 +110,28 @@ def ended_status(
         **history.fields,
         start_time=end.start_time,
         completion_time=end.completion_time,
+    )
+
+
+def reused_status(subject: Subject, stored: StoredVideo) -> TextToVideoJobStatus:
+    """The final status of a video that was in the store already."""
+    record, plan = stored.record, stored.plan
+    urls = _urls(plan, record.output)
+    message = "the video was in the store already, made for an equal request"
+    return status_of(
+        subject,
+        Phase.SUCCEEDED,
+        SUCCEEDED,
+        with_notices(message, plan),
+        **(planned(plan) | {"job_name": None}),
+        reused=True,
+        output_url=urls[0] if urls else None,
+        output=urls,
+        generation_time=record.generation_time,
+        timings={stage.value: seconds for stage, seconds in record.timings.items()},
+        video=record.video,
+        progress=_finished(subject.now),
+        completion_time=subject.now,
     )
 
 

@@ -18,16 +18,16 @@ from t2v_api.base import ContractError, ContractModel
 from t2v_api.delivery import (
     BODY_BYTES,
     PROGRESS_PATH,
-    RECORD_FILE,
     RESULT_PATH,
     UPLOADS_PATH,
     UploadGrants,
     UploadRequest,
 )
 from t2v_api.progress import Progress
-from t2v_api.result import VIDEO_FILE, GenerationFailure, GenerationResult, read_outcome
+from t2v_api.result import GenerationFailure, GenerationResult, read_outcome
 
 from t2v_operator.core.allowance import Allowance
+from t2v_operator.delivery.stored import missing_file, stored_record
 from t2v_operator.delivery.stores import Store, StoreUnavailable, grants_end
 
 REQUESTS_PER_SECOND, REQUESTS_BURST = 5.0, 30.0
@@ -113,7 +113,9 @@ def report_app(
         if handed_on:
             return handed_on
         if store and caller.folder and isinstance(record, GenerationResult):
-            await _must_be_whole(record, caller.folder, store)
+            missing = await missing_file(record, caller.folder, store)
+            if missing:
+                raise HTTPException(409, f"{missing} is not in the store, or not all of it")
         await newsroom.outcome(caller, record)
         return Response(status_code=204)
 
@@ -149,29 +151,6 @@ def report_app(
         ],
         exception_handlers={StoreUnavailable: _store_unavailable},
     )
-
-
-async def stored_record(folder: str, store: Store) -> GenerationResult | None:
-    """The record of a video that stands in the store, whole. Raises StoreUnavailable."""
-    text = await store.read(f"{folder}/{RECORD_FILE}")
-    if text is None:
-        return None
-    try:
-        record = read_outcome(text.decode(errors="replace"))
-        if isinstance(record, GenerationResult):
-            await _must_be_whole(record, folder, store)
-            return record
-    except (ContractError, HTTPException):
-        pass  # something else wrote there, or a file of it was removed
-    return None
-
-
-async def _must_be_whole(record: GenerationResult, folder: str, store: Store) -> None:
-    for name in record.output:
-        there = await store.find(f"{folder}/{name}")
-        expected = record.video.bytes if name == VIDEO_FILE else None
-        if there is None or expected not in (None, there.bytes):
-            raise HTTPException(409, f"{name} is not in the store, or not all of it")
 
 
 async def _body(request: Request) -> bytes:

@@ -19,7 +19,7 @@ from t2v_operator.delivery.signatures import SigningKeys, signed_url
 
 GRANT_SECONDS = 900
 """How long an upload may begin."""
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 OWN_READ_SECONDS = 60
 """How long a URL lives that the operator makes for itself."""
 

@@ -23,6 +23,7 @@ from t2v_operator.cluster.kinds import (
     WORKLOADS,
 )
 from t2v_operator.cluster.reconcile import Reconciler
+from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.names import JOB_LABEL, RECORD_ANNOTATION
 from t2v_operator.core.observed import Settled
@@ -51,7 +52,7 @@ KEY = ("default", "red-circle")
 class World:
     """A cluster with one resource, and an operator's cache of it."""
 
-    def __init__(self, config: OperatorConfig | None = None) -> None:
+    def __init__(self, config: OperatorConfig | None = None, store: Any = None) -> None:
         self.server = ApiServer(self._time)
         self.news: list[Any] = []
         self.told: list[str] = []
@@ -68,8 +69,9 @@ class World:
         )
         self.reconciler = Reconciler(
             self.cache,
-            Effects(client, self.cache),
+            Effects(client, self.cache, store),
             recorder,
+            Reuse(self.cache, store, config),
             config,
             self._time,
             lambda _: self.is_current,

@@ -1,0 +1,76 @@
+"""Before a Job is made: is its video in the store already, or does another Job make it?
+
+Equal requests have one place in the store (docs/design/one-video-one-run.md).
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.store import Key
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.decision import CreateJob, Decision
+from t2v_operator.core.observed import Observed, StoredVideo
+from t2v_operator.core.places import key_in_store
+from t2v_operator.core.plan import Plan, read_plan
+from t2v_operator.delivery.stored import stored_record
+from t2v_operator.delivery.stores import Store, StoreUnavailable
+
+logger = logging.getLogger("t2v_operator")
+
+
+class Reuse:
+    """Knows which videos are being asked for at this very moment, and asks the store."""
+
+    def __init__(self, cache: Cache, store: Store | None, config: OperatorConfig) -> None:
+        """Without a store nothing is reused."""
+        self._cache = cache
+        self._store = store
+        self._config = config
+        self._claims: dict[str, Key] = {}
+
+    @asynccontextmanager
+    async def looked_up(
+        self, key: Key, observed: Observed, decision: Decision
+    ) -> AsyncIterator[Observed]:
+        """`observed`, with what makes the Job needless. In the block nobody else makes the video.
+
+        The Job that the block makes is in the cache when it ends.
+        """
+        plan = self._plan(decision)
+        if self._store is None or plan is None or not self._is_pinned(plan):
+            yield observed
+            return
+        place = plan.output_url
+        twin = self._claims.get(place) or self._cache.maker_of(place)
+        if twin and twin != key:
+            yield replace(observed, twin=twin[1])
+            return
+        self._claims[place] = key
+        try:
+            yield await self._with_stored(observed, plan, self._store)
+        finally:
+            del self._claims[place]
+
+    async def _with_stored(self, observed: Observed, plan: Plan, store: Store) -> Observed:
+        folder = key_in_store(plan.output_url)
+        if folder is None:
+            return observed
+        try:
+            record = await stored_record(folder, store)
+        except StoreUnavailable as error:
+            # It is made again rather than waited for.
+            logger.info("%s: not looked up: %s", plan.job_name, error)
+            return observed
+        return replace(observed, stored=StoredVideo(record, plan)) if record else observed
+
+    def _plan(self, decision: Decision) -> Plan | None:
+        made = (each.manifest for each in decision.actions if isinstance(each, CreateJob))
+        manifest = next(made, None)
+        return read_plan(manifest) if manifest else None
+
+    def _is_pinned(self, plan: Plan) -> bool:
+        profile = self._config.catalogue.get(plan.request.model_id)
+        return profile is not None and profile.is_pinned
