@@ -64,8 +64,8 @@ class Cache:
         )
         self._jobs_of: dict[Key, set[str]] = defaultdict(set)
         self._resource_of: dict[Uid, Key] = {}
-        self._made_by: defaultdict[str, dict[Uid, Key]] = defaultdict(dict)
-        """By the place of the video: the Jobs that make it just now, and their resources."""
+        self._made_by: defaultdict[tuple[str, str], dict[str, Key]] = defaultdict(dict)
+        """By the namespace and place of a video: the Jobs that make it, and their resources."""
         self._pods_of: dict[Uid, set[Key]] = defaultdict(set)
         self._gone_pods: dict[Uid, dict[str, ObservedPod]] = defaultdict(dict)
         self._workload_of: dict[Uid, Key] = {}
@@ -144,9 +144,9 @@ class Cache:
         gone = (pod for pod in seen if pod.name not in there)
         return tuple(sorted((*pods, *gone), key=lambda pod: (pod.created, pod.name)))
 
-    def maker_of(self, output_url: str) -> Key | None:
-        """A resource whose Job makes the video of this place just now."""
-        return next(iter(self._made_by.get(output_url, {}).values()), None)
+    def maker_of(self, namespace: str, output_url: str) -> Key | None:
+        """A resource of the namespace whose Job makes the video of this place just now."""
+        return next(iter(self._made_by.get((namespace, output_url), {}).values()), None)
 
     def owner_of(self, namespace: str, job_uid: str) -> Key | None:
         """The resource that the Job is of."""
@@ -201,15 +201,16 @@ class Cache:
     def _index_place(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         """A Job that somebody holds makes nothing; one that waits in a queue will."""
         if before and before.plan_text:
-            makers = self._made_by[before.plan_text.output_url]
-            makers.pop((key[0], before.uid), None)
+            place = (key[0], before.plan_text.output_url)
+            makers = self._made_by[place]
+            makers.pop(before.uid, None)
             if not makers:
-                del self._made_by[before.plan_text.output_url]
+                del self._made_by[place]
         if after is None or after.plan_text is None or after.is_finished or after.is_being_deleted:
             return
         owner = _owner(key, after)
         if owner and (after.queue or not after.suspended):
-            self._made_by[after.plan_text.output_url][key[0], after.uid] = owner
+            self._made_by[key[0], after.plan_text.output_url][after.uid] = owner
 
     def _job_news(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         job = after or before

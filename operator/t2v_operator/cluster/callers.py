@@ -37,10 +37,12 @@ class _Reviewed:
 class Callers:
     """Finds out who shows a token."""
 
-    def __init__(self, client: Client, cache: Cache, audience: str) -> None:
+    def __init__(self, client: Client, cache: Cache, audience: str, prefix: str) -> None:
+        """`prefix` begins every key of the store."""
         self._client = client
         self._cache = cache
         self._audience = audience
+        self._prefix = prefix
         self._reviewed: dict[str, _Reviewed] = {}
 
     async def identify(self, token: str) -> Caller:
@@ -56,7 +58,8 @@ class Callers:
         job = next((j for j in self._cache.jobs_of(key) if j.uid == pod.job_uid), None)
         if job is None or isinstance(resource, Settled) or not _is_wanted(job, resource):
             raise UnknownCaller(f"pod {found.pod} makes a video that is not wanted any more")
-        folder = key_in_store(job.plan_text.output_url) if job.plan_text else None
+        place = job.plan_text.output_url if job.plan_text else ""
+        folder = key_in_store(place, found.namespace, self._prefix)
         return Caller(found.namespace, found.pod, key[1], job.name, folder)
 
     async def _pod(self, found: _Reviewed) -> ObservedPod | None:

@@ -116,7 +116,10 @@ class Effects:
 
         The store's names become links. Returns the resource with it; None when it is gone.
         """
-        metadata, status = resource.metadata, with_links(status, self._store)
+        metadata, status = (
+            resource.metadata,
+            with_links(status, resource.metadata.namespace, self._store),
+        )
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,

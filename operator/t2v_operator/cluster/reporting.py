@@ -114,7 +114,8 @@ class Reporting:
         self._cache = cache
         self._effects = effects
         self._leadership = leadership
-        self._callers = Callers(client, cache, delivery.config.report_server.audience)
+        config = delivery.config
+        self._callers = Callers(client, cache, config.report_server.audience, config.storage.prefix)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises AuthorityChanged."""

@@ -44,18 +44,20 @@ class Reuse:
             yield observed
             return
         place = plan.output_url
-        twin = self._claims.get(place) or self._cache.maker_of(place)
+        twin = self._claims.get(place) or self._cache.maker_of(key[0], place)
         if twin and twin != key:
             yield replace(observed, twin=twin[1])
             return
         self._claims[place] = key
         try:
-            yield await self._with_stored(observed, plan, self._store)
+            folder = key_in_store(place, key[0], self._store.prefix)
+            yield await self._with_stored(observed, plan, folder, self._store)
         finally:
             del self._claims[place]
 
-    async def _with_stored(self, observed: Observed, plan: Plan, store: Store) -> Observed:
-        folder = key_in_store(plan.output_url)
+    async def _with_stored(
+        self, observed: Observed, plan: Plan, folder: str | None, store: Store
+    ) -> Observed:
         if folder is None:
             return observed
         try:

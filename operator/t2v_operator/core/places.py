@@ -30,6 +30,11 @@ def folder_url(namespace: str, folder: str, config: OperatorConfig) -> str:
     return f"{STORE}{key}"
 
 
-def key_in_store(url: str) -> str | None:
-    """The key that a `store://` name names; None for any other URL."""
-    return url.removeprefix(STORE) if url.startswith(STORE) else None
+def key_in_store(url: str, namespace: str, prefix: str) -> str | None:
+    """The key that a `store://` name names; None for any other URL.
+
+    What a Job says can be forged by whoever may make Jobs, so it leads to no other namespace.
+    """
+    key = url.removeprefix(STORE)
+    own = f"{prefix.strip('/')}/{namespace}/".removeprefix("/")
+    return key if key != url and key.startswith(own) and ".." not in key else None

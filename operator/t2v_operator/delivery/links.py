@@ -2,19 +2,21 @@
 
 from t2v_api.resource import TextToVideoJobStatus
 
-from t2v_operator.core.places import key_in_store
+from t2v_operator.core.places import STORE, key_in_store
 from t2v_operator.delivery.stores import Store
 
 
-def with_links(status: TextToVideoJobStatus, store: Store | None) -> TextToVideoJobStatus:
-    """`status` with a link in the place of each `store://` name."""
-    if store is None or not any(map(key_in_store, status.output)):
+def with_links(
+    status: TextToVideoJobStatus, namespace: str, store: Store | None
+) -> TextToVideoJobStatus:
+    """`status` of a resource of `namespace`, with a link in the place of each `store://` name."""
+    if store is None or not any(url.startswith(STORE) for url in status.output):
         return status
-    output = tuple(_opened(url, store) for url in status.output)
+    output = tuple(_opened(url, namespace, store) for url in status.output)
     first = output[0] if status.output_url == status.output[0] else status.output_url
     return status.model_copy(update={"output": output, "output_url": first})
 
 
-def _opened(url: str, store: Store) -> str:
-    key = key_in_store(url)
+def _opened(url: str, namespace: str, store: Store) -> str:
+    key = key_in_store(url, namespace, store.prefix)
     return store.link(key) if key else url

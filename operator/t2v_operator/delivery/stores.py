@@ -38,6 +38,9 @@ class StoredFile:
 class Store(Protocol):
     """Files by key: `videos/team/<digest>/video.mp4`."""
 
+    prefix: str
+    """Begins every key."""
+
     def grant(self, key: str, file: FileToUpload) -> Grant:
         """The right to upload `file` as `key`."""
         ...
@@ -68,6 +71,7 @@ class EmbeddedStore:
     """`t2v store`, whose URLs we sign ourselves."""
 
     def __init__(self, config: EmbeddedStorage, keys: SigningKeys, session: ClientSession) -> None:
+        self.prefix = config.prefix
         self._config = config
         self._keys = keys
         self._session = session
@@ -118,6 +122,8 @@ class BucketStore:
     def __init__(self, config: BucketStorage) -> None:
         import obstore
         from obstore import exceptions, store
+
+        self.prefix = config.prefix
 
         classes: dict[str, Any] = {
             "s3": store.S3Store,

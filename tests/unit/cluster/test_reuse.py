@@ -24,6 +24,8 @@ DRAWN: dict[str, Any] = {"seed": None}
 class FakeStore:
     """Files by key; the record of each video that it holds is whole."""
 
+    prefix = "videos"
+
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
@@ -245,3 +247,22 @@ def test_pods_of_a_job_that_is_there_are_no_reason_to_ask_the_store() -> None:
     world.hears()
     look(world)
     assert len(store.asked) == asked
+
+
+def test_a_forged_job_leads_to_no_other_namespaces_files() -> None:
+    """Whoever may make Jobs may write whatever they like on one, their own resource's too."""
+    world, _ = a_world()
+    world.has(spec=EXPLICIT)
+    look(world)
+    (job,) = world.server.all_of(JOBS)
+    forged = f"store://videos/elsewhere/{'0' * 64}"
+    job["metadata"]["annotations"][OUTPUT_URL_ANNOTATION] = forged
+    done = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T12:00:00Z"}
+    job["status"] = {"conditions": [done]}
+    world.server.put(JOBS, job)
+    world.server.put(PODS, a_pod_document(exit_code=0, message=a_result()))
+    world.hears()
+    look(world)
+    status = status_of(world, KEY[1])
+    assert status["phase"] == "Succeeded"
+    assert status["output"][0].startswith(forged), "a name, and no link"
