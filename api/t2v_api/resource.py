@@ -302,6 +302,10 @@ class TextToVideoJobStatus(ContractModel):
     """Where the MP4 is."""
     output: tuple[str, ...] = ()
     """Everything that was made: the MP4, then the poster."""
+    link_expiry_time: AwareDatetime | None = None
+    """Until when the links open; `t2v link` renews them. Null: for ever."""
+    link_renewal: Annotated[str, Field(max_length=256)] | None = None
+    """The value of the annotation textto.video/renew-links that they were last renewed for."""
     reused: bool | None = None
     """True: the video was in the store already, made for an equal request."""
     generation_time: float | None = None

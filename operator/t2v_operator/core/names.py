@@ -22,6 +22,9 @@ RECORD_ANNOTATION = f"{GROUP}/record"
 RESULT_ANNOTATION = f"{GROUP}/result"
 """On a Job: the record that its runner handed in, for when its pod can tell it no more."""
 
+RENEW_LINKS_ANNOTATION = f"{GROUP}/renew-links"
+"""On a resource: another value than before asks for new links."""
+
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 WORKLOAD_JOB_LABEL = "kueue.x-k8s.io/job-uid"

@@ -21,6 +21,7 @@ from t2v_operator.core.names import (
     QUEUE_LABEL,
     QUEUE_PRIORITY_LABEL,
     RECORD_ANNOTATION,
+    RENEW_LINKS_ANNOTATION,
     RESULT_ANNOTATION,
     WORKLOAD_JOB_LABEL,
 )
@@ -38,6 +39,7 @@ from t2v_operator.core.plan import find_plan
 from t2v_operator.core.webhook import is_due_by
 from t2v_operator.crd import NOT_OBSERVED
 
+WORD_CHARACTERS = 256
 RECORD_CHARACTERS = 64 * 1024
 """A record that the operator writes is smaller."""
 
@@ -45,14 +47,14 @@ RECORD_CHARACTERS = 64 * 1024
 def settled(document: Manifest) -> Settled | None:
     """The record of a finished resource; None for any that may still need something."""
     metadata, status = document["metadata"], document.get("status") or {}
-    conditions = status.get("conditions")
+    conditions, annotations = status.get("conditions"), metadata.get("annotations") or {}
     if (
         status.get("phase") not in FINAL
         or status.get("observedGeneration") != metadata.get("generation", 1)
         or not conditions
         or "deletionTimestamp" in metadata
-        or (status.get("requestHash") or "-")
-        not in (metadata.get("annotations") or {}).get(RECORD_ANNOTATION, "")
+        or (status.get("requestHash") or "-") not in annotations.get(RECORD_ANNOTATION, "")
+        or _short(annotations.get(RENEW_LINKS_ANNOTATION)) != status.get("linkRenewal")
     ):
         return None
     spec = document.get("spec") or {}
@@ -98,10 +100,18 @@ def _metadata(document: dict[str, Any]) -> ObjectMeta:
     """What is read of it; the rest, such as managedFields, may be large."""
     wanted = ("name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp")
     kept = {name: document[name] for name in wanted if name in document}
-    record = (document.get("annotations") or {}).get(RECORD_ANNOTATION)
-    if record is not None and len(record) <= RECORD_CHARACTERS:
-        kept["annotations"] = {RECORD_ANNOTATION: record}
+    annotations = document.get("annotations") or {}
+    record = annotations.get(RECORD_ANNOTATION, "")
+    read = {
+        RECORD_ANNOTATION: record if len(record) <= RECORD_CHARACTERS else "",
+        RENEW_LINKS_ANNOTATION: _short(annotations.get(RENEW_LINKS_ANNOTATION)),
+    }
+    kept["annotations"] = {name: text for name, text in read.items() if text}
     return ObjectMeta.parse(kept, at="metadata")
+
+
+def _short(text: str | None) -> str | None:
+    return text[:WORD_CHARACTERS] if text else None
 
 
 _FIELDS = frozenset(str(field.alias) for field in TextToVideoJobSpec.model_fields.values())

@@ -22,6 +22,7 @@ from t2v_api.result import GenerationResult
 
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
+    RENEW_LINKS_ANNOTATION,
     job_name_of,
 )
 from t2v_operator.core.plan import Plan, PlanText
@@ -69,6 +70,12 @@ class ObservedResource:
         if status and status.job_name and status.request_hash == self.request_hash:
             return status.job_name
         return job_name_of(self.metadata.name, self.request_hash)
+
+    @property
+    def wants_new_links(self) -> bool:
+        """Whether somebody asked for links anew."""
+        asked = self.metadata.annotations.get(RENEW_LINKS_ANNOTATION)
+        return bool(asked) and self.status is not None and asked != self.status.link_renewal
 
     @property
     def record(self) -> str | None:

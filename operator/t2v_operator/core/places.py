@@ -4,9 +4,14 @@ A store's files are named by `store://` and their key. Only when a status is wri
 become a link that a browser opens, which may end and be made again.
 """
 
+import re
+
+from t2v_api.resource import TextToVideoJobStatus
+
 from t2v_operator.config import OperatorConfig, VolumeStorage
 from t2v_operator.core.request import ResolvedJob
 
+FOLDER = re.compile(r"[0-9a-f]{64}")
 STORE = "store://"
 """Begins the name of a file in the store."""
 
@@ -28,6 +33,22 @@ def folder_url(namespace: str, folder: str, config: OperatorConfig) -> str:
     if isinstance(config.storage, VolumeStorage):
         return f"{config.storage.url.rstrip('/')}/{key}"
     return f"{STORE}{key}"
+
+
+def with_places(
+    status: TextToVideoJobStatus, namespace: str, config: OperatorConfig
+) -> TextToVideoJobStatus:
+    """`status` with the names of its files in the place of what opened them."""
+    output = tuple(_place_of(url, namespace, config) for url in status.output)
+    return status.model_copy(update={"output": output, "output_url": output[0] if output else None})
+
+
+def _place_of(url: str, namespace: str, config: OperatorConfig) -> str:
+    """The last two parts of a path say which file it is; a link's query opens it."""
+    parts = url.partition("?")[0].rsplit("/", 2)
+    if len(parts) < 3 or not FOLDER.fullmatch(parts[1]):
+        return url
+    return f"{folder_url(namespace, parts[1], config)}/{parts[2]}"
 
 
 def key_in_store(url: str, namespace: str, prefix: str) -> str | None:

@@ -40,10 +40,10 @@ def must_be_written(before: TextToVideoJobStatus | None, after: TextToVideoJobSt
 
 
 def _phase(status: TextToVideoJobStatus | None) -> tuple[object, ...]:
-    """What a person waits for: another request, a generation that was seen, a phase."""
+    """What a person waits for: another request, a generation that was seen, a phase, new links."""
     if status is None:
         return ()
-    return status.request_hash, status.observed_generation, status.phase
+    return status.request_hash, status.observed_generation, status.phase, status.link_renewal
 
 
 def _ended_attempts(status: TextToVideoJobStatus | None) -> list[object]:

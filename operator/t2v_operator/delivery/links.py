@@ -13,8 +13,9 @@ def with_links(
     if store is None or not any(url.startswith(STORE) for url in status.output):
         return status
     output = tuple(_opened(url, namespace, store) for url in status.output)
-    first = output[0] if status.output_url == status.output[0] else status.output_url
-    return status.model_copy(update={"output": output, "output_url": first})
+    return status.model_copy(
+        update={"output": output, "output_url": output[0], "link_expiry_time": store.links_end()}
+    )
 
 
 def _opened(url: str, namespace: str, store: Store) -> str:

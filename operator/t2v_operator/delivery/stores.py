@@ -49,6 +49,10 @@ class Store(Protocol):
         """What opens the file in a browser."""
         ...
 
+    def links_end(self) -> datetime | None:
+        """When links that are made now end; None where they never do."""
+        ...
+
     async def find(self, key: str) -> StoredFile | None:
         """None where there is no such file. Raises StoreUnavailable."""
         ...
@@ -64,7 +68,7 @@ class Store(Protocol):
 
 def grants_end() -> datetime:
     """When grants that are made now end."""
-    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=GRANT_SECONDS)
+    return _in(GRANT_SECONDS)
 
 
 class EmbeddedStore:
@@ -85,6 +89,9 @@ class EmbeddedStore:
     def link(self, key: str) -> str:
         ends = int(time.time()) + self._config.link_seconds
         return signed_url(self._config.url, "GET", key, self._keys, ends)
+
+    def links_end(self) -> datetime | None:
+        return _in(self._config.link_seconds)
 
     async def find(self, key: str) -> StoredFile | None:
         status, headers, _ = await self._ask("HEAD", key)
@@ -160,6 +167,9 @@ class BucketStore:
         life = timedelta(seconds=self._config.link_seconds)
         return str(self._obstore.sign(self._store, "GET", key, life))
 
+    def links_end(self) -> datetime | None:
+        return None if self._config.url else _in(self._config.link_seconds)
+
     async def find(self, key: str) -> StoredFile | None:
         try:
             return StoredFile((await self._obstore.head_async(self._store, key))["size"])
@@ -197,6 +207,10 @@ def open_store(
     if isinstance(storage, BucketStorage):
         return BucketStore(storage)
     return None
+
+
+def _in(seconds: int) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
 
 
 def content_type(name: str) -> str:

@@ -1,6 +1,7 @@
 """A video that is in the store, or on its way there, is not made again."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,15 @@ from t2v_operator.delivery.stores import StoredFile, StoreUnavailable
 from tests.unit.builders import a_config
 from tests.unit.cluster.api_server import the_jobs
 from tests.unit.cluster.test_reconcile import KEY, World
-from tests.unit.observations import a_pod_document, a_resource_document, a_result, running
+from tests.unit.observations import (
+    a_pod_document,
+    a_record_of,
+    a_resource_document,
+    a_result,
+    at,
+    running,
+    succeeded,
+)
 
 OTHER = ("default", "the-other")
 EXPLICIT: dict[str, Any] = {"seed": 7}
@@ -43,6 +52,9 @@ class FakeStore:
 
     def link(self, key: str) -> str:
         return f"https://videos.example.com/{key}?signed"
+
+    def links_end(self) -> datetime | None:
+        return at(1000)
 
     async def find(self, key: str) -> StoredFile | None:
         found = self.files.get(key)
@@ -266,3 +278,28 @@ def test_a_forged_job_leads_to_no_other_namespaces_files() -> None:
     status = status_of(world, KEY[1])
     assert status["phase"] == "Succeeded"
     assert status["output"][0].startswith(forged), "a name, and no link"
+
+
+def test_links_are_made_anew_when_somebody_asks_and_only_then() -> None:
+    world, store = a_world()
+    old = f"https://old.example.com/videos/default/{'a' * 64}"
+    status = succeeded().model_copy(
+        update={"output": (f"{old}/video.mp4?signature=of-old",), "output_url": f"{old}/video.mp4"}
+    )
+    world.has(status=status, record=a_record_of(status))
+    assert look(world) is None
+    writes = world.server.count("update", RESOURCES)
+    document = world.server.objects[RESOURCES, *KEY]
+    document["metadata"]["annotations"]["textto.video/renew-links"] = "now"
+    world.server.put(RESOURCES, document)
+    world.hears()
+    look(world)
+    renewed = status_of(world, KEY[1])
+    link = f"https://videos.example.com/videos/default/{'a' * 64}/video.mp4?signed"
+    assert (renewed["outputUrl"], renewed["output"]) == (link, [link])
+    assert renewed["linkRenewal"] == "now"
+    assert renewed["linkExpiryTime"] == "2026-01-01T12:16:40Z"
+    world.hears()
+    look(world)
+    assert world.server.count("update", RESOURCES) == writes + 1
+    assert (the_jobs(world.server), store.asked) == ([], [])

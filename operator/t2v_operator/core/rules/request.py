@@ -5,7 +5,9 @@ from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.core.attempts import result_of
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
+from t2v_operator.core.names import RENEW_LINKS_ANNOTATION
 from t2v_operator.core.observed import ObservedJob
+from t2v_operator.core.places import with_places
 from t2v_operator.core.record import read_record, restored_status
 from t2v_operator.core.situation import Situation, removals, replacements
 from t2v_operator.core.status import reason_of
@@ -113,6 +115,11 @@ def _still(previous: TextToVideoJobStatus, situation: Situation) -> TextToVideoJ
     """
     if not previous.conditions:
         return None
-    generation = {"observed_generation": situation.observed.resource.metadata.generation}
+    resource = situation.observed.resource
+    if resource.wants_new_links:
+        previous = with_places(previous, resource.metadata.namespace, situation.config)
+        asked = resource.metadata.annotations[RENEW_LINKS_ANNOTATION]
+        previous = previous.model_copy(update={"link_renewal": asked})
+    generation = {"observed_generation": resource.metadata.generation}
     conditions = tuple(each.model_copy(update=generation) for each in previous.conditions)
     return previous.model_copy(update={**generation, "conditions": conditions})
