@@ -31,6 +31,6 @@ class Progress(ContractModel):
     percent: int = Field(ge=0, le=100)
     """Of the whole way."""
     eta_seconds: float | None = Field(default=None, ge=0)
-    """Seconds until the denoising ends, from the pace so far; null before the second step."""
+    """Seconds until the video is delivered, from the pace so far; null before the second step."""
     updated_time: AwareDatetime
     """When the runner said so."""

@@ -44,7 +44,7 @@ class Reporter:
         self._stop.check()
         self._close_stage()
         self.stage = stage
-        self._report(step=0, steps=0, percent=PERCENT_AT_START[stage])
+        self._report(step=0, steps=0, percent=PERCENT_AT_START[stage], eta_seconds=self._rest())
 
     def denoised(self, step: int, steps: int) -> None:
         """`step` of `steps` evaluations are done. Raises Stopped."""
@@ -54,7 +54,7 @@ class Reporter:
             step=step,
             steps=steps,
             percent=PERCENT_AT_START[Stage.DENOISE] + DENOISE_PERCENT * step // max(steps, 1),
-            eta_seconds=round(spent / step * (steps - step), 1) if step > 1 else None,
+            eta_seconds=self._eta(spent / step, step, steps) if step > 1 else None,
         )
 
     def check(self) -> None:
@@ -70,7 +70,20 @@ class Reporter:
 
     def delivered(self) -> None:
         """Everything is where it belongs."""
-        self._report(step=0, steps=0, percent=100)
+        self._report(step=0, steps=0, percent=100, eta_seconds=0.0)
+
+    def _eta(self, pace: float, step: int, steps: int) -> float:
+        """Seconds until the video is delivered, at `pace` seconds an evaluation."""
+        after = (100 - PERCENT_AT_START[Stage.DECODE]) / DENOISE_PERCENT
+        return round(pace * (steps - step + steps * after), 1)
+
+    def _rest(self) -> float | None:
+        """The same once the denoising is over: what is left takes its part of the time."""
+        denoising = self._timings.get(Stage.DENOISE)
+        if denoising is None or self.stage is Stage.DENOISE:
+            return None
+        left = 100 - PERCENT_AT_START[self.stage]
+        return round(denoising * left / DENOISE_PERCENT, 1)
 
     def _close_stage(self) -> None:
         now = self._monotonic()

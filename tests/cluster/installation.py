@@ -28,6 +28,8 @@ RUNNER_IMAGE = "localhost/text-to-video-runner:test"
 CLAIM = "videos"
 PACKAGES_CLAIM = "packages"
 URL = "http://videos.test"
+NODE_PORT = 30080
+"""Of the node, where a test has the embedded store."""
 
 Document = dict[str, Any]
 
@@ -153,8 +155,8 @@ class Installation:
 
     cluster: Cluster
 
-    def install(self, values: Path, **config: Any) -> None:
-        """Build and load the images, install the chart. `config` goes over the tests' own."""
+    def install(self, values: Path, chart: Document | None = None, **config: Any) -> None:
+        """Build and load the images, install the chart; the values go over the tests' own."""
         runner_stage = "code" if self.cluster.shares_files else None
         for image, program, stage in (
             (OPERATOR_IMAGE, "operator", None),
@@ -164,7 +166,16 @@ class Installation:
             self.cluster.build_image(dockerfile, image, context=ROOT, target=stage)
             self.cluster.load_image(image)
         _restrict(self.cluster, SYSTEM)
-        self.upgrade(values, **config)
+        self.upgrade(values, chart, **config)
+
+    def embedded(self) -> Document:
+        """What installs the embedded store, with an address that this machine's browser reaches."""
+        address = f"http://{self.cluster.host_address()}:{NODE_PORT}"
+        service = {"type": "NodePort", "nodePort": NODE_PORT, "port": 8080}
+        return {
+            "chart": {"store": {"service": service}},
+            "storage": {"kind": "embedded", "url": address},
+        }
 
     @contextmanager
     def configured(

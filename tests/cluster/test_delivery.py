@@ -19,13 +19,12 @@ import yaml
 from harness.one_node import OneNodeCluster
 from harness.s3 import S3Server
 from harness.waiting import wait_until
-from installation import LONG, RELEASE, ROOT, SYSTEM, Installation, Workspace, a_manifest
+from installation import LONG, NODE_PORT, RELEASE, ROOT, SYSTEM, Installation, Workspace, a_manifest
 from standardwebhooks import Webhook
 
 from tests.browser import SAY, what_chromium_says
 
 EXAMPLE = yaml.safe_load((ROOT / "examples" / "red-circle.yaml").read_text())
-NODE_PORT = 30080
 BUCKET = "videos"
 
 Document = dict[str, Any]
@@ -39,18 +38,8 @@ def store(
     if not isinstance(installation.cluster, OneNodeCluster):
         pytest.skip("the store's address is known on a one-node cluster of the harness")
     values = tmp_path_factory.mktemp("chart") / "values.json"
-    with installation.configured(values, **embedded(installation)):
+    with installation.configured(values, **installation.embedded()):
         yield installation
-
-
-def embedded(installation: Installation) -> Document:
-    """Values that install the embedded store behind a port of the node."""
-    address = f"http://{installation.cluster.host_address()}:{NODE_PORT}"
-    service = {"type": "NodePort", "nodePort": NODE_PORT, "port": 8080}
-    return {
-        "chart": {"store": {"service": service}},
-        "storage": {"kind": "embedded", "url": address},
-    }
 
 
 def get(url: str, **options: Any) -> httpx2.Response:
@@ -243,7 +232,7 @@ def test_videos_and_links_outlive_an_uninstall(
     store.cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
     with pytest.raises(httpx2.ConnectError):
         get(status["outputUrl"])
-    store.upgrade(tmp_path / "values.json", **embedded(store))
+    store.upgrade(tmp_path / "values.json", **store.embedded())
     wait_until(lambda: _is_open(status["outputUrl"]), "the old link opens again", 30)
     assert get(workspace.status(name)["outputUrl"]).content == before
     assert get(status["outputUrl"]).content == before

@@ -32,10 +32,13 @@ def test_percent_never_falls_and_the_eta_follows_the_pace() -> None:
     for stage in (Stage.DECODE, Stage.ENCODE, Stage.UPLOAD):
         reporter.enter(stage)
     timings, total = reporter.finish()
+    reporter.delivered()
     percents = [each.percent for each in told]
     assert percents == sorted(percents)
     assert (percents[0], percents[-1]) == (0, 100)
-    assert [each.eta_seconds for each in told if each.step] == [None, 4.0, 2.0, 0.0]
+    assert [each.eta_seconds for each in told if each.step] == [None, 5.0, 3.0, 1.0]
+    after = [each.eta_seconds for each in told if each.percent >= 90]
+    assert after == [1.0, 1.0, 0.5, 0.2, 0.0], "decoding, encoding and the upload take time, too"
     assert timings[Stage.DENOISE] == 8.0
     assert total == 8.0
 
