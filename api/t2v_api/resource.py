@@ -49,6 +49,13 @@ class SchedulerPolicy(StrEnum):
     STRICT = "Strict"
 
 
+class OutputPolicy(StrEnum):
+    """What happens to a video's files when its resource is deleted."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
 class SecretKeyReference(ContractModel):
     """One key of a Secret in the resource's namespace."""
 
@@ -176,6 +183,10 @@ class TextToVideoJobSpec(ContractModel):
     ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
     """Seconds after which a finished Job is removed. The resource and its status stay.
     Default: the operator's, an hour unless configured otherwise."""
+
+    output_policy: OutputPolicy = OutputPolicy.RETAIN
+    """Retain: the files stay when the resource is deleted. Delete: they go with it, unless another
+    resource has the same video."""
 
     @model_validator(mode="after")
     def _keep_the_rules(self) -> Self:

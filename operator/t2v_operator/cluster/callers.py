@@ -89,6 +89,8 @@ class Callers:
 
 
 def _is_wanted(job: ObservedJob, resource: ObservedResource) -> bool:
+    if resource.is_being_deleted:
+        return False
     is_its = job.owner_uid == resource.metadata.uid and job.name == resource.job_name
     return is_its and not job.is_being_deleted
 

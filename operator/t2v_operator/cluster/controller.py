@@ -33,6 +33,7 @@ from t2v_operator.cluster.health import health_server
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
+from t2v_operator.cluster.output_cleaner import OutputCleaner
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import WatchTooOld
@@ -124,6 +125,14 @@ class Operator:
             lambda: webhook_secrets(self._client, _own_namespace(), config.webhooks.secret),
             _now,
         )
+        self._cleaner = OutputCleaner(
+            self._client,
+            self._cache,
+            delivery.store,
+            self._recorder,
+            self._metrics.outputs_left.inc,
+            _now,
+        )
         self._must_reach: dict[tuple[Kind, str | None], int] = {}
         self._works = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -176,13 +185,14 @@ class Operator:
         self._works = True
         for key in self._cache.resource_keys():
             self._queue.add(key)
-            self._webhooks.consider(key)
+            self._consider(key)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leadership.keep())
             group.create_task(self._note_positions())
             group.create_task(self._queue.run(WORKERS))
             group.create_task(self._recorder.run())
             group.create_task(self._webhooks.run())
+            group.create_task(self._cleaner.run())
 
     async def _report(self) -> None:
         """Answer runners once it is known which they are."""
@@ -217,7 +227,7 @@ class Operator:
         """Of news only the leader makes work; whoever leads begins with every resource."""
         if not self._works:
             return
-        self._webhooks.consider(key)
+        self._consider(key)
         if more_follows:
             self._queue.add_later(key, BATCH_SECONDS)
         else:
@@ -233,7 +243,12 @@ class Operator:
     def _wrote(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         """An own write is no news of the cache: what follows from it is done here."""
         self._count_end(resource, status)
-        self._webhooks.consider((resource.metadata.namespace, resource.metadata.name))
+        self._consider((resource.metadata.namespace, resource.metadata.name))
+
+    def _consider(self, key: Key) -> None:
+        """What is done beside the looks."""
+        self._webhooks.consider(key)
+        self._cleaner.consider(key)
 
     def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None

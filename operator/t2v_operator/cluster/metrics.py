@@ -60,6 +60,11 @@ class Metrics:
             "Looks that ended in an error and are tried again.",
             registry=self.registry,
         )
+        self.outputs_left = CounterMetric(
+            "t2v_outputs_left_total",
+            "Videos whose files could not be removed with their resource.",
+            registry=self.registry,
+        )
         self._calls = CounterMetric(
             "t2v_api_calls_total",
             "Requests to the API server.",

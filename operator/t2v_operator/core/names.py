@@ -1,6 +1,8 @@
 """Names of what the operator makes: deterministic, valid, and the same after a restart."""
 
 import hashlib
+import re
+from collections.abc import Sequence
 
 from t2v_api.resource import GROUP, TextToVideoJob
 
@@ -22,6 +24,8 @@ RECORD_ANNOTATION = f"{GROUP}/record"
 RESULT_ANNOTATION = f"{GROUP}/result"
 """On a Job: the record that its runner handed in, for when its pod can tell it no more."""
 
+OUTPUT_FINALIZER = f"{GROUP}/output"
+"""On a resource whose files go with it: they are removed before it."""
 RENEW_LINKS_ANNOTATION = f"{GROUP}/renew-links"
 """On a resource: another value than before asks for new links."""
 
@@ -29,6 +33,9 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 WORKLOAD_JOB_LABEL = "kueue.x-k8s.io/job-uid"
 """On a Workload of Kueue: the uid of the Job that it stands for."""
+
+FOLDER = re.compile(r"[0-9a-f]{64}")
+"""What a video's folder is called: the digest of all that makes it."""
 
 LABEL_CHARACTERS = 63
 HASH_CHARACTERS = 10
@@ -50,6 +57,12 @@ def job_name_of(name: str, request: str) -> str:
         return f"{name}-{request[:HASH_CHARACTERS]}"
     both = hashlib.sha256(f"{name}/{request}".encode()).hexdigest()
     return f"{name[:room].rstrip('.-')}-{both[:HASH_CHARACTERS]}"
+
+
+def folder_in(output: Sequence[str]) -> str:
+    """The folder of a video's files, from what opens or names them: the last but one part."""
+    parts = output[0].partition("?")[0].rsplit("/", 2) if output else []
+    return parts[1] if len(parts) == 3 and FOLDER.fullmatch(parts[1]) else ""
 
 
 def label_value(text: str) -> str:

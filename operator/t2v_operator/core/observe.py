@@ -8,6 +8,7 @@ from t2v_api.base import ContractError
 from t2v_api.reasons import Waiting
 from t2v_api.resource import (
     ObjectMeta,
+    OutputPolicy,
     Phase,
     TextToVideoJobSpec,
     TextToVideoJobStatus,
@@ -18,12 +19,14 @@ from t2v_api.result import TERMINATION_MESSAGE_BYTES
 from t2v_operator.core.job import CONTAINER, Manifest
 from t2v_operator.core.names import (
     APPLIED_ANNOTATION,
+    OUTPUT_FINALIZER,
     QUEUE_LABEL,
     QUEUE_PRIORITY_LABEL,
     RECORD_ANNOTATION,
     RENEW_LINKS_ANNOTATION,
     RESULT_ANNOTATION,
     WORKLOAD_JOB_LABEL,
+    folder_in,
 )
 from t2v_operator.core.observed import (
     FINAL,
@@ -68,6 +71,9 @@ def settled(document: Manifest) -> Settled | None:
         job_name=status.get("jobName") or "",
         completed=_time(status.get("completionTime")),
         ttl_seconds=spec.get("ttlSecondsAfterFinished"),
+        finalizer_is_due=(spec.get("outputPolicy") == OutputPolicy.DELETE)
+        != (OUTPUT_FINALIZER in (metadata.get("finalizers") or ())),
+        folder=folder_in(status.get("output") or ()),
         webhook_is_due=is_due_by(spec.get("webhook"), status.get("webhook") or {}),
     )
 
@@ -93,6 +99,7 @@ def observe_resource(document: Manifest) -> ObservedResource:
         request_hash=(status.request_hash if same and status else None) or computed,
         status=status,
         is_being_deleted="deletionTimestamp" in document["metadata"],
+        has_finalizer=OUTPUT_FINALIZER in (document["metadata"].get("finalizers") or ()),
     )
 
 

@@ -13,6 +13,7 @@ from t2v_api.progress import Progress
 from t2v_api.reasons import Waiting
 from t2v_api.resource import (
     ObjectMeta,
+    OutputPolicy,
     Phase,
     TextToVideoJob,
     TextToVideoJobSpec,
@@ -23,6 +24,7 @@ from t2v_api.result import GenerationResult
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
     RENEW_LINKS_ANNOTATION,
+    folder_in,
     job_name_of,
 )
 from t2v_operator.core.plan import Plan, PlanText
@@ -45,6 +47,20 @@ class ObservedResource:
     request_hash: str
     status: TextToVideoJobStatus | None
     is_being_deleted: bool
+    has_finalizer: bool = False
+    """Whether its files are to be removed before it goes."""
+
+    @property
+    def finalizer_is_due(self) -> bool:
+        """Whether the finalizer is to be added, removed, or acted on."""
+        if self.is_being_deleted or self.spec is None:
+            return self.is_being_deleted and self.has_finalizer
+        return (self.spec.output_policy is OutputPolicy.DELETE) != self.has_finalizer
+
+    @property
+    def folder(self) -> str:
+        """Names the place of its video; empty without one."""
+        return folder_in(self.status.output if self.status else ())
 
     @property
     def is_observed(self) -> bool:
@@ -109,6 +125,9 @@ class Settled:
     ttl_seconds: int | None
     webhook_is_due: bool = False
     """Somebody is still to be told of it."""
+    finalizer_is_due: bool = False
+    folder: str = ""
+    """Names the place of its video."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,12 @@ A store's files are named by `store://` and their key. Only when a status is wri
 become a link that a browser opens, which may end and be made again.
 """
 
-import re
-
 from t2v_api.resource import TextToVideoJobStatus
 
 from t2v_operator.config import OperatorConfig, VolumeStorage
+from t2v_operator.core.names import folder_in
 from t2v_operator.core.request import ResolvedJob
 
-FOLDER = re.compile(r"[0-9a-f]{64}")
 STORE = "store://"
 """Begins the name of a file in the store."""
 
@@ -45,10 +43,9 @@ def with_places(
 
 def _place_of(url: str, namespace: str, config: OperatorConfig) -> str:
     """The last two parts of a path say which file it is; a link's query opens it."""
-    parts = url.partition("?")[0].rsplit("/", 2)
-    if len(parts) < 3 or not FOLDER.fullmatch(parts[1]):
-        return url
-    return f"{folder_url(namespace, parts[1], config)}/{parts[2]}"
+    folder = folder_in((url,))
+    name = url.partition("?")[0].rpartition("/")[2]
+    return f"{folder_url(namespace, folder, config)}/{name}" if folder else url
 
 
 def key_in_store(url: str, namespace: str, prefix: str) -> str | None:

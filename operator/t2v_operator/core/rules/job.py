@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from t2v_api.reasons import Reason, Waiting
-from t2v_api.resource import KIND, Attempt, Phase
+from t2v_api.resource import KIND, Attempt, OutputPolicy, Phase
 from t2v_api.web_address import AddressRefused, check_literal
 
+from t2v_operator.config import VolumeStorage
 from t2v_operator.core.attempts import History, history_on, with_attempt
 from t2v_operator.core.decision import (
     LOOK_AGAIN_SECONDS,
@@ -161,6 +162,11 @@ def _changed_labels(situation: Situation) -> dict[str, str]:
 
 
 def _created(situation: Situation, history: History) -> Decision:
+    config = situation.config
+    deletes = situation.spec.output_policy is OutputPolicy.DELETE
+    if deletes and isinstance(config.storage, VolumeStorage):
+        text = "outputPolicy Delete needs a store; the operator cannot remove files from a volume"
+        return situation.refused(Reason.INVALID_REQUEST, text)
     refused_url = _refused_url(situation)
     if refused_url:
         return refused_url
