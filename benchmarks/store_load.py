@@ -41,7 +41,7 @@ from t2v_runner.report_server import ReportAddress, ReportServer  # noqa: E402
 from t2v_runner.upload import upload  # noqa: E402
 
 PROCESSES = 4
-KEY = b"a secret"
+KEY = b"a secret of 16 bytes"
 
 
 def free_port() -> int:

@@ -86,6 +86,7 @@ def values_schema() -> dict[str, Any]:
                 enabled=BOOLEAN,
                 namespaces={"type": "array", "items": TEXT},
                 internalRanges={"type": "array", "items": TEXT},
+                extraEgress=LIST,
             ),
             env=LIST,
             envFrom=LIST,

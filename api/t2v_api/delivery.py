@@ -4,12 +4,19 @@ The runner shows its pod's token; whose video it makes, the server finds out fro
 holds a credential of a store, only URLs that open exactly its own files for a short time.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from t2v_api.base import ContractModel
-from t2v_api.result import Sha256
+from t2v_api.result import (
+    MOST_FILES,
+    POSTER_FILE,
+    PREVIEW_FILE,
+    VIDEO_FILE,
+    FileName,
+    Sha256,
+)
 
 PROGRESS_PATH = "/v1/progress"
 """POST a Progress."""
@@ -20,7 +27,6 @@ UPLOADS_PATH = "/v1/uploads"
 
 BODY_BYTES = 64 * 1024
 """The report server takes no larger body."""
-MOST_FILES = 8
 
 TOKEN_FOLDER = "/var/run/secrets/textto.video"  # noqa: S105
 TOKEN_FILE = "token"  # noqa: S105
@@ -28,6 +34,14 @@ TOKEN_FILE = "token"  # noqa: S105
 
 RECORD_FILE = "result.json"
 """The record beside the video; the last file to appear."""
+
+LARGEST = {
+    VIDEO_FILE: 4 * 2**30,
+    POSTER_FILE: 32 * 2**20,
+    PREVIEW_FILE: 32 * 2**20,
+    RECORD_FILE: BODY_BYTES,
+}
+"""Bytes of each file of a video; no other is taken."""
 
 CONTENT_TYPES = {
     ".mp4": "video/mp4",
@@ -37,24 +51,33 @@ CONTENT_TYPES = {
 }
 """Of every file that is ever stored, by the end of its name."""
 
-FileName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.[a-z0-9]+$")]
-
 
 class FileToUpload(ContractModel):
     """One finished file of the runner's."""
 
     name: FileName
     bytes: int = Field(ge=1)
-    """Its size."""
+    """Its size, at most what `LARGEST` says for the name."""
     sha256: Sha256
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     """What S3 checks an upload by."""
+
+    @model_validator(mode="after")
+    def _is_one_of_a_video(self) -> Self:
+        largest = LARGEST.get(self.name)
+        if largest is None:
+            raise ValueError(f"{self.name} is no file of a video; known are {', '.join(LARGEST)}")
+        if self.bytes > largest:
+            raise ValueError(f"{self.name} has {self.bytes} bytes; at most {largest} are taken")
+        return self
 
 
 class UploadRequest(ContractModel):
     """The files that a runner has ready."""
 
     files: tuple[FileToUpload, ...] = Field(min_length=1, max_length=MOST_FILES)
+    are_uploaded: bool = False
+    """True: only those that the store lacks all the same are asked for."""
 
 
 class Grant(ContractModel):
@@ -67,7 +90,7 @@ class Grant(ContractModel):
 
 
 class UploadGrants(ContractModel):
-    """A grant for each of the files that the store does not hold yet."""
+    """A grant for each of the files; once they are uploaded, for those that the store lacks."""
 
     grants: tuple[Grant, ...]
     expires: AwareDatetime

@@ -22,6 +22,10 @@ VIDEO_FILE, POSTER_FILE, PREVIEW_FILE = "video.mp4", "poster.jpg", "preview.webp
 MESSAGE_CHARACTERS = 800
 """Even if each takes four bytes, a failure's message fits into the termination message."""
 
+MOST_FILES = 8
+"""Of one video."""
+FileName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.[a-z0-9]+$")]
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -50,7 +54,7 @@ class GenerationResult(ContractModel):
     """A finished video."""
 
     kind: Literal["GenerationResult"] = "GenerationResult"
-    output: tuple[str, ...] = Field(min_length=1)
+    output: tuple[FileName, ...] = Field(min_length=1, max_length=MOST_FILES)
     """File names: the MP4, the poster, the moving preview."""
     video: Video
     seed: int = Field(ge=0)

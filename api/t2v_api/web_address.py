@@ -9,7 +9,6 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -19,8 +18,10 @@ from t2v_api.base import ContractModel
 
 PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-NOT_PUBLIC = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
-"""Protocol assignments, among them a cloud's metadata, and old relays: Python calls them global."""
+NOT_PUBLIC = tuple(
+    map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
+)
+"""Protocol assignments, old relays, metadata of clouds: Python calls them global."""
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 HOST = r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
@@ -39,17 +40,15 @@ class AllowedAddresses(ContractModel):
     """Names, wherever they lead: `media.example.internal`, `*.example.internal`."""
     ranges: tuple[str, ...] = ()
     """Addresses in CIDR notation: `10.20.0.0/16`."""
+    refused: tuple[str, ...] = ()
+    """Public ones that are not to be reached, such as a cluster's own. They go before the rest."""
 
-    @field_validator("ranges")
+    @field_validator("ranges", "refused")
     @classmethod
     def _ranges_are_networks(cls, ranges: tuple[str, ...]) -> tuple[str, ...]:
         for each in ranges:
             ipaddress.ip_network(each)
         return ranges
-
-    @cached_property
-    def _networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-        return tuple(map(ipaddress.ip_network, self.ranges))
 
     def names(self, host: str) -> bool:
         """Whether the host is allowed by its name."""
@@ -61,8 +60,9 @@ class AllowedAddresses(ContractModel):
 
     def has(self, address: str) -> bool:
         """Whether one may connect to this address."""
-        parsed = ipaddress.ip_address(address)
-        return is_public(address) or any(parsed in network for network in self._networks)
+        if _is_in(address, self.refused):
+            return False
+        return is_public(address) or _is_in(address, self.ranges)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def read_web_address(url: str) -> WebAddress:
     shown = f"{parts.scheme}://{host}{parts.path}"
     if parts.scheme not in PORTS:
         raise AddressRefused(f"{shown}: only http and https URLs can be fetched")
-    if not host or "\\" in parts.netloc:
+    if not host or "\\" in parts.netloc or _is_half_an_address(host):
         raise AddressRefused(f"{shown}: the URL names no host")
     if port == 0:
         raise AddressRefused(f"{shown}: port 0 is none")
@@ -158,6 +158,16 @@ def is_public(address: str) -> bool:
     if any(parsed in network for network in NOT_PUBLIC):
         return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+def _is_in(address: str, ranges: Sequence[str]) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return any(parsed in ipaddress.ip_network(each) for each in ranges)
+
+
+def _is_half_an_address(host: str) -> bool:
+    """Digits and dots that are no address: some take them for one, others for a name."""
+    return host.replace(".", "").isdigit() and literal_address(host) is None
 
 
 def _ascii(host: str) -> str:

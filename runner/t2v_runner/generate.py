@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import hashlib
+import time
 from collections.abc import Iterator
 
 from t2v_api.delivery import RECORD_FILE
@@ -19,6 +20,9 @@ from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
 from t2v_runner.upload import upload
 from t2v_runner.video import write_poster, write_preview, write_video
+
+LOOK_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between the tries to find what an earlier run has left."""
 
 
 def generate(
@@ -43,8 +47,14 @@ def generate(
 
 def _finished_before(server: ReportServer) -> GenerationResult | None:
     """What an earlier run of the same request left in the store, its record being the last."""
-    with contextlib.suppress(NotAnswered, Refused):
-        return server.finished_before()
+    for pause in LOOK_PAUSES:
+        try:
+            return server.finished_before()
+        except Refused:
+            return None
+        except NotAnswered:
+            # Hours of work may be there: a node that died took others along.
+            time.sleep(pause)
     return None
 
 

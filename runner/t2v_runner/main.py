@@ -46,9 +46,10 @@ def main() -> int:
     with _standard_output_for_progress() as stream, _report_server() as server:
         with _told_on(stream, server) as tell:
             outcome = _run(Reporter(tell, stop), server)
+        # First what needs no network: whatever ends the pod now, it has told its end.
+        _leave(outcome, Path(os.environ.get("T2V_TERMINATION_LOG", "/dev/termination-log")))
         if server:
-            _hand_in(outcome, server)
-    _leave(outcome, Path(os.environ.get("T2V_TERMINATION_LOG", "/dev/termination-log")))
+            _hand_in(outcome, server, stop)
     return ExitCode.DONE if isinstance(outcome, GenerationResult) else outcome.exit_code
 
 
@@ -84,18 +85,20 @@ def _told_on(stream: TextIO, server: ReportServer | None) -> Iterator[Tell]:
         yield both
 
 
-def _hand_in(outcome: GenerationResult | GenerationFailure, server: ReportServer) -> None:
+def _hand_in(
+    outcome: GenerationResult | GenerationFailure, server: ReportServer, stop: StopSignal
+) -> None:
     """Tell the record. Where that fails, the termination message still tells it."""
     for pause in HAND_IN_PAUSES:
         try:
-            return server.tell_outcome(outcome)
-        except NotAnswered as error:
-            logger.warning("the record is not handed in yet: %s", error)
-            time.sleep(pause)
-        except Refused as error:
+            server.tell_outcome(outcome)
+        except (NotAnswered, Refused) as error:
             logger.warning("the record is not handed in: %s", error)
-            return None
-    return None
+        else:
+            return
+        if stop.is_asked:
+            return
+        time.sleep(pause)
 
 
 def _run(reporter: Reporter, server: ReportServer | None) -> GenerationResult | GenerationFailure:

@@ -94,9 +94,14 @@ class ReportServer:
             raise NotAnswered(str(error)) from None
         return outcome if isinstance(outcome, GenerationResult) else None
 
-    def ask_to_upload(self, files: tuple[FileToUpload, ...]) -> UploadGrants:
-        """Raises NotAnswered, Refused."""
-        request = UploadRequest(files=files)
+    def ask_to_upload(
+        self, files: tuple[FileToUpload, ...], are_uploaded: bool = False
+    ) -> UploadGrants:
+        """Grants for the files; where they `are_uploaded`, for those that are not there.
+
+        Raises NotAnswered, Refused.
+        """
+        request = UploadRequest(files=files, are_uploaded=are_uploaded)
         try:
             return UploadGrants.parse_json(self._ask("POST", UPLOADS_PATH, request.json_line()))
         except ContractError as error:
@@ -159,7 +164,7 @@ class ProgressTeller:
                     return
                 progress, self._latest = self._latest, None
             assert progress
-            with contextlib.suppress(NotAnswered, Refused):  # the next one tells more
+            with contextlib.suppress(Exception):  # the next one tells more
                 self._tell(progress)
             self._pause()
 

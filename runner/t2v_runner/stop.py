@@ -16,6 +16,10 @@ class StopSignal:
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, self._ask)
 
+    @property
+    def is_asked(self) -> bool:
+        return self._asked
+
     def check(self) -> None:
         """Raise Stopped if somebody asked."""
         if self._asked:

@@ -19,8 +19,8 @@ from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 UPLOAD_SECONDS = 900.0
 """After that without success, the upload has failed."""
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 1.0, 15.0
-REFUSALS = 3
-"""So often a store may say no to a fresh grant before it is believed."""
+REFUSALS = 6
+"""So often in a row somebody may say no to a file before it is believed: half a minute."""
 FILE_SECONDS = 60.0
 """Without a byte taken or an answer."""
 CHUNK_BYTES = 256 * 1024
@@ -42,14 +42,22 @@ def upload(
     """
     files = tuple(_described(folder / name) for name in names)
     deadline, pause, refusals = monotonic() + UPLOAD_SECONDS, FIRST_PAUSE_SECONDS, 0
+    taken = again = 0
     while True:
         try:
-            for grant in server.ask_to_upload(files).grants:
-                _put(folder / grant.name, grant)
+            for file in files[taken:]:
+                # One at a time: a grant ends, and a file may be large.
+                for grant in server.ask_to_upload((file,)).grants:
+                    _put(folder / grant.name, grant)
+                taken += 1
+                deadline, pause, refusals = monotonic() + UPLOAD_SECONDS, FIRST_PAUSE_SECONDS, 0
             # The store itself says that all is there.
-            missing = server.ask_to_upload(files).grants
+            missing = server.ask_to_upload(files, are_uploaded=True).grants
             if not missing:
                 return
+            taken, again = 0, again + 1
+            if again >= REFUSALS:
+                raise StorageFailed(f"{missing[0].name} is not in the store after its upload")
             raise NotAnswered(f"{missing[0].name} is not in the store after its upload")
         except (NotAnswered, Refused) as error:
             refusals += isinstance(error, Refused)

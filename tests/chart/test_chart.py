@@ -142,9 +142,35 @@ def test_network_policies_need_the_namespaces_and_are_one_for_each(helm: Helm) -
     assert policy["metadata"]["namespace"] == "films"
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     (internet,) = (
-        rule for rule in policy["spec"]["egress"] if any("ipBlock" in to for to in rule["to"])
+        rule
+        for rule in policy["spec"]["egress"]
+        if any("ipBlock" in to for to in rule.get("to", ()))
     )
     assert "169.254.0.0/16" in internet["to"][0]["ipBlock"]["except"]
+    assert "except" not in internet["to"][1]["ipBlock"]
+    documents = rendered(
+        helm,
+        *("--set", "networkPolicies.enabled=true,networkPolicies.namespaces={films}"),
+        *("--set", "networkPolicies.internalRanges={10.0.0.0/8,2600:1f00::/24}"),
+    )
+    egress = documents["NetworkPolicy", "video-runners"]["spec"]["egress"]
+    four, six = next(r["to"] for r in egress if any("ipBlock" in t for t in r.get("to", ())))
+    assert (four["ipBlock"]["except"], six["ipBlock"]["except"]) == (
+        ["10.0.0.0/8"],
+        ["2600:1f00::/24"],
+    )
+
+
+def test_values_of_the_release_before_are_refused_with_what_to_do(helm: Helm) -> None:
+    with pytest.raises(CommandError, match=r"config\.storage\.kind=volume"):
+        rendered(helm, "--set", "config.storage.claimName=videos", "--skip-schema-validation")
+
+
+def test_a_long_release_name_leaves_room_for_what_kubernetes_adds(helm: Helm) -> None:
+    text = helm("template", "n" * 53, CHART, "--namespace", "t2v-system")
+    names = [each["metadata"]["name"] for each in yaml.safe_load_all(text) if each]
+    store = next(each for each in names if each.endswith("-store"))
+    assert len(store) <= 52
 
 
 @pytest.mark.parametrize(

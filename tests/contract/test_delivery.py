@@ -1,5 +1,6 @@
 """The runner, the report server and the embedded store, over real connections on this machine."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -40,7 +41,7 @@ from tests.unit.observations import a_result
 
 CALLER = Caller("films", "pod-1", "red-circle", "red-circle-1", "videos/films/0123")
 FILES = ("video.mp4", "poster.jpg", "preview.webp", RECORD_FILE)
-KEYS = SigningKeys((b"a secret",))
+KEYS = SigningKeys((b"a secret of 16 bytes",))
 
 
 @dataclass
@@ -121,6 +122,11 @@ def world(tmp_path: Path) -> Iterator[World]:
             yield World(operator, address, stored, tmp_path / "made", store_port)
 
 
+def a_file(name: str, size: int) -> bytes:
+    file = {"name": name, "bytes": size, "sha256": "0" * 64, "md5": "0" * 32}
+    return json.dumps({"files": [file]}).encode()
+
+
 def go_on() -> None:
     """Nobody asked to stop."""
 
@@ -147,6 +153,35 @@ def test_a_video_that_lacks_a_file_is_not_there(world: World) -> None:
         with pytest.raises(Refused, match=r"409.*poster\.jpg is not in the store"):
             server.tell_outcome(result)
     assert world.operator.outcomes == []
+
+
+def test_another_runs_files_of_the_same_size_are_replaced(world: World) -> None:
+    """Two runs may differ in bytes: the record is always of the video beside it."""
+    world.result()
+    with world.server() as server:
+        upload(world.made, FILES, server, go_on)
+        for name in FILES:
+            size = (world.made / name).stat().st_size
+            (world.made / name).write_bytes(b"2" * size)
+        upload(world.made, FILES, server, go_on)
+    folder = world.stored / "videos" / "films" / "0123"
+    assert all((folder / n).read_bytes() == (world.made / n).read_bytes() for n in FILES)
+
+
+def test_a_record_that_is_no_small_file_is_none(world: World) -> None:
+    world.result()
+    with world.server() as server:
+        upload(world.made, FILES, server, go_on)
+        (world.stored / "videos" / "films" / "0123" / RECORD_FILE).write_bytes(b"[" * 10**6)
+        assert server.finished_before() is None
+
+
+def test_what_may_not_be_reused_is_not_offered(world: World) -> None:
+    world.result()
+    world.operator.caller = replace(CALLER, may_reuse=False)
+    with world.server() as server:
+        upload(world.made, FILES, server, go_on)
+        assert server.finished_before() is None
 
 
 def test_a_store_that_is_away_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +287,11 @@ def test_another_token_is_refused_and_not_repeated(world: World, tmp_path: Path)
             % (b"0" * 64, b"0" * 32),
             422,
             id="another folder",
+        ),
+        pytest.param("POST", UPLOADS_PATH, None, a_file("other.mp4", 1), 422, id="another name"),
+        pytest.param("POST", UPLOADS_PATH, None, a_file("video.mp4", 2**33), 422, id="a huge one"),
+        pytest.param(
+            "POST", UPLOADS_PATH, None, a_file(RECORD_FILE, BODY_BYTES + 1), 422, id="a huge record"
         ),
         pytest.param("POST", PROGRESS_PATH, None, b" " * (BODY_BYTES + 1), 413, id="too much"),
         pytest.param("GET", "/", None, b"", 404, id="another path"),

@@ -60,7 +60,12 @@ def test_the_record_tells_the_truth_about_the_file(tmp_path: Path) -> None:
     mp4 = (tmp_path / "video.mp4").read_bytes()
     assert result.video.sha256 == hashlib.sha256(mp4).hexdigest()
     assert result.video.bytes == len(mp4)
-    assert sorted(os.listdir(tmp_path)) == ["poster.jpg", "result.json", "video.mp4"]
+    assert sorted(os.listdir(tmp_path)) == [
+        "poster.jpg",
+        "preview.webp",
+        "result.json",
+        "video.mp4",
+    ]
     assert set(result.timings) >= {"load", "encode-prompt", "denoise", "decode", "encode"}
     assert sum(result.timings.values()) == pytest.approx(result.generation_time, abs=0.1)
 

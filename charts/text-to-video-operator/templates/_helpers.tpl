@@ -28,6 +28,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- /* The operator's configuration file: releases that share a namespace have a lease each. */ -}}
 {{- define "t2v.config" -}}
+{{- if and .Values.config.storage.claimName (ne .Values.config.storage.kind "volume") -}}
+{{- fail "config.storage.claimName is set: say config.storage.kind=volume as well, or remove claimName and url" -}}
+{{- end -}}
 {{- $name := include "t2v.name" . -}}
 {{- $defaults := dict "leaderElection" (dict "name" $name) -}}
 {{- $_ := set $defaults "reportServer" (dict
@@ -38,7 +41,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if include "t2v.embedded" . -}}
 {{- $_ := set $defaults "storage" (dict
       "url" (include "t2v.publicUrl" .)
-      "internalUrl" (printf "http://%s-store.%s.svc:%v" $name .Release.Namespace .Values.store.service.port)
+      "internalUrl" (printf "http://%s.%s.svc:%v" (include "t2v.storeName" .) .Release.Namespace .Values.store.service.port)
       "keysSecret" (printf "%s-store" $name)) -}}
 {{- end -}}
 {{- mergeOverwrite $defaults (deepCopy .Values.config) | toYaml -}}
@@ -57,6 +60,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- else -}}
 http://localhost:8080
 {{- end -}}
+{{- end -}}
+
+{{- /* Of the StatefulSet: Kubernetes puts a hash behind it, in a label. */ -}}
+{{- define "t2v.storeName" -}}
+{{- printf "%s-store" (include "t2v.name" . | trunc 46 | trimSuffix "-") -}}
 {{- end -}}
 
 {{- define "t2v.storeSelector" -}}

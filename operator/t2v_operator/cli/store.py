@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def store(options: argparse.Namespace) -> int:
     """Run the embedded store: keep videos in a folder, serve them by signed links."""
     from t2v_operator.delivery.asgi import serve
-    from t2v_operator.delivery.signatures import KeyFolder
+    from t2v_operator.delivery.signatures import KeyFolder, KeyInvalid
     from t2v_operator.delivery.store_server import store_app
 
     keys = KeyFolder(options.keys)
@@ -33,6 +33,8 @@ def store(options: argparse.Namespace) -> int:
         app = store_app(options.folder, keys)
     except OSError as error:
         raise ConfigurationError(f"{error.filename}: {error.strerror}") from None
+    except KeyInvalid as error:
+        raise ConfigurationError(f"{options.keys}: {error}") from None
 
     async def run() -> None:
         serving = asyncio.create_task(serve(app, options.port))

@@ -6,7 +6,7 @@ Knows which objects belong to which resource, and says which resource has news.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -64,8 +64,8 @@ class Cache:
         )
         self._jobs_of: dict[Key, set[str]] = defaultdict(set)
         self._resource_of: dict[Uid, Key] = {}
-        self._made_by: defaultdict[tuple[str, str], dict[str, Key]] = defaultdict(dict)
-        """By the namespace and place of a video: the Jobs that make it, and their resources."""
+        self._made_by: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
+        """By the namespace and place of a video: the Jobs that make it."""
         self._pods_of: dict[Uid, set[Key]] = defaultdict(set)
         self._gone_pods: dict[Uid, dict[str, ObservedPod]] = defaultdict(dict)
         self._workload_of: dict[Uid, Key] = {}
@@ -144,9 +144,12 @@ class Cache:
         gone = (pod for pod in seen if pod.name not in there)
         return tuple(sorted((*pods, *gone), key=lambda pod: (pod.created, pod.name)))
 
-    def maker_of(self, namespace: str, output_url: str) -> Key | None:
-        """A resource of the namespace whose Job makes the video of this place just now."""
-        return next(iter(self._made_by.get((namespace, output_url), {}).values()), None)
+    def makers_of(self, namespace: str, output_url: str) -> Iterator[tuple[Key, ObservedJob]]:
+        """The Jobs of the namespace that make the video of this place, with their resources."""
+        for key in self._made_by.get((namespace, output_url), ()):
+            job = self.jobs.get(key)
+            if job and (owner := _owner(key, job)):
+                yield owner, job
 
     def owner_of(self, namespace: str, job_uid: str) -> Key | None:
         """The resource that the Job is of."""
@@ -203,14 +206,13 @@ class Cache:
         if before and before.plan_text:
             place = (key[0], before.plan_text.output_url)
             makers = self._made_by[place]
-            makers.pop(before.uid, None)
+            makers.discard(key)
             if not makers:
                 del self._made_by[place]
         if after is None or after.plan_text is None or after.is_finished or after.is_being_deleted:
             return
-        owner = _owner(key, after)
-        if owner and (after.queue or not after.suspended):
-            self._made_by[key[0], after.plan_text.output_url][after.uid] = owner
+        if after.queue or not after.suspended:
+            self._made_by[key[0], after.plan_text.output_url].add(key)
 
     def _job_news(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         job = after or before

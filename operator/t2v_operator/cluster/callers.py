@@ -4,23 +4,32 @@ A token is worth nothing without its pod: one that is over, or whose Job is anot
 now, is no caller any more.
 """
 
+import base64
 import hashlib
+import json
 import time
 from dataclasses import dataclass
+from typing import TypeVar
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.kinds import PODS
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.allowance import Allowance
 from t2v_operator.core.observe import observe_pod
 from t2v_operator.core.observed import ObservedJob, ObservedPod, ObservedResource, Settled
 from t2v_operator.core.places import key_in_store
-from t2v_operator.delivery.report_server import Caller, UnknownCaller
+from t2v_operator.delivery.report_server import Caller, CannotTell, UnknownCaller
 
 REMEMBERED_SECONDS = 120.0
 """How long a review holds. Tokens live for an hour; their pods are looked at each time."""
 REFUSED_SECONDS = 10.0
 MOST_REMEMBERED = 5000
+QUESTIONS_PER_SECOND, QUESTIONS_BURST = 20.0, 300.0
+"""To the API server, about tokens and pods that are not known yet."""
+
+Known = TypeVar("Known")
 
 POD_NAME = "authentication.kubernetes.io/pod-name"
 POD_UID = "authentication.kubernetes.io/pod-uid"
@@ -37,17 +46,28 @@ class _Reviewed:
 class Callers:
     """Finds out who shows a token."""
 
-    def __init__(self, client: Client, cache: Cache, audience: str, prefix: str) -> None:
-        """`prefix` begins every key of the store."""
+    def __init__(self, client: Client, cache: Cache, config: OperatorConfig) -> None:
         self._client = client
         self._cache = cache
-        self._audience = audience
-        self._prefix = prefix
+        self._config = config
+        self._audience = config.report_server.audience
         self._reviewed: dict[str, _Reviewed] = {}
+        self._refused: dict[str, float] = {}
+        self._questions = Allowance(QUESTIONS_PER_SECOND, QUESTIONS_BURST)
 
     async def identify(self, token: str) -> Caller:
         """Raises UnknownCaller."""
-        found = await self._review(token)
+        digest, now = hashlib.sha256(token.encode()).hexdigest(), time.monotonic()
+        if self._refused.get(digest, 0.0) > now:
+            raise UnknownCaller("the token is not one of a pod that may report here")
+        try:
+            return await self._identify(token, digest)
+        except UnknownCaller:
+            _remember(self._refused, digest, now + REFUSED_SECONDS)
+            raise
+
+    async def _identify(self, token: str, digest: str) -> Caller:
+        found = await self._review(token, digest)
         if not found.pod:
             raise UnknownCaller("the token is not one of a pod that may report here")
         pod = await self._pod(found)
@@ -59,33 +79,63 @@ class Callers:
         if job is None or isinstance(resource, Settled) or not _is_wanted(job, resource):
             raise UnknownCaller(f"pod {found.pod} makes a video that is not wanted any more")
         place = job.plan_text.output_url if job.plan_text else ""
-        folder = key_in_store(place, found.namespace, self._prefix)
-        return Caller(found.namespace, found.pod, key[1], job.name, folder)
+        folder = key_in_store(place, found.namespace)
+        profile = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None
+        spec = resource.spec
+        is_fixed = spec is not None and not (spec.init_image or spec.init_video)
+        may_reuse = self._config.reuse and is_fixed and profile is not None and profile.is_pinned
+        return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse)
 
     async def _pod(self, found: _Reviewed) -> ObservedPod | None:
         """The very pod that the token is bound to; asked for where the watch is behind."""
         pod = self._cache.pods.get((found.namespace, found.pod))
         if pod is None or pod.uid != found.uid:
+            self._may_ask()
             try:
                 document = await self._client.get(PODS, found.namespace, found.pod)
             except UNANSWERED:
-                raise UnknownCaller("the API server does not answer; ask again") from None
+                raise CannotTell("the API server does not answer") from None
             pod = observe_pod(document) if document else None
         return pod if pod and pod.uid == found.uid else None
 
-    async def _review(self, token: str) -> _Reviewed:
-        digest, now = hashlib.sha256(token.encode()).hexdigest(), time.monotonic()
+    def _may_ask(self) -> None:
+        """Whoever makes up tokens must not keep the API server busy. Raises CannotTell."""
+        if not self._questions.take(time.monotonic()):
+            raise CannotTell("too many unknown tokens just now")
+
+    async def _review(self, token: str, digest: str) -> _Reviewed:
+        now = time.monotonic()
         known = self._reviewed.get(digest)
         if known and known.until > now:
             return known
+        if not _may_be_ours(token, self._audience):
+            raise UnknownCaller("the token is not one of a pod that may report here")
+        self._may_ask()
         try:
             status = await self._client.review_token(token, self._audience)
         except UNANSWERED:
-            raise UnknownCaller("the API server does not answer; ask again") from None
-        self._reviewed[digest] = reviewed = _read(status, self._audience, now)
-        while len(self._reviewed) > MOST_REMEMBERED:
-            del self._reviewed[next(iter(self._reviewed))]
+            raise CannotTell("the API server does not answer") from None
+        reviewed = _read(status, self._audience, now)
+        if reviewed.pod:
+            _remember(self._reviewed, digest, reviewed)
         return reviewed
+
+
+def _remember(known: dict[str, Known], digest: str, what: Known) -> None:
+    known[digest] = what
+    while len(known) > MOST_REMEMBERED:
+        del known[next(iter(known))]
+
+
+def _may_be_ours(token: str, audience: str) -> bool:
+    """What a token says of itself, unproven: most of what is made up is seen without asking."""
+    try:
+        part = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        audiences, kubernetes = claims["aud"], claims["kubernetes.io"]
+        return audience in audiences and bool(kubernetes["pod"]["uid"])
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def _is_wanted(job: ObservedJob, resource: ObservedResource) -> bool:

@@ -118,7 +118,7 @@ class Effects:
         """
         metadata, status = (
             resource.metadata,
-            with_links(status, resource.metadata.namespace, self._store),
+            await with_links(status, resource.metadata.namespace, self._store),
         )
         body = {
             "apiVersion": API_VERSION,

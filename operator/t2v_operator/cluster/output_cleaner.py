@@ -135,7 +135,7 @@ class OutputCleaner:
             places.add(f"{STORE}{own}")
         keys: list[str] = []
         for place in sorted(places):
-            folder = key_in_store(place, key[0], prefix)
+            folder = key_in_store(place, key[0])
             if folder and not self._is_shared(key, folder.rpartition("/")[2]):
                 keys += (f"{folder}/{name}" for name in FILES)
         return keys

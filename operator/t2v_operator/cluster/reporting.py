@@ -26,9 +26,10 @@ from t2v_operator.config import ConfigurationError, EmbeddedStorage, OperatorCon
 from t2v_operator.delivery.asgi import load_certificate, serve
 from t2v_operator.delivery.certificates import Certificate
 from t2v_operator.delivery.report_server import Caller, Outcome, report_app
+from t2v_operator.delivery.signatures import KeyInvalid
 from t2v_operator.delivery.stores import Store, open_store
 
-RENEW_SECONDS = 12 * 3600
+RENEW_SECONDS = 3600
 """Between two looks at the certificate."""
 RETRY_SECONDS = 5.0
 HAND_ON_SECONDS = 10.0
@@ -66,12 +67,16 @@ class Delivery:
         while True:
             try:
                 return await cls._prepare(config, client, namespace, session)
+            except ConfigurationError:
+                raise
             except ClusterError as error:
                 if error.status in (401, 403, 422):
                     raise ConfigurationError(
                         f"the operator's Secrets in {namespace} cannot be had: {error.message}"
                     ) from None
                 logger.warning("the operator's Secrets cannot be read yet: %s", error)
+            except KeyInvalid as error:
+                raise ConfigurationError(f"storage.keysSecret in {namespace}: {error}") from None
             except UNANSWERED as error:
                 logger.warning("the API server does not answer yet: %s", type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
@@ -114,8 +119,7 @@ class Reporting:
         self._cache = cache
         self._effects = effects
         self._leadership = leadership
-        config = delivery.config
-        self._callers = Callers(client, cache, config.report_server.audience, config.storage.prefix)
+        self._callers = Callers(client, cache, delivery.config)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises AuthorityChanged."""

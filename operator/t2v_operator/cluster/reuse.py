@@ -12,7 +12,7 @@ from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import CreateJob, Decision
-from t2v_operator.core.observed import Observed, StoredVideo
+from t2v_operator.core.observed import Observed, ObservedResource, StoredVideo
 from t2v_operator.core.places import key_in_store
 from t2v_operator.core.plan import Plan, read_plan
 from t2v_operator.delivery.stored import stored_record
@@ -40,17 +40,17 @@ class Reuse:
         The Job that the block makes is in the cache when it ends.
         """
         plan = self._plan(decision)
-        if self._store is None or plan is None or not self._is_pinned(plan):
+        if self._store is None or plan is None or not self._is_the_same_tomorrow(plan):
             yield observed
             return
         place = plan.output_url
-        twin = self._claims.get(place) or self._cache.maker_of(key[0], place)
+        twin = self._claims.get(place) or self._maker(key, plan, observed)
         if twin and twin != key:
             yield replace(observed, twin=twin[1])
             return
         self._claims[place] = key
         try:
-            folder = key_in_store(place, key[0], self._store.prefix)
+            folder = key_in_store(place, key[0])
             yield await self._with_stored(observed, plan, folder, self._store)
         finally:
             del self._claims[place]
@@ -73,6 +73,20 @@ class Reuse:
         manifest = next(made, None)
         return read_plan(manifest) if manifest else None
 
-    def _is_pinned(self, plan: Plan) -> bool:
+    def _is_the_same_tomorrow(self, plan: Plan) -> bool:
+        """Neither the weights nor the init media can be others under the same name."""
         profile = self._config.catalogue.get(plan.request.model_id)
-        return profile is not None and profile.is_pinned
+        return profile is not None and profile.is_pinned and plan.request.init_media is None
+
+    def _maker(self, key: Key, plan: Plan, observed: Observed) -> Key | None:
+        """Another resource that makes the video at least as soon: same pool, same queue."""
+        spec = observed.resource.spec
+        for owner, job in self._cache.makers_of(key[0], plan.output_url):
+            other = self._cache.resources.get(owner)
+            if not isinstance(other, ObservedResource) or other.spec is None or spec is None:
+                continue
+            same_way = (other.spec.pool, other.spec.queue_name) == (spec.pool, spec.queue_name)
+            goes_on = not other.spec.suspend and other.metadata.uid == job.owner_uid
+            if owner != key and same_way and goes_on and not other.is_being_deleted:
+                return owner
+        return None

@@ -9,7 +9,12 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import SECRETS
 from t2v_operator.core.job import Manifest
-from t2v_operator.delivery.certificates import Certificate, is_due, make_certificate
+from t2v_operator.delivery.certificates import (
+    Certificate,
+    is_due,
+    make_certificate,
+    signs_itself,
+)
 from t2v_operator.delivery.signatures import KEY_FILES, SigningKeys
 from t2v_operator.delivery.webhooks import SECRET_PREFIX, WebhookSecrets
 
@@ -19,13 +24,12 @@ AUTHORITY_KEY = "ca.key"
 
 
 async def signing_keys(client: Client, namespace: str, name: str) -> SigningKeys:
-    """The keys that sign the embedded store's links. Raises ClusterError."""
+    """The keys that sign the embedded store's links. Raises ClusterError, KeyInvalid."""
     secret = await client.get(SECRETS, namespace, name)
     if secret is None:
         made = secrets.token_urlsafe(KEY_BYTES).encode()
         secret = await _create(client, namespace, name, "Opaque", {KEY_FILES[0]: made})
-    data = _data(secret)
-    return SigningKeys(tuple(data[each] for each in KEY_FILES if data.get(each)))
+    return SigningKeys.read(_data(secret))
 
 
 async def webhook_secrets(client: Client, namespace: str, name: str) -> WebhookSecrets:
@@ -47,7 +51,7 @@ async def server_certificate(
         data = _document(make_certificate(dns_names, now))
         secret = await _create(client, namespace, name, "kubernetes.io/tls", data)
     held = _certificate(secret)
-    if held.authority_key and is_due(held, dns_names, now):
+    if signs_itself(held) and is_due(held, dns_names, now):
         data = _document(make_certificate(dns_names, now, before=held))
         renewed = {**secret, "data": _encoded(data)}
         try:

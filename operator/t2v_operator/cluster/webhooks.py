@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -36,7 +36,8 @@ from t2v_operator.delivery.webhooks import (
 )
 
 WORKERS = 64
-MOST_AT_ONE_RECEIVER = 4
+MOST_AT_ONE_RECEIVER, MOST_OF_ONE_NAMESPACE = 4, 16
+"""Attempts at a time: neither a dead receiver nor a tenant takes all workers."""
 RECORD_TRIES = 10
 DELIVERED_CONDITION = "WebhookDelivered"
 USER_AGENT = "text-to-video-operator"
@@ -63,8 +64,10 @@ class WebhookSender:
         self._secrets: WebhookSecrets | None = None
         self._clock = clock
         self._under_way: Counter[str] = Counter()
-        self._held: defaultdict[str, deque[Key]] = defaultdict(deque)
-        """By receiver: whose turn comes when an attempt there is over."""
+        self._held: dict[Key, tuple[str, ...]] = {}
+        """Whose receiver or namespace has enough attempts under way, in order."""
+        self._answers: dict[Key, tuple[str, Answer]] = {}
+        """What was answered and is not written down yet, by the message's id."""
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
 
     def consider(self, key: Key) -> None:
@@ -83,50 +86,69 @@ class WebhookSender:
 
     async def _work(self, key: Key) -> float | None:
         """One attempt, if it is due. Returns the seconds until the next one is."""
+        try:
+            return await self._attempt(key)
+        finally:
+            self._let_begin()
+
+    async def _attempt(self, key: Key) -> float | None:
         resource = await self._read(key)
         if resource is None or not _is_due(resource):
+            self._answers.pop(key, None)
             return None
         spec, status = resource.spec, resource.status
         assert spec
         assert spec.webhook
         assert status
-        left = _seconds_left(status, spec.webhook, self._clock())
-        if left > 0:
-            return left
-        receiver = _receiver(spec.webhook)
-        if self._under_way[receiver] >= MOST_AT_ONE_RECEIVER:
-            self._held[receiver].append(key)
-            return None
-        self._under_way[receiver] += 1
-        try:
-            answer = await self._send(resource, status, spec.webhook)
-        finally:
-            self._let_go(receiver)
-        return await self._record(key, resource, spec.webhook, answer)
+        identity = message_id(resource.metadata.uid, status, spec.webhook)
+        sent, answer = self._answers.get(key, ("", None))
+        if sent != identity or answer is None:
+            left = _seconds_left(status, spec.webhook, self._clock())
+            if left > 0:
+                return left
+            shares = (_receiver(spec.webhook), f"namespace {key[0]}")
+            if any(self._under_way[each] >= _most(each) for each in shares):
+                self._held[key] = shares
+                return None
+            self._under_way.update(shares)
+            try:
+                answer = await self._send(resource, status, spec.webhook, identity)
+            finally:
+                self._under_way.subtract(shares)
+            # Until it is written down it is known here: a refused write sends nothing again.
+            self._answers[key] = identity, answer
+        again = await self._record(key, resource, spec.webhook, answer)
+        self._answers.pop(key, None)
+        return again
 
-    def _let_go(self, receiver: str) -> None:
-        """One attempt there is over; the next one that was held may begin."""
-        self._under_way[receiver] -= 1
-        if held := self._held.get(receiver):
-            self._queue.add(held.popleft())
-        if not held:
-            self._held.pop(receiver, None)
-        if not self._under_way[receiver]:
-            del self._under_way[receiver]
+    def _let_begin(self) -> None:
+        """Those that were held and have room now, the first ones first."""
+        self._under_way = +self._under_way
+        room = Counter({share: _most(share) - n for share, n in self._under_way.items()})
+        begin = []
+        for key, shares in self._held.items():
+            if all(room.get(share, 1) > 0 for share in shares):
+                begin.append(key)
+                for share in shares:
+                    room[share] = room.get(share, _most(share)) - 1
+            if len(begin) >= WORKERS:
+                break
+        for key in begin:
+            del self._held[key]
+            self._queue.add(key)
 
     async def _read(self, key: Key) -> ObservedResource | None:
         document = await self._client.get(RESOURCES, *key)
         return observe_resource(document) if document else None
 
     async def _send(
-        self, resource: ObservedResource, status: TextToVideoJobStatus, url: str
+        self, resource: ObservedResource, status: TextToVideoJobStatus, url: str, identity: str
     ) -> Answer:
         if self._secrets is None:
             self._secrets = await self._read_secrets()
         spec, now = resource.spec, self._clock()
         assert spec
         body = payload(status, spec.track_id)
-        identity = message_id(resource.metadata.uid, resource.request_hash, url)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
@@ -135,7 +157,7 @@ class WebhookSender:
         began = time.monotonic()
         try:
             code, wish = await self._public.post(url, body, headers, ANSWER_SECONDS)
-            answer = Answer(code, wish_of(wish, now))
+            answer = Answer(code, wish_of(wish, now) if code >= 300 else None)
             said = str(code)
         except (NotReached, AddressRefused) as error:
             # An address of today may be another one tomorrow: it is tried again, like the rest.
@@ -246,6 +268,10 @@ def _conditions(status: TextToVideoJobStatus, now: datetime) -> tuple[Condition,
     )
     others = (c for c in status.conditions if c.type != DELIVERED_CONDITION)
     return (*others, condition)
+
+
+def _most(share: str) -> int:
+    return MOST_OF_ONE_NAMESPACE if share.startswith("namespace ") else MOST_AT_ONE_RECEIVER
 
 
 def _receiver(url: str) -> str:

@@ -17,6 +17,7 @@ from t2v_operator.core.rules.end import (
     a_complete_job_is_a_video,
     a_failed_job_is_a_failure,
     a_job_that_is_disrupted_too_often_has_failed,
+    a_result_that_was_handed_in_is_a_video,
 )
 from t2v_operator.core.rules.job import (
     a_job_being_deleted_is_waited_for,
@@ -69,6 +70,7 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
 )
 
 AT_ITS_END: tuple[Rule, ...] = (
+    a_result_that_was_handed_in_is_a_video,
     a_complete_job_is_a_video,
     a_failed_job_is_a_failure,
     a_job_being_deleted_is_waited_for,

@@ -4,12 +4,19 @@ A store's files are named by `store://` and their key. Only when a status is wri
 become a link that a browser opens, which may end and be made again.
 """
 
+import re
+
 from t2v_api.resource import TextToVideoJobStatus
 
 from t2v_operator.config import OperatorConfig, VolumeStorage
-from t2v_operator.core.names import folder_in
+from t2v_operator.core.names import FOLDER, folder_in
 from t2v_operator.core.request import ResolvedJob
 
+PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+OWN_KEY = re.compile(
+    rf"(?:{PART}/)*(?P<namespace>[a-z0-9-]+)/{FOLDER.pattern}(?:/[A-Za-z0-9_-]+\.[a-z0-9]+)?"
+)
+"""Of one video: the prefix, the namespace, the digest, perhaps a file."""
 STORE = "store://"
 """Begins the name of a file in the store."""
 
@@ -48,11 +55,12 @@ def _place_of(url: str, namespace: str, config: OperatorConfig) -> str:
     return f"{folder_url(namespace, folder, config)}/{name}" if folder else url
 
 
-def key_in_store(url: str, namespace: str, prefix: str) -> str | None:
-    """The key that a `store://` name names; None for any other URL.
+def key_in_store(url: str, namespace: str) -> str | None:
+    """The key of a folder, or of a file in it, that a `store://` name names; None for any other.
 
-    What a Job says can be forged by whoever may make Jobs, so it leads to no other namespace.
+    What a Job says can be forged by whoever may make Jobs, so it leads to no other namespace. The
+    prefix is the Job's: a configuration may have another one by now.
     """
-    key = url.removeprefix(STORE)
-    own = f"{prefix.strip('/')}/{namespace}/".removeprefix("/")
-    return key if key != url and key.startswith(own) and ".." not in key else None
+    match = OWN_KEY.fullmatch(url.removeprefix(STORE))
+    is_own = match is not None and url.startswith(STORE) and match["namespace"] == namespace
+    return match[0] if match and is_own else None

@@ -47,6 +47,8 @@ def record_to_leave(resource: ObservedResource, status: TextToVideoJobStatus) ->
     """The record of `status`; None where it is not final, or stands on the resource already."""
     if status.phase not in FINAL or not status.request_hash or not status.conditions:
         return None
+    if reason_of(status) == Reason.WEBHOOK_REFUSED:
+        return None  # another URL mends it
     found = read_record(resource)
     if found is not None and found.request_hash == status.request_hash:
         return None

@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from t2v_api.resource import TextToVideoJobStatus
-
-from t2v_operator.core.observed import FINAL
+from t2v_api.reasons import Reason
+from t2v_api.resource import Phase, TextToVideoJobStatus
 
 
 def url_hash(url: str) -> str:
@@ -16,7 +15,9 @@ def url_hash(url: str) -> str:
 
 def is_due(url: str | None, status: TextToVideoJobStatus | None) -> bool:
     """Whether this URL is still to be told of the end."""
-    if status is None or status.phase not in FINAL:
+    if status is None or status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
+        return False
+    if any(each.reason == Reason.WEBHOOK_REFUSED for each in status.conditions):
         return False
     return is_due_by(url, status.webhook.document() if status.webhook else {})
 
@@ -26,4 +27,5 @@ def is_due_by(url: str | None, told: Mapping[str, Any]) -> bool:
     if not url:
         return False
     is_over = "deliveredTime" in told or "givenUpTime" in told
-    return not (is_over and told.get("urlHash") == url_hash(url))
+    # An older CRD drops the hash; whoever was told is not told again and again.
+    return not (is_over and told.get("urlHash", url_hash(url)) in ("", url_hash(url)))

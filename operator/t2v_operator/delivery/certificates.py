@@ -42,6 +42,16 @@ def is_due(held: Certificate, names: Sequence[str], now: datetime) -> bool:
     return bool(missing) or found.not_valid_after_utc - now < timedelta(days=RENEW_DAYS)
 
 
+def signs_itself(held: Certificate) -> bool:
+    """Whether the authority is ours: its key is there, and is the one of its certificate."""
+    try:
+        authority = x509.load_pem_x509_certificate(held.authority)
+        key = serialization.load_pem_private_key(held.authority_key, None)
+    except ValueError:
+        return False
+    return key.public_key() == authority.public_key()
+
+
 def make_certificate(
     names: Sequence[str], now: datetime, before: Certificate | None = None
 ) -> Certificate:
@@ -72,16 +82,12 @@ def make_certificate(
 def _authority(
     now: datetime, before: Certificate | None
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    if before and before.authority_key:
-        try:
-            certificate = x509.load_pem_x509_certificate(before.authority)
-            loaded = serialization.load_pem_private_key(before.authority_key, None)
-        except ValueError:
-            pass
-        else:
-            left = certificate.not_valid_after_utc - now
-            if isinstance(loaded, ec.EllipticCurvePrivateKey) and left.days > SERVER_DAYS:
-                return certificate, loaded
+    if before and signs_itself(before):
+        certificate = x509.load_pem_x509_certificate(before.authority)
+        loaded = serialization.load_pem_private_key(before.authority_key, None)
+        left = certificate.not_valid_after_utc - now
+        if isinstance(loaded, ec.EllipticCurvePrivateKey) and left.days > SERVER_DAYS:
+            return certificate, loaded
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("text-to-video-operator authority")
     usage = x509.KeyUsage(

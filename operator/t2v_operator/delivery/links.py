@@ -6,18 +6,18 @@ from t2v_operator.core.places import STORE, key_in_store
 from t2v_operator.delivery.stores import Store
 
 
-def with_links(
+async def with_links(
     status: TextToVideoJobStatus, namespace: str, store: Store | None
 ) -> TextToVideoJobStatus:
     """`status` of a resource of `namespace`, with a link in the place of each `store://` name."""
     if store is None or not any(url.startswith(STORE) for url in status.output):
         return status
-    output = tuple(_opened(url, namespace, store) for url in status.output)
+    output = tuple([await _opened(url, namespace, store) for url in status.output])
     return status.model_copy(
         update={"output": output, "output_url": output[0], "link_expiry_time": store.links_end()}
     )
 
 
-def _opened(url: str, namespace: str, store: Store) -> str:
-    key = key_in_store(url, namespace, store.prefix)
-    return store.link(key) if key else url
+async def _opened(url: str, namespace: str, store: Store) -> str:
+    key = key_in_store(url, namespace)
+    return await store.link(key) if key else url

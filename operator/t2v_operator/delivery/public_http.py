@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from aiohttp.abc import AbstractResolver, ResolveResult
 from t2v_api.web_address import AllowedAddresses, WebAddress, check_literal
 
-RESOLVING = 32
+RESOLVING = 64
 """Names that are resolved at a time: a resolver that hangs takes a thread with it."""
 
 Resolve = Callable[[str, int], Sequence[str]]

@@ -4,6 +4,7 @@ The pod's token says who asks (`Caller`); nothing in a request names a resource,
 What changes the cluster is the leader's to do, so other replicas hand it on.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from t2v_api.base import ContractError, ContractModel
@@ -32,6 +33,7 @@ from t2v_operator.delivery.stores import Store, StoreUnavailable, grants_end
 
 REQUESTS_PER_SECOND, REQUESTS_BURST = 5.0, 30.0
 """Of one Job."""
+BODY_SECONDS = 15.0
 MOST_JOBS = 10_000
 """Whose pace is remembered."""
 
@@ -49,10 +51,16 @@ class Caller:
     job: str
     folder: str | None
     """The key of its folder in the store; None where its video goes to a volume."""
+    may_reuse: bool = True
+    """Whether it may take a video that is in the store already."""
 
 
 class UnknownCaller(Exception):
     """The token is none of a pod of ours that runs; says what is wrong, never the token."""
+
+
+class CannotTell(Exception):
+    """Who asks cannot be found out just now; it is worth another try."""
 
 
 class Newsroom(Protocol):
@@ -64,7 +72,7 @@ class Newsroom(Protocol):
 
 
 Identify = Callable[[str], Awaitable[Caller]]
-"""Takes a token. Raises UnknownCaller."""
+"""Takes a token. Raises UnknownCaller, CannotTell."""
 HandOn = Callable[[Request, bytes], Awaitable[Response | None]]
 """Takes a request and its body, gives the leader's answer; None where we lead ourselves."""
 
@@ -83,6 +91,8 @@ def report_app(
             caller = await identify(token)
         except UnknownCaller as error:
             raise HTTPException(403, str(error)) from None
+        except CannotTell as error:
+            raise HTTPException(503, str(error)) from None
         job = f"{caller.namespace}/{caller.job}"
         allowance = allowances.pop(job, None) or Allowance(REQUESTS_PER_SECOND, REQUESTS_BURST)
         allowances[job] = allowance
@@ -121,8 +131,8 @@ def report_app(
 
     async def found(request: Request) -> Response:
         caller = await admitted(request)
-        if not store or not caller.folder:
-            raise HTTPException(404, "this video goes to no store")
+        if not store or not caller.folder or not caller.may_reuse:
+            raise HTTPException(404, "this video is made anew")
         record = await stored_record(caller.folder, store)
         if record is None:
             raise HTTPException(404, "no whole video of this request is in the store")
@@ -133,13 +143,13 @@ def report_app(
         wanted = _parsed(UploadRequest, await _body(request))
         if not store or not caller.folder:
             raise HTTPException(409, "this video goes to no store")
-        missing = []
+        grants = []
         for file in wanted.files:
-            there = await store.find(f"{caller.folder}/{file.name}")
-            if there is None or there.bytes != file.bytes:
-                missing.append(file)
-        grants = tuple(store.grant(f"{caller.folder}/{file.name}", file) for file in missing)
-        answer = UploadGrants(grants=grants, expires=grants_end())
+            key = f"{caller.folder}/{file.name}"
+            there = await store.find(key) if wanted.are_uploaded else None
+            if there is None or not there.is_whole(file):
+                grants.append(await store.grant(key, file))
+        answer = UploadGrants(grants=tuple(grants), expires=grants_end())
         return Response(answer.json_line(), media_type="application/json")
 
     return Starlette(
@@ -155,10 +165,14 @@ def report_app(
 
 async def _body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise HTTPException(413, f"more than {BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise HTTPException(413, f"more than {BODY_BYTES} bytes")
+    except (TimeoutError, ClientDisconnect):
+        raise HTTPException(408, f"the body did not come within {BODY_SECONDS:g} s") from None
     return bytes(body)
 
 

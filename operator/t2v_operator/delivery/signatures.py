@@ -23,8 +23,14 @@ SCHEME = "t2v-store-1"
 EXPIRES, SIZE, SHA256, SIGNATURE = "expires", "bytes", "sha256", "signature"
 
 
+KEY_BYTES = 16
+"""A shorter key could be guessed."""
 KEY_FILES = ("current", "previous")
 """Of the Secret: the one that signs, and one that still opens what it signed."""
+
+
+class KeyInvalid(Exception):
+    """A key that signs is missing or too short."""
 
 
 class NotAllowed(Exception):
@@ -36,6 +42,17 @@ class SigningKeys:
     """The keys: the first one signs, all of them open."""
 
     keys: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        """With an empty key anybody could sign. Raises KeyInvalid."""
+        if not self.keys or min(map(len, self.keys)) < KEY_BYTES:
+            raise KeyInvalid(f"a key that signs has {KEY_BYTES} bytes or more")
+
+    @classmethod
+    def read(cls, data: Mapping[str, bytes]) -> "SigningKeys":
+        """From a Secret's data; what is blank is no key. Raises KeyInvalid."""
+        found = (data.get(name, b"").strip() for name in KEY_FILES)
+        return cls(tuple(key for key in found if key))
 
     def sign(self, method: Method, key: str, expires: int, size: str, sha256: str) -> str:
         """In base64, as URLs take it."""
@@ -62,11 +79,11 @@ class KeyFolder:
         self._read: tuple[object, SigningKeys] | None = None
 
     def __call__(self) -> SigningKeys:
-        """Raises OSError where the first key is missing."""
+        """Raises OSError where the first key is missing, KeyInvalid where it is none."""
         state = self._state()
         if self._read is None or self._read[0] != state:
             paths = [path for path in self._paths() if path.exists()] or self._paths()[:1]
-            self._read = state, SigningKeys(tuple(path.read_bytes().strip() for path in paths))
+            self._read = state, SigningKeys.read({path.name: path.read_bytes() for path in paths})
         return self._read[1]
 
     def _paths(self) -> list[Path]:
@@ -99,7 +116,8 @@ def check(
         expires = int(query.get(EXPIRES, ""))
     except ValueError:
         raise NotAllowed("the URL is not signed") from None
-    size, sha256 = query.get(SIZE, ""), query.get(SHA256, "")
+    is_put = method == "PUT"
+    size, sha256 = (query.get(SIZE, ""), query.get(SHA256, "")) if is_put else ("", "")
     if not keys.opens(query.get(SIGNATURE, ""), method, key, expires, size, sha256):
         raise NotAllowed("the signature does not fit the URL")
     if expires < (time.time() if now is None else now):

@@ -47,6 +47,7 @@ def store_app(folder: Path, keys: Callable[[], SigningKeys]) -> Starlette:
     uploads = folder / UPLOADS
     shutil.rmtree(uploads, ignore_errors=True)
     uploads.mkdir(parents=True)
+    coming = 0  # bytes of the uploads that are under way
 
     async def health(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -68,19 +69,22 @@ def store_app(folder: Path, keys: Callable[[], SigningKeys]) -> Starlette:
         length = request.headers.get("content-length", "")
         if length != str(size):
             raise HTTPException(400, f"the grant is for {size} bytes, not {length or 'unknown'}")
-        if shutil.disk_usage(folder).free < size + SPARE_BYTES:
+        nonlocal coming
+        if shutil.disk_usage(folder).free < coming + size + SPARE_BYTES:
             raise HTTPException(507, "the store's disk is full")
         part = uploads / secrets.token_hex(16)
+        coming += size
         try:
             await _receive(request, part, size, sha256)
             await asyncio.to_thread(_publish, part, path)
+        except (ClientDisconnect, TimeoutError):
+            raise HTTPException(408, "the upload ended before its end") from None
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             text = "the store's disk is full" if full else f"cannot write: {error.strerror}"
             raise HTTPException(507, text) from None
-        except (ClientDisconnect, TimeoutError):
-            raise HTTPException(408, "the upload ended before its end") from None
         finally:
+            coming -= size
             part.unlink(missing_ok=True)
         return Response(status_code=201)
 

@@ -3,16 +3,18 @@
 A credential of a store stays in this process. A runner gets a URL for one file; a user, a link.
 """
 
+import asyncio
 import base64
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
-from t2v_api.delivery import CONTENT_TYPES, FileToUpload, Grant
+from t2v_api.delivery import BODY_BYTES, CONTENT_TYPES, FileToUpload, Grant
 
 from t2v_operator.config import BucketStorage, ConfigurationError, EmbeddedStorage, OperatorConfig
 from t2v_operator.delivery.signatures import SigningKeys, signed_url
@@ -20,6 +22,8 @@ from t2v_operator.delivery.signatures import SigningKeys, signed_url
 GRANT_SECONDS = 900
 """How long an upload may begin."""
 ANSWER_SECONDS = 5.0
+SMALL_BYTES = BODY_BYTES
+"""Of what is read whole: a record."""
 OWN_READ_SECONDS = 60
 """How long a URL lives that the operator makes for itself."""
 
@@ -33,6 +37,12 @@ class StoredFile:
     """What a store says of a file."""
 
     bytes: int
+    md5: str = ""
+    """In hex, where the store tells it."""
+
+    def is_whole(self, file: FileToUpload) -> bool:
+        """Whether it is this file, as far as the store tells."""
+        return self.bytes == file.bytes and self.md5 in ("", file.md5)
 
 
 class Store(Protocol):
@@ -41,12 +51,12 @@ class Store(Protocol):
     prefix: str
     """Begins every key."""
 
-    def grant(self, key: str, file: FileToUpload) -> Grant:
-        """The right to upload `file` as `key`."""
+    async def grant(self, key: str, file: FileToUpload) -> Grant:
+        """The right to upload `file` as `key`. Raises StoreUnavailable."""
         ...
 
-    def link(self, key: str) -> str:
-        """What opens the file in a browser."""
+    async def link(self, key: str) -> str:
+        """What opens the file in a browser. Raises StoreUnavailable."""
         ...
 
     def links_end(self) -> datetime | None:
@@ -58,7 +68,10 @@ class Store(Protocol):
         ...
 
     async def read(self, key: str) -> bytes | None:
-        """A small file whole. Raises StoreUnavailable."""
+        """A small file whole; None also where it is larger than `SMALL_BYTES`.
+
+        Raises StoreUnavailable.
+        """
         ...
 
     async def remove(self, keys: Sequence[str]) -> None:
@@ -81,12 +94,12 @@ class EmbeddedStore:
         self._session = session
         self._inside = config.internal_url or config.url
 
-    def grant(self, key: str, file: FileToUpload) -> Grant:
+    async def grant(self, key: str, file: FileToUpload) -> Grant:
         ends = int(time.time()) + GRANT_SECONDS
         url = signed_url(self._inside, "PUT", key, self._keys, ends, file)
         return Grant(name=file.name, url=url)
 
-    def link(self, key: str) -> str:
+    async def link(self, key: str) -> str:
         ends = int(time.time()) + self._config.link_seconds
         return signed_url(self._config.url, "GET", key, self._keys, ends)
 
@@ -98,8 +111,9 @@ class EmbeddedStore:
         return StoredFile(int(headers["Content-Length"])) if status == 200 else None
 
     async def read(self, key: str) -> bytes | None:
-        status, _, body = await self._ask("GET", key)
-        return body if status == 200 else None
+        status, headers, body = await self._ask("GET", key)
+        size = int(headers.get("Content-Length", 0))
+        return body if status == 200 and size <= SMALL_BYTES else None
 
     async def remove(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -115,7 +129,8 @@ class EmbeddedStore:
             ) as answer:
                 if answer.status not in (200, 204, 404):
                     raise StoreUnavailable(f"the store answered {answer.status}")
-                return answer.status, answer.headers, await answer.read()
+                is_small = (answer.content_length or 0) <= SMALL_BYTES
+                return answer.status, answer.headers, await answer.read() if is_small else b""
         except (ClientError, OSError, TimeoutError) as error:
             raise StoreUnavailable(f"the store: {type(error).__name__}") from None
 
@@ -142,7 +157,7 @@ class BucketStore:
             options["client_options"] = {"allow_http": True}
         self._obstore = obstore
         self._missing = exceptions.NotFoundError
-        self._faults = (exceptions.BaseError, OSError)
+        self._faults = (exceptions.BaseError, OSError, TimeoutError)
         self._config = config
         try:
             self._store = classes[config.kind](config.bucket, **options)
@@ -150,9 +165,13 @@ class BucketStore:
             text = " ".join(str(error).split())[:300]
             raise ConfigurationError(f"storage: {config.kind} {config.bucket}: {text}") from None
 
-    def grant(self, key: str, file: FileToUpload) -> Grant:
-        """The checksum is compared by the store itself; the type is the one that it will serve."""
-        url = self._obstore.sign(self._store, "PUT", key, timedelta(seconds=GRANT_SECONDS))
+    async def grant(self, key: str, file: FileToUpload) -> Grant:
+        """Bound to the key alone: no presigner at hand binds more.
+
+        The runner sends the checksum along, which the store compares; size and checksum are
+        compared again after the upload.
+        """
+        url = await self._sign("PUT", key, GRANT_SECONDS)
         headers = {
             "Content-MD5": base64.b64encode(bytes.fromhex(file.md5)).decode(),
             "Content-Type": content_type(file.name),
@@ -161,35 +180,50 @@ class BucketStore:
             headers["x-ms-blob-type"] = "BlockBlob"
         return Grant(name=file.name, url=url, headers=headers)
 
-    def link(self, key: str) -> str:
+    async def link(self, key: str) -> str:
         if self._config.url:
             return f"{self._config.url.rstrip('/')}/{quote(key)}"
-        life = timedelta(seconds=self._config.link_seconds)
-        return str(self._obstore.sign(self._store, "GET", key, life))
+        return await self._sign("GET", key, self._config.link_seconds)
 
     def links_end(self) -> datetime | None:
         return None if self._config.url else _in(self._config.link_seconds)
 
     async def find(self, key: str) -> StoredFile | None:
         try:
-            return StoredFile((await self._obstore.head_async(self._store, key))["size"])
+            found = await self._obstore.head_async(self._store, key)
+            return StoredFile(found["size"], _md5(found.get("e_tag")))
         except (self._missing, FileNotFoundError):
             return None
         except self._faults as error:
             raise _unavailable(error) from None
 
     async def read(self, key: str) -> bytes | None:
+        there = await self.find(key)
+        if there is None or not 0 < there.bytes <= SMALL_BYTES:
+            return None
         try:
-            answer = await self._obstore.get_async(self._store, key)
-            return bytes(await answer.bytes_async())
+            async with asyncio.timeout(ANSWER_SECONDS):
+                body = await self._obstore.get_range_async(
+                    self._store, key, start=0, length=there.bytes
+                )
+            return bytes(body)
         except (self._missing, FileNotFoundError):
             return None
         except self._faults as error:
             raise _unavailable(error) from None
 
+    async def _sign(self, method: Literal["GET", "PUT"], key: str, seconds: int) -> str:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                life = timedelta(seconds=seconds)
+                return str(await self._obstore.sign_async(self._store, method, key, life))
+        except (*self._faults, TypeError, ValueError) as error:
+            raise _unavailable(error) from None
+
     async def remove(self, keys: Sequence[str]) -> None:
         try:
-            await self._obstore.delete_async(self._store, list(keys))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._obstore.delete_async(self._store, list(keys))
         except (self._missing, FileNotFoundError):
             return
         except self._faults as error:
@@ -211,6 +245,12 @@ def open_store(
 
 def _in(seconds: int) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+
+
+def _md5(tag: str | None) -> str:
+    """An ETag where it is the file's MD5, as S3's is of a file that came in one piece."""
+    text = (tag or "").strip('"')
+    return text if re.fullmatch(r"[0-9a-f]{32}", text) else ""
 
 
 def content_type(name: str) -> str:

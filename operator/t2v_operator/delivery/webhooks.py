@@ -77,9 +77,10 @@ class Answer:
         return self.status_code is not None and 200 <= self.status_code < 300
 
 
-def message_id(uid: str, request_hash: str, url: str) -> str:
-    """The same for every attempt to tell this URL of this request's end."""
-    text = "\n".join((uid, request_hash, url))
+def message_id(uid: str, status: TextToVideoJobStatus, url: str) -> str:
+    """The same for every attempt to tell this URL of this end of the resource's request."""
+    ended = status.completion_time.isoformat() if status.completion_time else ""
+    text = "\n".join((uid, status.request_hash or "", ended, url))
     return f"msg_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
@@ -153,7 +154,7 @@ def wish_of(header: str | None, now: datetime) -> timedelta | None:
         pass
     try:
         date = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(timedelta(), (date if date.tzinfo else date.replace(tzinfo=UTC)) - now)
 

@@ -47,10 +47,10 @@ class FakeStore:
         for name in record.output:  # type: ignore[union-attr]
             self.files[f"{folder}/{name}"] = b"x" * size
 
-    def grant(self, key: str, file: FileToUpload) -> Grant:
+    async def grant(self, key: str, file: FileToUpload) -> Grant:
         raise NotImplementedError
 
-    def link(self, key: str) -> str:
+    async def link(self, key: str) -> str:
         return f"https://videos.example.com/{key}?signed"
 
     def links_end(self) -> datetime | None:
@@ -248,6 +248,30 @@ def test_a_job_that_is_held_by_hand_makes_nothing_for_others() -> None:
     world.hears()
     look(world, OTHER)
     assert len(the_jobs(world.server)) == 2
+
+
+@pytest.mark.parametrize("way", [{"pool": "other"}, {"suspend": True}])
+def test_a_maker_that_may_come_later_is_not_waited_for(way: dict[str, Any]) -> None:
+    pools = [{"name": "default"}, {"name": "other"}]
+    world, _ = a_world(pools=pools)
+    world.has(spec=EXPLICIT)
+    look(world)
+    document = world.server.objects[RESOURCES, *KEY]
+    document["spec"] |= way
+    world.server.put(RESOURCES, document)
+    world.server.put(RESOURCES, another(spec=EXPLICIT))
+    world.hears()
+    look(world, OTHER)
+    assert len(the_jobs(world.server)) == 2
+
+
+def test_init_media_may_be_others_under_the_same_url() -> None:
+    world, store = a_world()
+    media = {"initImage": "https://example.com/latest.png", "scheduler": "DDIMScheduler"}
+    world.has(spec=EXPLICIT | media)
+    look(world)
+    assert store.asked == []
+    assert len(the_jobs(world.server)) == 1
 
 
 def test_pods_of_a_job_that_is_there_are_no_reason_to_ask_the_store() -> None:

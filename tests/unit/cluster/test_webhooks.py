@@ -105,7 +105,8 @@ class World:
 
     def has(self, url: str, status: Any = None, **spec: Any) -> None:
         status = status or succeeded()
-        record = a_record_of(status) if status.completion_time else None
+        is_refused = any(each.reason == "WebhookRefused" for each in status.conditions)
+        record = a_record_of(status) if status.completion_time and not is_refused else None
         document = a_resource_document(spec={"webhook": url, **spec}, status=status, record=record)
         self.server.put(RESOURCES, document)
         self.hears()
@@ -277,7 +278,7 @@ def test_death_between_delivery_and_its_record_tells_it_twice_with_one_id() -> N
         world.server.refusals["update", "texttovideojobs"] = ClusterError(500, "", "down")
         with pytest.raises(ClusterError):
             await world.work()
-        world.sender = world.started()
+        world.sender = world.started()  # what was not written down died with the other
         assert await world.work() is None
         ids = {headers.get("webhook-id") for headers, _ in receiver.got}
         assert (len(receiver.got), len(ids)) == (2, 1)
@@ -331,7 +332,8 @@ def test_two_hundred_are_told_though_one_receiver_is_dead(monkeypatch: pytest.Mo
             async with asyncio.timeout(5):
                 while len(receiver.got) < 100:
                     await asyncio.sleep(0.02)
-            assert world.sender._under_way.total() == webhooks_module.MOST_AT_ONE_RECEIVER
+            most = webhooks_module.MOST_AT_ONE_RECEIVER
+            assert set(world.sender._under_way.values()) == {most}
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
@@ -381,5 +383,114 @@ def test_a_secret_that_is_none_is_told_without_being_shown() -> None:
 
 
 def test_an_id_hangs_on_the_request_and_the_url() -> None:
-    ids = {message_id(*each) for each in (("u", "r", "a"), ("u", "r", "b"), ("u", "s", "a"))}
-    assert len(ids) == 3
+    status = succeeded()
+    other = status.model_copy(update={"request_hash": "other"})
+    later = status.model_copy(update={"completion_time": at(9999)})
+    ends = (("u", status, "a"), ("u", status, "b"), ("u", other, "a"), ("u", later, "a"))
+    ids = {message_id(*each) for each in ends}
+    assert len(ids) == 4, "an edit there and back makes another end"
+
+
+def test_while_statuses_cannot_be_written_it_is_sent_once_alone() -> None:
+    async def test(world: World, receiver: Receiver) -> None:
+        world.has(receiver.url)
+        for _ in range(5):
+            world.server.refusals["update", "texttovideojobs"] = ClusterError(500, "", "full")
+            with pytest.raises(ClusterError):
+                await world.work()
+        assert await world.work() is None
+        assert len(receiver.got) == 1
+        assert world.condition["status"] == "True"
+
+    run(test)
+
+
+def test_news_of_what_is_held_does_not_break_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World, receiver: Receiver) -> None:
+        for number in range(60):
+            document = a_resource_document(spec={"webhook": receiver.url}, status=succeeded())
+            document["metadata"] |= {"name": f"video-{number}", "uid": f"uid-{number}"}
+            world.server.put(RESOURCES, document)
+        world.hears()
+        sending = asyncio.create_task(world.sender.run())
+        async with asyncio.timeout(10):
+            while len(receiver.got) < 60:
+                for key in world.cache.resource_keys():
+                    world.sender.consider(key)
+                await asyncio.sleep(0.001)
+            while world.sender._held or world.sender._under_way:
+                await asyncio.sleep(0.01)
+        assert len(receiver.got) == 60
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+    run(test)
+
+
+def test_one_tenants_many_receivers_hold_up_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World, receiver: Receiver) -> None:
+        async with Receiver().open() as dead:
+            dead.answers = ["hang"]
+            port = dead.url.split(":")[2].partition("/")[0]
+            for number in range(150):
+                url = f"http://127.0.1.{number + 1}:{port}/" if number else receiver.url
+                document = a_resource_document(spec={"webhook": url}, status=succeeded())
+                space = "tenant" if number else "another"
+                document["metadata"] |= {"name": f"v-{number}", "uid": f"u-{number}"}
+                document["metadata"]["namespace"] = space
+                world.server.put(RESOURCES, document)
+            world.hears()
+            monkeypatch.setattr(webhooks_module, "MOST_AT_ONE_RECEIVER", 1000)
+            keys = sorted(world.cache.resource_keys(), reverse=True)
+            for key in keys:
+                world.sender.consider(key)
+            sending = asyncio.create_task(world.sender.run())
+            async with asyncio.timeout(5):
+                while not receiver.got:
+                    await asyncio.sleep(0.01)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "wish", ["Wed, 01 Jan 99999999999999999999 00:00:00 GMT", "soon", "1e9", "9" * 400, "-5"]
+)
+def test_a_retry_after_that_is_none_does_no_harm(wish: str) -> None:
+    async def test(world: World, receiver: Receiver) -> None:
+        receiver.answers = [(503, {"Retry-After": wish}), (200, {"Retry-After": wish})]
+        world.has(receiver.url)
+        left = await world.work()
+        assert left is not None
+        world.now += left
+        assert await world.work() is None
+        assert world.status["webhook"]["attempts"] == 2
+
+    run(test)
+
+
+def test_an_older_crd_that_drops_the_urls_hash_does_not_tell_it_for_ever() -> None:
+    async def test(world: World, receiver: Receiver) -> None:
+        world.has(receiver.url)
+        await world.work()
+        document = world.server.objects[RESOURCES, *KEY]
+        del document["status"]["webhook"]["urlHash"]
+        world.server.put(RESOURCES, document)
+        world.hears()
+        assert await world.work() is None
+        assert len(receiver.got) == 1
+
+    run(test)
+
+
+def test_a_url_that_was_refused_is_not_tried() -> None:
+    async def test(world: World, receiver: Receiver) -> None:
+        url = "http://169.254.169.254/"
+        refused = a_status(spec={"webhook": url})
+        world.has(url, status=refused)
+        assert refused.conditions[0].reason == "WebhookRefused"
+        world.sender.consider(KEY)
+        assert world.sender._queue.depth == 0
+
+    run(test)

@@ -1,10 +1,13 @@
 """The end of a Job: a video, or why there is none."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from t2v_api.progress import Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase, TextToVideoJobStatus
+from t2v_api.result import GenerationFailure
 from t2v_operator.core.decision import DeleteJob
 
 from tests.unit.observations import (
@@ -193,3 +196,32 @@ def test_evictions_without_end_do_not_make_the_status_grow_without_end() -> None
     assert (many.attempt_count, many.disruptions) == (60, 60)
     assert [each.pod_name for each in many.attempts] == [f"pod-{n}" for n in range(50, 60)]
     assert len(many.json_line()) < len(few.json_line()) + 100
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        pytest.param({"failure": ("DeadlineExceeded", "too late")}, id="its deadline came"),
+        pytest.param({"failure": ("BackoffLimitExceeded", "")}, id="its pod was killed after it"),
+        pytest.param({"is_complete": True}, id="its pod is gone"),
+    ],
+)
+def test_a_result_that_was_handed_in_is_a_video_whatever_follows(
+    job: dict[str, Any],
+) -> None:
+    seen = replace(a_job_seen(), handed_in=a_result(), finished=at(90), **job)
+    status = decided(job=seen, status=running()).status
+    assert status
+    assert (status.phase, status.video is not None) == (Phase.SUCCEEDED, True)
+    assert status.completion_time == at(90)
+
+
+def test_a_failure_that_was_handed_in_is_told_where_no_pod_is_left() -> None:
+    record = GenerationFailure(
+        reason=Reason.OUT_OF_MEMORY, message="fewer frames", stage=Stage.DECODE
+    )
+    failure = ("BackoffLimitExceeded", "")
+    seen = replace(a_job_seen(), handed_in=record.json_line(), failure=failure)
+    status = decided(job=seen).status
+    assert status
+    assert status.conditions[0].reason == Reason.OUT_OF_MEMORY

@@ -292,3 +292,13 @@ def test_a_failure_whose_status_is_lost_while_its_job_goes_is_not_made_again() -
     assert then.actions == ()
     assert then.status
     assert then.status.phase is Phase.FAILED
+
+
+def test_another_webhook_mends_one_that_was_refused() -> None:
+    refused = a_status(spec={"webhook": "http://10.0.0.1/"})
+    assert refused.conditions[0].reason == Reason.WEBHOOK_REFUSED
+    assert decided(spec={"webhook": "http://10.0.0.1/"}, status=refused).actions == ()
+    mended = decided(spec={"webhook": "https://example.com/"}, status=refused, generation=2)
+    assert mended.makes_a_job
+    assert mended.status
+    assert mended.status.phase is Phase.QUEUED

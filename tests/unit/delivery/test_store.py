@@ -1,8 +1,11 @@
 """The embedded store: what a signed URL opens, and nothing else; half a file is no file."""
 
 import hashlib
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,13 +13,14 @@ from typing import Any
 import httpx2
 import pytest
 from t2v_api.delivery import FileToUpload
-from t2v_operator.delivery import store_server
-from t2v_operator.delivery.signatures import KeyFolder, Method, SigningKeys, signed_url
+from t2v_operator.delivery import asgi, store_server
+from t2v_operator.delivery.signatures import KeyFolder, KeyInvalid, Method, SigningKeys, signed_url
 from t2v_operator.delivery.store_server import store_app
 
 from tests.unit.delivery.serving import client, served
 
-KEYS = SigningKeys((b"a secret",))
+KEYS = SigningKeys((b"a secret of 16 bytes",))
+FIRST, SECOND = "the first of 16 bytes", "the second of 16 bytes"
 KEY = "videos/films/0123/video.mp4"
 MP4 = bytes(range(256)) * 4000
 
@@ -88,7 +92,9 @@ def test_a_browser_seeks_and_asks_whether_it_has_it_already(store: Store) -> Non
         ),
         pytest.param(lambda s: s.url("PUT"), 403, id="another method's signature"),
         pytest.param(
-            lambda s: s.url("GET", keys=SigningKeys((b"other",))), 403, id="another secret"
+            lambda s: s.url("GET", keys=SigningKeys((b"another of 16 bytes",))),
+            403,
+            id="another secret",
         ),
         pytest.param(lambda s: s.url("GET").partition("?")[0], 403, id="no signature"),
         pytest.param(lambda s: s.url("GET") + "%C3%A9", 403, id="a letter too much"),
@@ -172,13 +178,73 @@ def test_keys_change_without_a_restart_and_old_links_still_open(tmp_path: Path) 
     keys, data = tmp_path / "keys", tmp_path / "data"
     keys.mkdir()
     data.mkdir()
-    (keys / "current").write_text("first\n")
-    first, second = SigningKeys((b"first",)), SigningKeys((b"second",))
+    (keys / "current").write_text(f"{FIRST}\n")
+    first, second = SigningKeys((FIRST.encode(),)), SigningKeys((SECOND.encode(),))
     with served(store_app(data, KeyFolder(keys))) as port, client() as opened:
         store = Store(port, data, opened)
         assert store.client.get(store.url("GET", keys=first)).status_code == 404
         assert store.client.get(store.url("GET", keys=second)).status_code == 403
-        (keys / "previous").write_text("first\n")
-        (keys / "current").write_text("second\n")
+        (keys / "previous").write_text(f"{FIRST}\n")
+        (keys / "current").write_text(f"{SECOND}\n")
         assert store.client.get(store.url("GET", keys=first)).status_code == 404
         assert store.client.get(store.url("GET", keys=second)).status_code == 404
+
+
+@pytest.mark.parametrize("key", ["", " \n", "too short"])
+def test_a_key_that_anybody_could_guess_signs_nothing(tmp_path: Path, key: str) -> None:
+    (tmp_path / "current").write_text(key)
+    with pytest.raises(KeyInvalid):
+        KeyFolder(tmp_path)()
+
+
+def test_a_blank_previous_key_opens_nothing(tmp_path: Path) -> None:
+    (tmp_path / "current").write_text(FIRST)
+    (tmp_path / "previous").write_text("\n")
+    assert KeyFolder(tmp_path)() == SigningKeys((FIRST.encode(),))
+
+
+def test_what_an_upload_is_bound_to_is_no_part_of_a_link(store: Store) -> None:
+    """Else the end of a link could be moved by what follows it."""
+    store.put()
+    url = store.url("GET")
+    assert store.client.get(f"{url}&bytes=1&sha256=x").status_code == 200
+    forged = url.replace("expires=", "bytes=").replace(
+        "&signature", "&expires=9999999999&signature"
+    )
+    assert store.client.get(forged).status_code == 403
+
+
+def test_uploads_under_way_are_counted_before_there_is_room_for_another(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = store_server.SPARE_BYTES + len(MP4) * 3 // 2
+    monkeypatch.setattr(store_server.shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield MP4[:1000]
+        begun.set()
+        go_on.wait(10)
+        yield MP4[1000:]
+
+    with ThreadPoolExecutor(1) as other:
+        headers = {"Content-Length": str(len(MP4))}
+        first = other.submit(store.put, slowly(), KEY, headers=headers)
+        assert begun.wait(10)
+        deadline = time.monotonic() + 10
+        while store.put(key="videos/films/4567/video.mp4").status_code != 507:
+            assert time.monotonic() < deadline
+        go_on.set()
+        assert first.result().status_code == 201
+    assert store.put(key="videos/films/89ab/video.mp4").status_code == 201
+
+
+def test_a_connection_that_asks_for_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "REQUEST_SECONDS", 0.2)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("nothing was asked")
+
+    with served(app) as port, socket.create_connection(("127.0.0.1", port), 5) as silent:
+        silent.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        assert silent.recv(1) == b""

@@ -9,11 +9,25 @@ from t2v_operator.core.situation import Situation
 from t2v_operator.core.status import ended_status, status_without_record
 
 
-def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
-    """As the pod's termination message tells it; without one, as its runner told the report server.
+def a_result_that_was_handed_in_is_a_video(situation: Situation) -> Decision | None:
+    """Whatever became of its pod and Job after that: the files were seen in the store by then.
 
-    Where neither is left, the exit code still says that the video is published.
+    Where the pod's termination message is there as well, it says the same, and more of the run.
     """
+    job, history = situation.job, situation.history
+    record = handed_in(job.handed_in)
+    if not isinstance(record, GenerationResult) or result_of(situation.observed.pods):
+        return None
+    if not job.is_finished and any(not pod.is_over for pod in situation.observed.pods):
+        return None  # its pod is about to tell it itself
+    ended = job.finished or situation.observed.now
+    began = next((each.start_time for each in history.latest if each.start_time), None)
+    end = RunnerEnd(record, 0, start_time=began or job.created or ended, completion_time=ended)
+    return Decision(ended_status(situation.subject, job.plan, end, history))
+
+
+def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
+    """As the pod's termination message tells it; without one, the exit code says it."""
     job, pods = situation.job, situation.observed.pods
     if not job.is_complete:
         return None
@@ -21,11 +35,6 @@ def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
     if end:
         return Decision(ended_status(situation.subject, job.plan, end, history))
     ended = job.finished or situation.observed.now
-    record = handed_in(job.handed_in)
-    if isinstance(record, GenerationResult):
-        began = next((each.start_time for each in history.latest if each.start_time), None)
-        end = RunnerEnd(record, 0, start_time=began or job.created or ended, completion_time=ended)
-        return Decision(ended_status(situation.subject, job.plan, end, history))
     status = status_without_record(situation.subject, job.plan, history, ended)
     return Decision(status, rests_on_absence=job.has_local_pods and not made_it(pods))
 

@@ -2,6 +2,7 @@
 
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
+from t2v_api.web_address import AddressRefused, check_literal
 
 from t2v_operator.core.attempts import result_of
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
@@ -22,6 +23,8 @@ def a_finished_request_stays_finished(situation: Situation) -> Decision | None:
     """Whatever became of its Job, which is removed at once if it goes on, else after its TTL."""
     previous = situation.previous
     if previous is None or not situation.observed.resource.is_finished:
+        return None
+    if reason_of(previous) == Reason.WEBHOOK_REFUSED and not _webhook_is_refused(situation):
         return None
     status, earlier = _still(previous, situation), removals(situation.observed.earlier_jobs)
     job, ttl = _own_job(situation), _ttl_seconds(situation)
@@ -89,6 +92,16 @@ def a_spec_that_does_not_fit_is_refused(situation: Situation) -> Decision | None
     if situation.observed.resource.spec is not None:
         return None
     return situation.refused(Reason.INVALID_SPEC, situation.observed.resource.complaint)
+
+
+def _webhook_is_refused(situation: Situation) -> bool:
+    spec = situation.observed.resource.spec
+    try:
+        if spec and spec.webhook:
+            check_literal(spec.webhook, situation.config.allowed_addresses)
+    except AddressRefused:
+        return True
+    return False
 
 
 def _again(situation: Situation) -> float:
