@@ -83,6 +83,8 @@ class Restart:
     peak_mib: float
     resident_mib: float
     calls: dict[str, int]
+    calls_at_rest: dict[str, int]
+    """In `--rest` seconds after that."""
 
 
 @dataclass
@@ -200,6 +202,8 @@ class Bench:
         looked = await began.wait_until(lambda: began.has_looked_at(everything), "done", 600)
         calls, cpu = began.calls(), began.cpu_seconds()
         await asyncio.sleep(5)
+        settled = began.calls()
+        await asyncio.sleep(options.rest)
         self._report.restart = Restart(
             finished=finished,
             with_jobs=options.count + with_jobs,
@@ -211,6 +215,7 @@ class Bench:
             peak_mib=began.peak_mib(),
             resident_mib=began.resident_mib(),
             calls=dict(calls),
+            calls_at_rest=dict(began.calls() - settled),
         )
 
     async def start(self, **config: Any) -> None:
@@ -488,6 +493,7 @@ def _restart_rows(restart: Restart | None) -> Iterator[tuple[str, str]]:
     yield "  RSS then", f"{restart.resident_mib:.0f} MiB"
     yield "  API calls", str(sum(restart.calls.values()))
     yield from ((f"    {what}", str(number)) for what, number in restart.calls.items())
+    yield "  at rest after that: API calls", str(sum(restart.calls_at_rest.values()))
 
 
 def _most(seconds: dict[str, float]) -> list[tuple[str, float]]:

@@ -2,8 +2,11 @@
 
 import base64
 import json
+import os
 import secrets
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -220,6 +223,65 @@ def _store_away(store: Installation) -> Iterator[None]:
     finally:
         store.kubectl("scale", "statefulset", f"{RELEASE}-store", "--replicas=1")
         store.kubectl("rollout", "status", f"statefulset/{RELEASE}-store", "--timeout=60s")
+
+
+def test_equal_requests_use_one_gpu_and_a_lost_status_none(
+    store: Installation, workspace: Workspace
+) -> None:
+    names = [f"twin-{each}-{secrets.token_hex(3)}" for each in "ab"]
+    spec = {"prompt": f"a small blue square moving left {secrets.token_hex(4)}", "seed": 11}
+    workspace.apply(*(a_manifest(name, **spec) for name in names))
+    statuses = [ready(workspace, name) for name in names]
+    jobs = [job for name in names for job in workspace.children("jobs", name)]
+    assert len(jobs) == 1
+    assert sorted(status.get("reused", False) for status in statuses) == [False, True]
+    assert statuses[0]["video"] == statuses[1]["video"]
+    assert all(get(status["outputUrl"]).status_code == 200 for status in statuses)
+
+    workspace.kubectl("delete", "job", jobs[0]["metadata"]["name"])
+    workspace.kubectl("annotate", "t2v", names[0], "textto.video/record-")
+    wiped = json.dumps([{"op": "remove", "path": "/status"}])
+    workspace.kubectl("patch", "t2v", names[0], "--subresource=status", "--type=json", "-p", wiped)
+    status = workspace.wait_for_phase(names[0], "Succeeded", seconds=60)
+    assert status["reused"] is True
+    assert workspace.children("jobs", names[0]) == []
+
+
+def test_a_link_is_made_anew_on_demand(store: Installation, workspace: Workspace) -> None:
+    name = f"link-{secrets.token_hex(3)}"
+    workspace.apply(a_manifest(name))
+    before = ready(workspace, name)["outputUrl"]
+    time.sleep(1.1)
+    words = ["-m", "t2v_operator", "link", name, "-n", workspace.namespace]
+    environment = {**os.environ, "KUBECONFIG": str(store.cluster.kubeconfig)}
+    done = subprocess.run(
+        [sys.executable, *words], env=environment, capture_output=True, text=True, check=True
+    )
+    link = done.stdout.strip()
+    assert link != before
+    assert get(link).content == get(before).content
+    assert workspace.status(name)["outputUrl"] == link
+    missing = subprocess.run(
+        [sys.executable, *words[:3], "no-such-video"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "is not there" in missing.stderr
+
+
+def test_files_go_with_their_resource_where_it_says_so(
+    store: Installation, workspace: Workspace
+) -> None:
+    names = [f"goes-{each}-{secrets.token_hex(3)}" for each in ("first", "last")]
+    spec = {"seed": 12, "outputPolicy": "Delete", "prompt": f"a ball {secrets.token_hex(4)}"}
+    workspace.apply(*(a_manifest(name, **spec) for name in names))
+    urls = [ready(workspace, name)["outputUrl"] for name in names]
+    workspace.kubectl("delete", "t2v", names[0], "--timeout=60s")
+    assert get(urls[0]).status_code == 200, "another resource has the same video"
+    workspace.kubectl("delete", "t2v", names[1], "--timeout=60s")
+    assert get(urls[1]).status_code == 404
 
 
 def test_videos_and_links_outlive_an_uninstall(
