@@ -27,8 +27,8 @@ from t2v_runner.report_server import NotAnswered, ProgressTeller, Refused, Repor
 from t2v_runner.reporter import Reporter, tell_on
 from t2v_runner.stop import StopSignal
 
-HAND_IN_PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
-"""Seconds between the tries to hand in the record: another operator leads by then."""
+HAND_IN_PAUSES = (1.0, 2.0, 4.0, 8.0, 0.0)
+"""Seconds after each try to hand in the record: another operator leads by then."""
 
 Tell = Callable[[Progress], None]
 

@@ -27,6 +27,8 @@ from t2v_api.result import GenerationFailure, GenerationResult, read_outcome
 ANSWER_SECONDS = 30.0
 PROGRESS_SECONDS = 5.0
 """A report of progress is worth no longer wait."""
+OUTCOME_SECONDS = 5.0
+"""The pod holds its GPU meanwhile."""
 REPORT_SECONDS = 2.0
 """Between two reports of progress."""
 
@@ -77,7 +79,7 @@ class ReportServer:
 
     def tell_outcome(self, outcome: GenerationResult | GenerationFailure) -> None:
         """Raises NotAnswered, Refused."""
-        self._ask("POST", RESULT_PATH, outcome.json_line())
+        self._ask("POST", RESULT_PATH, outcome.json_line(), OUTCOME_SECONDS)
 
     def finished_before(self) -> GenerationResult | None:
         """The record of this very video, where an earlier run of it was uploaded whole.
@@ -85,7 +87,7 @@ class ReportServer:
         Raises NotAnswered, Refused.
         """
         try:
-            outcome = read_outcome(self._ask("GET", RESULT_PATH))
+            outcome = read_outcome(self._ask("GET", RESULT_PATH, seconds=OUTCOME_SECONDS))
         except Refused as refusal:
             if refusal.status == 404:
                 return None

@@ -6,7 +6,7 @@ What the API server answers to a write goes into the cache, so the watch need no
 from dataclasses import replace
 from typing import Any
 
-from t2v_api.resource import API_VERSION, KIND, TextToVideoJobStatus
+from t2v_api.resource import API_VERSION, KIND, ObjectMeta, TextToVideoJobStatus
 from t2v_api.result import GenerationFailure, GenerationResult
 
 from t2v_operator.cluster.cache import Cache
@@ -116,21 +116,9 @@ class Effects:
 
         The store's names become links. Returns the resource with it; None when it is gone.
         """
-        metadata, status = (
-            resource.metadata,
-            await with_links(status, resource.metadata.namespace, self._store),
-        )
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": {
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-                "resourceVersion": metadata.resource_version,
-            },
-            "status": status.document(),
-        }
+        metadata = resource.metadata
+        status = await with_links(status, metadata.namespace, self._store)
+        body = status_document(metadata, status)
         path = f"{metadata.name}/status"
         try:
             answer = await self._client.replace(RESOURCES, metadata.namespace, path, body)
@@ -220,6 +208,21 @@ class Effects:
         except ClusterError as error:
             if error.status not in (404, 409):
                 raise
+
+
+def status_document(metadata: ObjectMeta, status: TextToVideoJobStatus) -> Manifest:
+    """The body of a PUT to the status of the resource as it was seen, and no later one."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": metadata.name,
+            "namespace": metadata.namespace,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+        },
+        "status": status.document(),
+    }
 
 
 def _event_time(event: Manifest) -> str:

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from t2v_api.resource import API_VERSION, KIND, Condition, TextToVideoJobStatus
+from t2v_api.resource import Condition, TextToVideoJobStatus
 from t2v_api.web_address import AddressRefused, read_web_address
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.effects import status_document
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.cluster.store import Key
@@ -200,17 +201,7 @@ class WebhookSender:
 
     async def _write(self, resource: ObservedResource, status: TextToVideoJobStatus) -> bool:
         metadata = resource.metadata
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": {
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-                "resourceVersion": metadata.resource_version,
-            },
-            "status": status.document(),
-        }
+        body = status_document(metadata, status)
         path = f"{metadata.name}/status"
         try:
             answer = await self._client.replace(RESOURCES, metadata.namespace, path, body)
