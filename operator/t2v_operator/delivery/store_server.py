@@ -25,7 +25,7 @@ from t2v_operator.delivery.signatures import SHA256, SIZE, Method, NotAllowed, S
 
 UPLOADS = ".uploads"
 """The folder of files that are still coming in."""
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 64 * 1024
 """Held in memory for each upload."""
 SPARE_BYTES = 64 * 1024 * 1024
 """What must be left on the disk after an upload."""
@@ -117,7 +117,7 @@ async def _receive(request: Request, part: Path, size: int, sha256: str) -> None
     """Write the body to `part`. Raises HTTPException where it is not what was granted."""
     digest, received, waiting = hashlib.sha256(), 0, bytearray()
 
-    def take(data: bytes) -> None:
+    def take(data: bytearray) -> None:
         digest.update(data)
         file.write(data)
 
@@ -134,9 +134,9 @@ async def _receive(request: Request, part: Path, size: int, sha256: str) -> None
                 raise HTTPException(413, f"more than the {size} bytes of the grant")
             waiting += chunk
             if len(waiting) >= CHUNK_BYTES:
-                await asyncio.to_thread(take, bytes(waiting))
-                waiting.clear()
-        await asyncio.to_thread(take, bytes(waiting))
+                full, waiting = waiting, bytearray()
+                await asyncio.to_thread(take, full)
+        await asyncio.to_thread(take, waiting)
         await asyncio.to_thread(_flush, file.fileno(), file.flush)
     if received != size or digest.hexdigest() != sha256:
         raise HTTPException(400, "the body is not the file that was granted: its checksum differs")
