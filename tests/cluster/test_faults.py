@@ -16,7 +16,8 @@ def jobs(workspace: Workspace, name: str) -> list[Document]:
 
 
 def reason(status: Document) -> str:
-    return str(status["conditions"][0]["reason"])
+    """Empty until an operator has said something."""
+    return next((str(each["reason"]) for each in status.get("conditions", ())), "")
 
 
 def condition(status: Document, kind: str) -> str:

@@ -54,7 +54,8 @@ def in_queue(name: str, **spec: object) -> Document:
 
 
 def reason(status: Document) -> str:
-    return str(status["conditions"][0]["reason"])
+    """Empty until an operator has said something."""
+    return next((str(each["reason"]) for each in status.get("conditions", ())), "")
 
 
 def pods_ever(workspace: Workspace, name: str) -> int:

@@ -28,7 +28,7 @@ from t2v_operator.core.names import QUEUE_PRIORITY_LABEL
 from t2v_operator.core.observed import Observed, ObservedResource, Settled, object_to_ask_about
 from t2v_operator.core.record import record_to_leave
 from t2v_operator.core.status import reason_of
-from t2v_operator.core.throttle import must_be_written, patience_seconds
+from t2v_operator.core.throttle import QUEUED_SECONDS, must_be_written, patience_seconds
 
 STATUSES_PER_SECOND, STATUSES_BURST = 20.0, 50.0
 """Of what waits or runs."""
@@ -66,7 +66,8 @@ class Reconciler:
         self._clock = clock
         self._is_current = is_current
         self._wrote = wrote
-        self._since: dict[Key, tuple[Phase, float]] = {}
+        self._since: dict[Key, tuple[Phase, float, float | None]] = {}
+        """The phase seen last; since when, or since when it is written; since when it is not."""
         self._pace = Pace(STATUSES_PER_SECOND, STATUSES_BURST)
         self._questions = Allowance(QUESTIONS_PER_SECOND, QUESTIONS_BURST)
         self._answers: dict[Key, tuple[str, str]] = {}
@@ -189,7 +190,7 @@ class Reconciler:
         """Write the decision's status. Returns the resource with it; None when it is gone."""
         assert decision.status
         written = await self._effects.write_status(resource, decision.status)
-        self._since[key] = decision.status.phase, time.monotonic()
+        self._since[key] = decision.status.phase, time.monotonic(), None
         if written is not None:
             _log(resource, decision)
             self._wrote(resource, decision.status)
@@ -209,14 +210,20 @@ class Reconciler:
     def _patience_left(
         self, key: Key, before: TextToVideoJobStatus | None, after: TextToVideoJobStatus
     ) -> float:
-        """Seconds for which the status may wait for more news. A new phase waits from now on."""
+        """Seconds for which the status may wait for more news.
+
+        A new phase waits from now on, but what nobody was told yet, no longer than what is queued.
+        """
         patience = patience_seconds(before, after)
         now = time.monotonic()
-        phase, since = self._since.get(key, (None, now))
-        if phase is not after.phase:
-            since = now
-            self._since[key] = after.phase, now
-        left = max(0.0, since + patience - now)
+        phase, since, untold = self._since.get(key, (None, now, None))
+        since = since if phase is after.phase else now
+        untold = now if untold is None else untold
+        self._since[key] = after.phase, since, untold
+        until = since + patience
+        if patience <= QUEUED_SECONDS:
+            until = min(until, untold + QUEUED_SECONDS)
+        left = max(0.0, until - now)
         if left or must_be_written(before, after):
             return left
         return self._pace.wait_seconds(key)

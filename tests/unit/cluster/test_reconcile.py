@@ -226,6 +226,20 @@ def test_a_run_that_ends_as_it_began_costs_one_write(world: Callable[..., World]
     assert "Running" not in tested.told
 
 
+def test_nothing_is_untold_for_longer_than_what_is_queued(world: Callable[..., World]) -> None:
+    tested = world()
+    tested.job()
+    tested.hears()
+    assert tested.looks() == pytest.approx(5), "its pod may tell more soon"
+    tested.passes(4)
+    tested.pod(running=True)
+    tested.hears()
+    assert tested.looks() == pytest.approx(1), "not three seconds more"
+    tested.passes(1)
+    tested.looks()
+    assert the_status(tested.server)["phase"] == "Running"
+
+
 def test_a_job_that_the_cache_does_not_show_is_not_made_again(world: Callable[..., World]) -> None:
     tested = world(status=running())
     tested.job()
