@@ -52,6 +52,11 @@ CONTENT_TYPES = {
 """Of every file that is ever stored, by the end of its name."""
 
 
+def content_type(name: str) -> str:
+    """What a store serves a file of this name as."""
+    return CONTENT_TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+
+
 class FileToUpload(ContractModel):
     """One finished file of the runner's."""
 

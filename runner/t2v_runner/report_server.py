@@ -55,6 +55,11 @@ class Refused(Exception):
         self.status = status
 
 
+def is_worth_another_try(status: int) -> bool:
+    """Whether an HTTP status may be another one in a while."""
+    return status >= 500 or status in (408, 425, 429)
+
+
 class ReportServer:
     """Requests of one runner. Thread-safe."""
 
@@ -122,7 +127,7 @@ class ReportServer:
         except (httpx2.HTTPError, OSError) as error:
             # Its text may quote the request, so only its kind is told.
             raise NotAnswered(f"the report server: {type(error).__name__}") from None
-        if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
+        if is_worth_another_try(answer.status_code):
             raise NotAnswered(f"the report server answered {answer.status_code}")
         if answer.status_code >= 400:
             raise Refused(answer.status_code, answer.text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from t2v_api.delivery import FileToUpload, Grant
 
 from t2v_runner.errors import StorageFailed
-from t2v_runner.report_server import NotAnswered, Refused, ReportServer
+from t2v_runner.report_server import NotAnswered, Refused, ReportServer, is_worth_another_try
 
 UPLOAD_SECONDS = 900.0
 """After that without success, the upload has failed."""
@@ -90,7 +90,7 @@ def _put(path: Path, grant: Grant) -> None:
     except (httpx2.HTTPError, OSError) as error:
         # The URL is a right of its own: it stands in no message.
         raise NotAnswered(f"the store: {type(error).__name__}") from None
-    if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
+    if is_worth_another_try(answer.status_code):
         raise NotAnswered(f"the store answered {answer.status_code}: {_words(answer.text)}")
     if answer.status_code >= 300:
         raise Refused(answer.status_code, _words(answer.text), "store")

@@ -15,6 +15,7 @@ from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.kinds import PODS
+from t2v_operator.cluster.reuse import may_be_reused
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.allowance import Allowance
 from t2v_operator.core.observe import observe_pod
@@ -29,6 +30,8 @@ MOST_REMEMBERED = 5000
 QUESTIONS_PER_SECOND, QUESTIONS_BURST = 20.0, 300.0
 """To the API server, about tokens and pods that are not known yet."""
 
+NO_POD = "the token is not one of a pod that may report here"
+
 Known = TypeVar("Known")
 
 POD_NAME = "authentication.kubernetes.io/pod-name"
@@ -38,9 +41,9 @@ POD_UID = "authentication.kubernetes.io/pod-uid"
 @dataclass(frozen=True)
 class _Reviewed:
     until: float
-    namespace: str = ""
-    pod: str = ""
-    uid: str = ""
+    namespace: str
+    pod: str
+    uid: str
 
 
 class Callers:
@@ -56,10 +59,10 @@ class Callers:
         self._questions = Allowance(QUESTIONS_PER_SECOND, QUESTIONS_BURST)
 
     async def identify(self, token: str) -> Caller:
-        """Raises UnknownCaller."""
+        """Raises UnknownCaller, CannotTell."""
         digest, now = hashlib.sha256(token.encode()).hexdigest(), time.monotonic()
         if self._refused.get(digest, 0.0) > now:
-            raise UnknownCaller("the token is not one of a pod that may report here")
+            raise UnknownCaller(NO_POD)
         try:
             return await self._identify(token, digest)
         except UnknownCaller:
@@ -68,8 +71,6 @@ class Callers:
 
     async def _identify(self, token: str, digest: str) -> Caller:
         found = await self._review(token, digest)
-        if not found.pod:
-            raise UnknownCaller("the token is not one of a pod that may report here")
         pod = await self._pod(found)
         key = self._cache.owner_of(found.namespace, pod.job_uid) if pod else None
         resource = self._cache.resources.get(key) if key else None
@@ -80,10 +81,10 @@ class Callers:
             raise UnknownCaller(f"pod {found.pod} makes a video that is not wanted any more")
         place = job.plan_text.output_url if job.plan_text else ""
         folder = key_in_store(place, found.namespace)
-        profile = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None
         spec = resource.spec
-        is_fixed = spec is not None and not (spec.init_image or spec.init_video)
-        may_reuse = self._config.reuse and is_fixed and profile is not None and profile.is_pinned
+        may_reuse = spec is not None and may_be_reused(
+            spec.model_id, spec.init_image or spec.init_video, self._config
+        )
         return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse)
 
     async def _pod(self, found: _Reviewed) -> ObservedPod | None:
@@ -109,15 +110,16 @@ class Callers:
         if known and known.until > now:
             return known
         if not _may_be_ours(token, self._audience):
-            raise UnknownCaller("the token is not one of a pod that may report here")
+            raise UnknownCaller(NO_POD)
         self._may_ask()
         try:
             status = await self._client.review_token(token, self._audience)
         except UNANSWERED:
             raise CannotTell("the API server does not answer") from None
-        reviewed = _read(status, self._audience, now)
-        if reviewed.pod:
-            _remember(self._reviewed, digest, reviewed)
+        reviewed = _read(status, self._audience, now + REMEMBERED_SECONDS)
+        if reviewed is None:
+            raise UnknownCaller(NO_POD)
+        _remember(self._reviewed, digest, reviewed)
         return reviewed
 
 
@@ -145,17 +147,19 @@ def _is_wanted(job: ObservedJob, resource: ObservedResource) -> bool:
     return is_its and not job.is_being_deleted
 
 
-def _read(status: dict[str, object], audience: str, now: float) -> _Reviewed:
-    """An authenticator that knows no audiences answers without them: that is a no."""
+def _read(status: dict[str, object], audience: str, until: float) -> _Reviewed | None:
+    """The pod that a review names; None where it names none.
+
+    An authenticator that knows no audiences answers without them: that is a no.
+    """
     user, audiences = status.get("user"), status.get("audiences")
     if not status.get("authenticated") or not isinstance(user, dict):
-        return _Reviewed(now + REFUSED_SECONDS)
+        return None
     if not isinstance(audiences, list) or audience not in audiences:
-        return _Reviewed(now + REFUSED_SECONDS)
+        return None
     kind, _, account = str(user.get("username", "")).partition("system:serviceaccount:")
     namespace, _, _ = account.partition(":")
     extra = user.get("extra") or {}
     pod, uid = (next(iter(extra.get(name) or ()), "") for name in (POD_NAME, POD_UID))
-    if kind or not (namespace and pod and uid):
-        return _Reviewed(now + REFUSED_SECONDS)
-    return _Reviewed(now + REMEMBERED_SECONDS, namespace, pod, uid)
+    is_a_pods = not kind and namespace and pod and uid
+    return _Reviewed(until, namespace, pod, uid) if is_a_pods else None

@@ -106,17 +106,10 @@ class Client:
 
         Raises TimeoutError after `silence_seconds` without a byte: the connection is dead then.
         """
-        params |= {"watch": "true"}
-        async for line in self._lines(kind, kind.path(namespace), params, silence_seconds, "watch"):
-            yield orjson.loads(line)
-
-    async def _lines(
-        self, kind: Kind, path: str, params: Mapping[str, str], silence_seconds: float, verb: str
-    ) -> AsyncIterator[bytes]:
         timeout = ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
-        place = f"{path}?{urlencode(params)}"
+        place = f"{kind.path(namespace)}?{urlencode(params | {'watch': 'true'})}"
         answer = await self._send("GET", place, None, "application/json", timeout)
-        self._count(verb, kind, answer.status, 0.0)
+        self._count("watch", kind, answer.status, 0.0)
         response = answer.response
         try:
             if answer.status >= 400:
@@ -126,7 +119,7 @@ class Client:
                 *lines, last = chunk.split(b"\n")
                 for line in lines:
                     if not is_too_long:
-                        yield bytes(rest) + line
+                        yield orjson.loads(bytes(rest) + line)
                     rest, is_too_long = bytearray(), False
                 rest += last
                 if len(rest) > LONGEST_EVENT_BYTES:

@@ -104,7 +104,7 @@ class Operator:
             self._cache,
             effects,
             self._recorder,
-            Reuse(self._cache, delivery.store if config.reuse else None, config),
+            Reuse(self._cache, delivery.store, config),
             config,
             _now,
             self._is_current,
@@ -128,8 +128,10 @@ class Operator:
         self._cleaner = OutputCleaner(
             self._client,
             self._cache,
+            effects,
             delivery.store,
             self._recorder,
+            config,
             self._metrics.outputs_left.inc,
             _now,
         )

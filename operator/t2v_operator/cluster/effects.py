@@ -100,7 +100,7 @@ class Effects:
                     body = {"spec": {"active": is_active}}
                     await self._client.patch(WORKLOADS, namespace, name, body)
                 case DeleteJob(name, uid):
-                    await self._delete_job(name, uid, namespace)
+                    await self.delete_job(name, uid, namespace)
                 case ReplacePod(name, uid):
                     await self._replace_pod(name, uid, namespace)
         except ClusterError as error:
@@ -118,14 +118,9 @@ class Effects:
         """
         metadata = resource.metadata
         status = await with_links(status, metadata.namespace, self._store)
-        body = status_document(metadata, status)
-        path = f"{metadata.name}/status"
-        try:
-            answer = await self._client.replace(RESOURCES, metadata.namespace, path, body)
-        except ClusterError as error:
-            if error.status == 404:
-                return None
-            raise
+        answer = await put_status(self._client, metadata, status)
+        if answer is None:
+            return None
         # The version was the one that was seen: nothing but the status has changed.
         version = {"resource_version": answer["metadata"]["resourceVersion"]}
         written = replace(resource, status=status, metadata=metadata.model_copy(update=version))
@@ -175,7 +170,7 @@ class Effects:
             raise JobExists(observe_job(found)) from None
         self._cache.jobs.wrote(answer)
 
-    async def _delete_job(self, name: str, uid: str, namespace: str) -> None:
+    async def delete_job(self, name: str, uid: str, namespace: str) -> None:
         """In the foreground: the Job goes after its pods, so what follows it finds a free GPU."""
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Foreground"}
         try:
@@ -210,9 +205,14 @@ class Effects:
                 raise
 
 
-def status_document(metadata: ObjectMeta, status: TextToVideoJobStatus) -> Manifest:
-    """The body of a PUT to the status of the resource as it was seen, and no later one."""
-    return {
+async def put_status(
+    client: Client, metadata: ObjectMeta, status: TextToVideoJobStatus
+) -> Manifest | None:
+    """Write the status of the resource as it was seen, and no later one: 409 if it has changed.
+
+    Returns the API server's answer; None when the resource is gone.
+    """
+    body = {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {
@@ -223,6 +223,12 @@ def status_document(metadata: ObjectMeta, status: TextToVideoJobStatus) -> Manif
         },
         "status": status.document(),
     }
+    try:
+        return await client.replace(RESOURCES, metadata.namespace, f"{metadata.name}/status", body)
+    except ClusterError as error:
+        if error.status == 404:
+            return None
+        raise
 
 
 def _event_time(event: Manifest) -> str:

@@ -14,16 +14,18 @@ from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
-from t2v_operator.cluster.kinds import JOBS, RESOURCES
+from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.work_queue import WorkQueue
+from t2v_operator.config import OperatorConfig
 from t2v_operator.core.events import Notice
 from t2v_operator.core.names import OUTPUT_FINALIZER
 from t2v_operator.core.observe import observe_resource
 from t2v_operator.core.observed import ObservedJob, ObservedResource, Settled
-from t2v_operator.core.places import STORE, key_in_store
+from t2v_operator.core.places import folder_url, key_in_store
 from t2v_operator.delivery.stores import Store, StoreUnavailable
 
 WORKERS = 8
@@ -44,16 +46,20 @@ class OutputCleaner:
         self,
         client: Client,
         cache: Cache,
+        effects: Effects,
         store: Store | None,
         recorder: Recorder,
+        config: OperatorConfig,
         left: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
         """`left` counts videos whose files could not be removed."""
         self._client = client
         self._cache = cache
+        self._effects = effects
         self._store = store
         self._recorder = recorder
+        self._config = config
         self._left = left
         self._clock = clock
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
@@ -98,7 +104,7 @@ class OutputCleaner:
         if any(not job.is_finished for job in jobs):
             # What still runs could upload again.
             for job in jobs:
-                await self._remove_job(key[0], job)
+                await self._effects.delete_job(job.name, job.uid, key[0])
             return JOB_SECONDS
         keys = self._keys(key, resource, jobs)
         if self._store is None or not keys:
@@ -116,23 +122,13 @@ class OutputCleaner:
             logger.warning("%s/%s: %s", *key, text)
         return 0.0
 
-    async def _remove_job(self, namespace: str, job: ObservedJob) -> None:
-        options = {"propagationPolicy": "Foreground", "preconditions": {"uid": job.uid}}
-        try:
-            await self._client.delete(JOBS, namespace, job.name, options)
-        except ClusterError as error:
-            if error.status not in (404, 409):
-                raise
-
     def _keys(self, key: Key, resource: ObservedResource, jobs: list[ObservedJob]) -> list[str]:
         """Of every file that is nobody else's."""
         if self._store is None:
             return []
-        prefix = self._store.prefix.strip("/")
         places = {job.plan_text.output_url for job in jobs if job.plan_text}
         if resource.folder:
-            own = "/".join(part for part in (prefix, key[0], resource.folder) if part)
-            places.add(f"{STORE}{own}")
+            places.add(folder_url(key[0], resource.folder, self._config))
         keys: list[str] = []
         for place in sorted(places):
             folder = key_in_store(place, key[0])

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import ssl
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
@@ -141,6 +142,12 @@ class Reporting:
         """Kept on the Job: it lives longer than the pod, and every replica sees it."""
         await self._effects.keep_outcome(caller.namespace, caller.job, outcome)
 
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        """Made once: connections to the leader are kept, and kept apart by it."""
+        authority = self._delivery.config.report_server.certificate_authority
+        return ssl.create_default_context(cadata=authority)
+
     async def _hand_on(self, request: Request, body: bytes) -> Response | None:
         """The leader's answer; None where that is us."""
         if self._leadership.is_held:
@@ -150,7 +157,6 @@ class Reporting:
             return PlainTextResponse("nobody leads just now; try again\n", status_code=503)
         server = self._delivery.config.report_server
         assert server.url
-        tls = ssl.create_default_context(cadata=server.certificate_authority)
         headers = {
             "Authorization": request.headers["authorization"],
             "Content-Type": "application/json",
@@ -161,7 +167,7 @@ class Reporting:
                 f"https://{address}{request.url.path}",
                 data=body,
                 headers=headers,
-                ssl=tls,
+                ssl=self._trusted,
                 server_hostname=_host(server.url),
                 timeout=ClientTimeout(HAND_ON_SECONDS),
             ) as answer:

@@ -21,6 +21,13 @@ from t2v_operator.delivery.stores import Store, StoreUnavailable
 logger = logging.getLogger("t2v_operator")
 
 
+def may_be_reused(model_id: str, init_media: str | None, config: OperatorConfig) -> bool:
+    """Whether it is wanted, and neither weights nor init media can change under their names."""
+    profile = config.catalogue.get(model_id)
+    is_fixed = profile is not None and profile.is_pinned and init_media is None
+    return config.reuse and is_fixed
+
+
 class Reuse:
     """Knows which videos are being asked for at this very moment, and asks the store."""
 
@@ -40,7 +47,10 @@ class Reuse:
         The Job that the block makes is in the cache when it ends.
         """
         plan = self._plan(decision)
-        if self._store is None or plan is None or not self._is_the_same_tomorrow(plan):
+        if self._store is None or plan is None:
+            yield observed
+            return
+        if not may_be_reused(plan.request.model_id, plan.request.init_media, self._config):
             yield observed
             return
         place = plan.output_url
@@ -72,11 +82,6 @@ class Reuse:
         made = (each.manifest for each in decision.actions if isinstance(each, CreateJob))
         manifest = next(made, None)
         return read_plan(manifest) if manifest else None
-
-    def _is_the_same_tomorrow(self, plan: Plan) -> bool:
-        """Neither the weights nor the init media can be others under the same name."""
-        profile = self._config.catalogue.get(plan.request.model_id)
-        return profile is not None and profile.is_pinned and plan.request.init_media is None
 
     def _maker(self, key: Key, plan: Plan, observed: Observed) -> Key | None:
         """Another resource that makes the video at least as soon: same pool, same queue."""

@@ -16,7 +16,7 @@ from t2v_api.web_address import AddressRefused, read_web_address
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.effects import status_document
+from t2v_operator.cluster.effects import put_status
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.cluster.store import Key
@@ -184,33 +184,21 @@ class WebhookSender:
             assert found.status
             now = self._clock()
             state = after(url, found.status.webhook, answer, now, random.random())  # noqa: S311
-            changes = {"webhook": state}
-            status = found.status.model_copy(update=changes)
+            status = found.status.model_copy(update={"webhook": state})
             status = status.model_copy(update={"conditions": _conditions(status, now)})
             try:
-                if not await self._write(found, status):
-                    return None
+                written = await put_status(self._client, found.metadata, status)
             except ClusterError as error:
                 if error.status != 409:
                     raise
                 await asyncio.sleep(0.05)
                 found = await self._read(key)
                 continue
+            if written is None:
+                return None
+            self._cache.resources.wrote(written)
             return _seconds_left(status, url, now) if state.next_attempt_time else None
         raise ClusterError(409, "Conflict", "the status changes all the time")
-
-    async def _write(self, resource: ObservedResource, status: TextToVideoJobStatus) -> bool:
-        metadata = resource.metadata
-        body = status_document(metadata, status)
-        path = f"{metadata.name}/status"
-        try:
-            answer = await self._client.replace(RESOURCES, metadata.namespace, path, body)
-        except ClusterError as error:
-            if error.status == 404:
-                return False
-            raise
-        self._cache.resources.wrote(answer)
-        return True
 
     def _told(self, key: Key, error: Exception, delay: float) -> None:
         level = logging.DEBUG if isinstance(error, NotLeader) else logging.WARNING

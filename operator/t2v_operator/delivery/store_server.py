@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from t2v_api.delivery import CONTENT_TYPES
+from t2v_api.delivery import content_type
 
 from t2v_operator.delivery.signatures import SHA256, SIZE, Method, NotAllowed, SigningKeys, check
 
@@ -56,7 +56,7 @@ def store_app(folder: Path, keys: Callable[[], SigningKeys]) -> Starlette:
         path = _allowed(request, "GET")
         if not path.is_file():
             raise HTTPException(404, "there is no such file; it may have been removed")
-        response = FileResponse(path, media_type=_content_type(path), headers=HEADERS)
+        response = FileResponse(path, media_type=content_type(path.name), headers=HEADERS)
         response.set_stat_headers(path.stat())
         if response.headers["etag"] in _etags(request):
             kept = {name: response.headers[name] for name in ("etag", "cache-control")}
@@ -165,10 +165,6 @@ def _remove(path: Path, root: Path) -> None:
             if folder == root:
                 break
             folder.rmdir()
-
-
-def _content_type(path: Path) -> str:
-    return CONTENT_TYPES.get(path.suffix, "application/octet-stream")
 
 
 def _etags(request: Request) -> list[str]:

@@ -7,14 +7,14 @@ import asyncio
 import base64
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
-from t2v_api.delivery import BODY_BYTES, CONTENT_TYPES, FileToUpload, Grant
+from t2v_api.delivery import BODY_BYTES, FileToUpload, Grant, content_type
 
 from t2v_operator.config import BucketStorage, ConfigurationError, EmbeddedStorage, OperatorConfig
 from t2v_operator.delivery.signatures import SigningKeys, signed_url
@@ -47,9 +47,6 @@ class StoredFile:
 
 class Store(Protocol):
     """Files by key: `videos/team/<digest>/video.mp4`."""
-
-    prefix: str
-    """Begins every key."""
 
     async def grant(self, key: str, file: FileToUpload) -> Grant:
         """The right to upload `file` as `key`. Raises StoreUnavailable."""
@@ -88,7 +85,6 @@ class EmbeddedStore:
     """`t2v store`, whose URLs we sign ourselves."""
 
     def __init__(self, config: EmbeddedStorage, keys: SigningKeys, session: ClientSession) -> None:
-        self.prefix = config.prefix
         self._config = config
         self._keys = keys
         self._session = session
@@ -145,8 +141,6 @@ class BucketStore:
         import obstore
         from obstore import exceptions, store
 
-        self.prefix = config.prefix
-
         classes: dict[str, Any] = {
             "s3": store.S3Store,
             "gs": store.GCSStore,
@@ -189,24 +183,25 @@ class BucketStore:
         return None if self._config.url else _in(self._config.link_seconds)
 
     async def find(self, key: str) -> StoredFile | None:
-        try:
-            found = await self._obstore.head_async(self._store, key)
-            return StoredFile(found["size"], _md5(found.get("e_tag")))
-        except (self._missing, FileNotFoundError):
-            return None
-        except self._faults as error:
-            raise _unavailable(error) from None
+        found = await self._answer(self._obstore.head_async(self._store, key))
+        return StoredFile(found["size"], _md5(found.get("e_tag"))) if found else None
 
     async def read(self, key: str) -> bytes | None:
         there = await self.find(key)
         if there is None or not 0 < there.bytes <= SMALL_BYTES:
             return None
+        part = self._obstore.get_range_async(self._store, key, start=0, length=there.bytes)
+        body = await self._answer(part)
+        return None if body is None else bytes(body)
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        await self._answer(self._obstore.delete_async(self._store, list(keys)))
+
+    async def _answer(self, question: Awaitable[Any]) -> Any:
+        """None where there is no such file. Raises StoreUnavailable, after `ANSWER_SECONDS` too."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                body = await self._obstore.get_range_async(
-                    self._store, key, start=0, length=there.bytes
-                )
-            return bytes(body)
+                return await question
         except (self._missing, FileNotFoundError):
             return None
         except self._faults as error:
@@ -218,15 +213,6 @@ class BucketStore:
                 life = timedelta(seconds=seconds)
                 return str(await self._obstore.sign_async(self._store, method, key, life))
         except (*self._faults, TypeError, ValueError) as error:
-            raise _unavailable(error) from None
-
-    async def remove(self, keys: Sequence[str]) -> None:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._obstore.delete_async(self._store, list(keys))
-        except (self._missing, FileNotFoundError):
-            return
-        except self._faults as error:
             raise _unavailable(error) from None
 
 
@@ -251,10 +237,6 @@ def _md5(tag: str | None) -> str:
     """An ETag where it is the file's MD5, as S3's is of a file that came in one piece."""
     text = (tag or "").strip('"')
     return text if re.fullmatch(r"[0-9a-f]{32}", text) else ""
-
-
-def content_type(name: str) -> str:
-    return CONTENT_TYPES.get(name[name.rfind(".") :], "application/octet-stream")
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.kinds import JOBS, RESOURCES
 from t2v_operator.cluster.output_cleaner import OutputCleaner
@@ -12,6 +13,7 @@ from t2v_operator.core.names import OUTPUT_FINALIZER, OUTPUT_URL_ANNOTATION
 from t2v_operator.delivery.stores import StoreUnavailable
 
 from tests.unit.cluster.api_server import ApiServer
+from tests.unit.cluster.test_reuse import with_a_store
 from tests.unit.observations import (
     a_job_document,
     a_record_of,
@@ -36,14 +38,20 @@ class World:
         self.told: list[str] = []
         self.left = 0
         self.is_away = False
-        self.prefix = "videos"
         self.server = ApiServer(lambda: at(self.now))
         client: Any = self.server
         store: Any = self
         recorder: Any = self
         self.cache = Cache(client, (), with_workloads=False, news=lambda *_, **__: None)
         self.cleaner = OutputCleaner(
-            client, self.cache, store, recorder, self._count, lambda: at(self.now)
+            client,
+            self.cache,
+            Effects(client, self.cache),
+            store,
+            recorder,
+            with_a_store(),
+            self._count,
+            lambda: at(self.now),
         )
 
     def _count(self) -> None:

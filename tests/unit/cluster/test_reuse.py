@@ -33,8 +33,6 @@ DRAWN: dict[str, Any] = {"seed": None}
 class FakeStore:
     """Files by key; the record of each video that it holds is whole."""
 
-    prefix = "videos"
-
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
