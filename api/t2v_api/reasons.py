@@ -73,6 +73,8 @@ class Waiting(StrEnum):
     """The pod has a node; its container does not run yet."""
     NODE_LOST = "NodeLost"
     """The pod's node does not answer; the pod is replaced if that goes on."""
+    RESTARTING = "Restarting"
+    """The runner ended in a way that is worth a retry; it is started again in its pod."""
     RUNNING = "Running"
     SUSPENDED = "Suspended"
     WAITING_IN_QUEUE = "WaitingInQueue"

@@ -129,6 +129,11 @@ class JobPolicy(ContractModel):
     start_deadline_seconds: int = Field(default=900, ge=1)
     """A pod that has a node and does not start in that time has failed: its image, a volume or a
     Secret is missing. Waiting for a GPU does not count."""
+    retries_in_pod: Annotated[int, Field(ge=0, le=10)] = 3
+    """After exit code 5 (storage, network) a runner is so often started again in its own pod, where
+    what it has made or downloaded is still there. Needs Kubernetes 1.35, or 1.34 with the feature
+    gate ContainerRestartRules; elsewhere, and after that, another pod follows. Not where
+    `backoffLimit` is 0."""
     node_lost_seconds: int = Field(default=300, ge=0)
     """A pod whose node does not answer for that long is given up and replaced."""
 

@@ -15,7 +15,7 @@ from t2v_runner.errors import RequestRefused
 from t2v_runner.init_media import read_init_frames
 from t2v_runner.model import load_pipeline, locate_model
 from t2v_runner.order import Order
-from t2v_runner.publish import Publication
+from t2v_runner.publish import Publication, left_behind
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
 from t2v_runner.upload import upload
@@ -40,7 +40,11 @@ def generate(
     found = _finished_before(server)
     if found:
         return found
-    result = _make(order, reporter)
+    result = left_behind(order.output_dir)
+    if result:
+        reporter.enter(Stage.UPLOAD)
+    else:
+        result = _make(order, reporter)
     upload(order.output_dir, (*result.output, RECORD_FILE), server, reporter.check)
     return result
 

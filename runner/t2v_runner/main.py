@@ -25,6 +25,7 @@ from t2v_runner.generate import generate
 from t2v_runner.order import read_order, read_report_address
 from t2v_runner.report_server import NotAnswered, ProgressTeller, Refused, ReportServer
 from t2v_runner.reporter import Reporter, tell_on
+from t2v_runner.retries import code_to_end_with
 from t2v_runner.stop import StopSignal
 
 HAND_IN_PAUSES = (1.0, 2.0, 4.0, 8.0, 0.0)
@@ -50,7 +51,9 @@ def main() -> int:
         _leave(outcome, Path(os.environ.get("T2V_TERMINATION_LOG", "/dev/termination-log")))
         if server:
             _hand_in(outcome, server, stop)
-    return ExitCode.DONE if isinstance(outcome, GenerationResult) else outcome.exit_code
+    if isinstance(outcome, GenerationResult):
+        return ExitCode.DONE
+    return code_to_end_with(outcome.exit_code, os.environ)
 
 
 @contextlib.contextmanager

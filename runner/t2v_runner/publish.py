@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from t2v_api.delivery import RECORD_FILE
-from t2v_api.result import GenerationResult
+from t2v_api.result import GenerationResult, read_outcome
 
 from t2v_runner.errors import StorageFailed
 
@@ -71,6 +72,20 @@ class Publication:
         (self._output_dir / RECORD_FILE).unlink(missing_ok=True)
         for name in (*result.output, RECORD_FILE):
             self.path(name).replace(self._output_dir / name)
+
+
+def left_behind(output_dir: Path) -> GenerationResult | None:
+    """What an earlier run of the same request published here, if it is still there, whole."""
+    try:
+        record = read_outcome((output_dir / RECORD_FILE).read_text())
+        if not isinstance(record, GenerationResult):
+            return None
+        with (output_dir / record.output[0]).open("rb") as video:
+            is_whole = hashlib.file_digest(video, "sha256").hexdigest() == record.video.sha256
+        is_whole = is_whole and all((output_dir / name).is_file() for name in record.output)
+    except (OSError, ValueError):
+        return None
+    return record if is_whole else None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +20,7 @@ import httpx2
 import pytest
 import yaml
 from harness.one_node import OneNodeCluster
+from harness.processes import kill_processes_of_pod
 from harness.s3 import S3Server
 from harness.waiting import wait_until
 from installation import LONG, NODE_PORT, RELEASE, ROOT, SYSTEM, Installation, Workspace, a_manifest
@@ -28,7 +29,6 @@ from standardwebhooks import Webhook
 from tests.browser import SAY, what_chromium_says
 
 EXAMPLE = yaml.safe_load((ROOT / "examples" / "red-circle.yaml").read_text())
-BUCKET = "videos"
 
 Document = dict[str, Any]
 
@@ -155,9 +155,10 @@ def test_grants_are_for_the_pod_of_the_present_job_alone(
     other_audience = ask(_token(workspace, pod_name, "another"))
     reader = ask(_token(workspace, "reader", audience))
     unbound = ask(workspace.kubectl("create", "token", "default", f"--audience={audience}").strip())
+    elsewhere = ask(_stores_token(store, audience))
     forged = ask("eyJhbGciOiJSUzI1NiJ9.e30.AAAA")
-    answers = (other_audience, reader, unbound, forged)
-    assert [each.status_code for each in answers] == [403, 403, 403, 403]
+    answers = (other_audience, reader, unbound, elsewhere, forged)
+    assert [each.status_code for each in answers] == [403] * 5
     for each in answers:
         assert "eyJ" not in each.text
 
@@ -168,6 +169,14 @@ def test_grants_are_for_the_pod_of_the_present_job_alone(
 def _token(workspace: Workspace, pod: str, audience: str) -> str:
     bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod}")
     return workspace.kubectl("create", "token", "default", f"--audience={audience}", *bound).strip()
+
+
+def _stores_token(store: Installation, audience: str) -> str:
+    """Of a pod in another namespace."""
+    pod = json.loads(store.kubectl("get", "pod", f"{RELEASE}-store-0", "-o", "json"))
+    account, name = pod["spec"]["serviceAccountName"], pod["metadata"]["name"]
+    bound = ("--bound-object-kind=Pod", f"--bound-object-name={name}")
+    return store.kubectl("create", "token", account, f"--audience={audience}", *bound).strip()
 
 
 def _asking(store: Installation) -> Any:
@@ -207,7 +216,7 @@ def test_a_store_that_is_away_during_the_upload_costs_no_second_run(
         workspace.wait_for(
             name, lambda s: s.get("progress", {}).get("stage") == "upload", "uploading"
         )
-        time.sleep(10)
+        time.sleep(60)
     status = ready(workspace, name)
     assert status["attemptCount"] == 1
     assert len(get(status["outputUrl"]).content) == status["video"]["bytes"]
@@ -309,21 +318,26 @@ def _is_open(url: str) -> bool:
 def test_a_bucket_gets_its_files_by_grants_alone(
     installation: Installation, workspace: Workspace, s3: S3Server, tmp_path: Path
 ) -> None:
-    s3.make_bucket(BUCKET)
-    secret = f"bucket-{secrets.token_hex(3)}"
-    installation.kubectl(
-        *("create", "secret", "generic", secret),
-        f"--from-literal=AWS_ACCESS_KEY_ID={s3.access_key}",
-        f"--from-literal=AWS_SECRET_ACCESS_KEY={s3.secret_key}",
-    )
-    options = {"endpoint": s3.endpoint, "region": s3.region}
-    storage = {"kind": "s3", "bucket": BUCKET, "options": options}
-    chart = {"envFrom": [{"secretRef": {"name": secret}}]}
-    name = f"bucket-{secrets.token_hex(3)}"
-    with installation.configured(tmp_path / "values.json", chart=chart, storage=storage):
+    """Which refuses every file at first: it is not there."""
+    bucket, name = f"videos-{secrets.token_hex(3)}", f"bucket-{secrets.token_hex(3)}"
+    with _bucket(installation, s3, bucket, tmp_path):
         workspace.apply(a_manifest(name))
+        status = workspace.wait_for(
+            name, lambda s: "reason" in (s.get("attempts") or [{}])[0], "refused", 240
+        )
+        assert status["attempts"][0]["reason"] == "StorageFailed"
+        assert status["attempts"][0]["exitCode"] == 5
+        assert status["phase"] == "Running", "its GPU is still held"
+        s3.make_bucket(bucket)
         status = ready(workspace, name)
         (pod,) = workspace.children("pods", name)
+        runs = [
+            workspace.kubectl("logs", pod["metadata"]["name"], *previous)
+            for previous in (["--previous"], [])
+        ]
+    assert ['"stage":"denoise"' in run for run in runs] == [True, False]
+    (container,) = pod["status"]["containerStatuses"]
+    assert status["attemptCount"] == container["restartCount"] + 1
     video = get(status["outputUrl"])
     assert (video.status_code, video.headers["content-type"]) == (200, "video/mp4")
     assert len(video.content) == status["video"]["bytes"]
@@ -332,22 +346,40 @@ def test_a_bucket_gets_its_files_by_grants_alone(
     assert s3.access_key in status["outputUrl"], "a presigned URL names its key, not its secret"
     for place in (json.dumps(pod), json.dumps(workspace.get(name)), installation.logs()):
         assert s3.secret_key not in place
-    stored = {path.name for path in (s3.folder / BUCKET).rglob("*") if path.is_file()}
+    stored = {path.name for path in (s3.folder / bucket).rglob("*") if path.is_file()}
     assert {"video.mp4", "poster.jpg", "preview.webp", "result.json"} <= stored
 
 
 @contextmanager
-def a_receiver(address: str) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]], list[int]]]:
+def _bucket(installation: Installation, s3: S3Server, bucket: str, folder: Path) -> Iterator[None]:
+    """Videos go to a bucket, for which the operator alone has credentials."""
+    secret = f"bucket-{secrets.token_hex(3)}"
+    installation.kubectl(
+        *("create", "secret", "generic", secret),
+        f"--from-literal=AWS_ACCESS_KEY_ID={s3.access_key}",
+        f"--from-literal=AWS_SECRET_ACCESS_KEY={s3.secret_key}",
+    )
+    options = {"endpoint": s3.endpoint, "region": s3.region}
+    storage = {"kind": "s3", "bucket": bucket, "options": options}
+    chart = {"envFrom": [{"secretRef": {"name": secret}}]}
+    with installation.configured(folder / "values.json", chart=chart, storage=storage):
+        yield
+
+
+@contextmanager
+def a_receiver(
+    address: str,
+) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]], list[int | Callable[[], int]]]]:
     """A URL on this machine, what it got, and what it answers: the last answer for ever."""
     got: list[tuple[dict[str, str], bytes]] = []
-    answers = [204]
+    answers: list[int | Callable[[], int]] = [204]
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            code = answers[0] if len(answers) == 1 else answers.pop(0)
-            self.send_response(code)
+            answer = answers[0] if len(answers) == 1 else answers.pop(0)
+            self.send_response(answer if isinstance(answer, int) else answer())
             self.send_header("Location", "http://169.254.169.254/latest/meta-data/")
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -400,6 +432,34 @@ def test_whoever_asked_by_webhook_is_told_although_the_operator_is_killed(
             wait_until(lambda: len(heard) == 1, "the other URL is told", 60)
             workspace.wait_for(name, lambda s: s["webhook"]["attempts"] == 1, "told once more")
             assert len(workspace.children("jobs", name)) == 1
+
+
+def test_what_the_operator_told_as_it_died_is_told_again(
+    installation: Installation, workspace: Workspace, tmp_path: Path
+) -> None:
+    if not isinstance(installation.cluster, OneNodeCluster):
+        pytest.skip("the operator's processes are known on a one-node cluster of the harness")
+    address = installation.cluster.host_address()
+    allowed = {"ranges": [f"{address}/32"]}
+    name = f"again-{secrets.token_hex(3)}"
+    with (
+        a_receiver(address) as (url, got, answers),
+        installation.configured(tmp_path / "values.json", allowedAddresses=allowed),
+    ):
+        uids = [pod["metadata"]["uid"] for pod in installation.pods()]
+
+        def take_it_and_kill_the_operator() -> int:
+            for uid in uids:
+                kill_processes_of_pod(uid, "t2v_operator")
+            return 204
+
+        answers[:] = [take_it_and_kill_the_operator, 204]
+        workspace.apply(a_manifest(name, webhook=url))
+        workspace.wait_for(
+            name, lambda s: "deliveredTime" in s.get("webhook", {}), "delivered", 240
+        )
+        first, second = (headers["webhook-id"] for headers, _ in got)
+        assert first == second
 
 
 def test_a_webhook_that_leads_inside_is_refused_before_a_job_is_made(workspace: Workspace) -> None:

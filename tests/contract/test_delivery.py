@@ -1,5 +1,6 @@
 """The runner, the report server and the embedded store, over real connections on this machine."""
 
+import hashlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,9 @@ from t2v_operator.delivery.store_server import store_app
 from t2v_operator.delivery.stores import EmbeddedStore
 from t2v_runner import upload as upload_module
 from t2v_runner.errors import Stopped, StorageFailed
+from t2v_runner.generate import generate
+from t2v_runner.order import MediaRules, Order
+from t2v_runner.publish import left_behind
 from t2v_runner.report_server import (
     NotAnswered,
     ProgressTeller,
@@ -34,12 +38,16 @@ from t2v_runner.report_server import (
     ReportAddress,
     ReportServer,
 )
+from t2v_runner.reporter import Reporter
+from t2v_runner.stop import StopSignal
 from t2v_runner.upload import upload
 
+from tests.unit.builders import a_job
 from tests.unit.delivery.serving import client, served
 from tests.unit.observations import a_result
 
 CALLER = Caller("films", "pod-1", "red-circle", "red-circle-1", "videos/films/0123")
+MODELS = Path(__file__).parents[2] / "models"
 FILES = ("video.mp4", "poster.jpg", "preview.webp", RECORD_FILE)
 KEYS = SigningKeys((b"a secret of 16 bytes",))
 
@@ -129,6 +137,37 @@ def a_file(name: str, size: int) -> bytes:
 
 def go_on() -> None:
     """Nobody asked to stop."""
+
+
+def test_a_video_that_could_not_be_uploaded_is_not_made_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = a_job(numInferenceSteps=2, seed=1)
+    order = Order(
+        job.request, job.profile, tmp_path / "made", MODELS, MediaRules(None), uploads=True
+    )
+    stages: list[Stage] = []
+
+    def run() -> GenerationResult:
+        stages.clear()
+        reporter = Reporter(lambda progress: stages.append(progress.stage), StopSignal())
+        with world.server() as server:
+            return generate(order, reporter, server)
+
+    monkeypatch.setattr(upload_module, "REFUSALS", 1)
+    monkeypatch.setattr(world.operator, "caller", replace(CALLER, folder=None))
+    with pytest.raises(StorageFailed, match="goes to no store"):
+        run()
+    assert Stage.DENOISE in stages
+    monkeypatch.setattr(world.operator, "caller", CALLER)
+    made = (tmp_path / "made" / "video.mp4").read_bytes()
+    result = run()
+    assert stages == [Stage.START, Stage.UPLOAD]
+    assert world.files() == sorted(FILES)
+    assert hashlib.sha256(made).hexdigest() == result.video.sha256
+    # Half a video is none.
+    (tmp_path / "made" / "video.mp4").write_bytes(made[:-1])
+    assert left_behind(tmp_path / "made") is None
 
 
 def test_a_video_goes_to_its_own_keys_with_nothing_but_the_pods_token(world: World) -> None:

@@ -32,6 +32,10 @@ from tests.unit.builders import a_config, a_resource
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 UID = "uid-1"
 NODE = "node-1"
+CONTAINER = {
+    "name": "runner",
+    "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [5]}}],
+}
 
 
 def at(seconds: float) -> datetime:
@@ -117,9 +121,12 @@ def a_pod_document(
     phase: str = "Pending",
     made: float = 0,
     job_uid: str = f"job-{JOB_NAME}",
+    restarts: int = 0,
+    earlier: tuple[int, str] | None = None,
 ) -> dict[str, Any]:
     """A pod; by default one that has a node and starts its container.
 
+    `earlier`: exit code and message of the run before, where the container was started again.
     `gone_by`: when it should be gone, as its deletionTimestamp says.
     `not_ready_since`: the node controller has marked it so, without a reason, or the kubelet, with.
     """
@@ -129,15 +136,7 @@ def a_pod_document(
     if running or not_ready_since is not None:
         state = {"running": {"startedAt": text(at(made + 2))}}
     if exit_code is not None:
-        state = {
-            "terminated": {
-                "exitCode": exit_code,
-                "reason": "Completed" if exit_code == 0 else kubelet_reason,
-                "message": message,
-                "startedAt": text(at(made + 2)),
-                "finishedAt": text(at(made + 50)),
-            }
-        }
+        state = {"terminated": _terminated(exit_code, message, made, kubelet_reason)}
     scheduled = "False" if unschedulable else "True"
     conditions = [_condition("PodScheduled", scheduled, "", unschedulable, since=made)]
     if disrupted or disruption_reason:
@@ -153,17 +152,31 @@ def a_pod_document(
     }
     if gone_by is not None:
         metadata["deletionTimestamp"] = text(at(gone_by))
+    container = {"name": "runner", "state": state, "restartCount": restarts}
+    if earlier:
+        exit_code, message = earlier
+        container["lastState"] = {"terminated": _terminated(exit_code, message, made - 60)}
     is_without_container = bool(unschedulable) or (phase == "Failed" and exit_code is None)
     return {
         "metadata": metadata,
-        "spec": {} if unschedulable else {"nodeName": NODE},
+        "spec": {"containers": [CONTAINER]} | ({} if unschedulable else {"nodeName": NODE}),
         "status": {
             "phase": phase,
             "conditions": conditions,
-            "containerStatuses": []
-            if is_without_container
-            else [{"name": "runner", "state": state}],
+            "containerStatuses": [] if is_without_container else [container],
         },
+    }
+
+
+def _terminated(
+    exit_code: int, message: str, made: float, kubelet_reason: str = "Error"
+) -> dict[str, Any]:
+    return {
+        "exitCode": exit_code,
+        "reason": "Completed" if exit_code == 0 else kubelet_reason,
+        "message": message,
+        "startedAt": text(at(made + 2)),
+        "finishedAt": text(at(made + 50)),
     }
 
 

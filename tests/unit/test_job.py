@@ -2,12 +2,13 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from t2v_operator.core.job import build_job
 from t2v_operator.core.names import OUTPUT_URL_ANNOTATION, job_name, label_value, stable_id
 
-from tests.unit.builders import a_config, a_job, a_resource
+from tests.unit.builders import a_config, a_config_of_jobs, a_job, a_resource
 
 LABEL = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
 SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -43,6 +44,29 @@ def test_another_attempt_is_not_made_where_it_cannot_help() -> None:
     assert rules[0]["onExitCodes"]["values"] == [2, 3, 6]
     assert rules[0]["action"] == "FailJob"
     assert rules[1]["action"] == "Ignore"
+
+
+RESTARTED = {"action": "Restart", "exitCodes": {"operator": "In", "values": [5]}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "policy", "retries", "rules"),
+    [
+        pytest.param({}, {}, "3", [RESTARTED], id="by default"),
+        pytest.param({"backoffLimit": 0}, {}, "0", None, id="no retries at all"),
+        pytest.param({}, {"retriesInPod": 0}, "0", None, id="an earlier Kubernetes"),
+    ],
+)
+def test_where_storage_or_network_fails_the_runner_is_started_again_in_its_pod(
+    spec: dict[str, Any], policy: dict[str, Any], retries: str, rules: Any
+) -> None:
+    job = build_job(a_job(**spec), a_config_of_jobs(**policy))
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert pod["restartPolicy"] == "Never"
+    assert container.get("restartPolicyRules") == rules
+    assert environment["T2V_RETRIES"] == retries
 
 
 def test_what_a_kubernetes_user_sets_reaches_the_job() -> None:

@@ -5,6 +5,7 @@ are not used: turning each object into them and back would cost more than all de
 """
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from t2v_operator.cluster.errors import ClusterError, NotLeader
-from t2v_operator.cluster.kinds import LEASES, TOKEN_REVIEWS, Kind
+from t2v_operator.cluster.kinds import LEASES, TOKEN_REVIEWS, VERSION, Kind
 from t2v_operator.core.job import Manifest
 
 FIELD_MANAGER = "text-to-video-operator"
@@ -98,6 +99,12 @@ class Client:
         answer = await self._write("POST", "create", TOKEN_REVIEWS, place, body)
         status: Manifest = answer.get("status") or {}
         return status
+
+    async def version(self) -> tuple[int, int]:
+        """Of Kubernetes: major, minor."""
+        answer = await self._ask("GET", VERSION, VERSION.path())
+        major, minor = (re.sub(r"\D.*", "", answer[name]) for name in ("major", "minor"))
+        return int(major), int(minor)
 
     async def watch(
         self, kind: Kind, namespace: str | None, silence_seconds: float, **params: str

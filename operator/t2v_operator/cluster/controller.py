@@ -26,6 +26,7 @@ from t2v_api.reasons import REASONS
 from t2v_api.resource import TextToVideoJobStatus
 
 from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.capabilities import fitted
 from t2v_operator.cluster.client import Client, connect
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError, NotLeader, TryAgain
@@ -67,6 +68,7 @@ async def _run(config: OperatorConfig) -> None:
     async with await connect() as connection, outgoing_session() as session:
         # Not only the leader: its Secrets belong to every replica.
         client = Client(connection, lambda: True)
+        config = await fitted(config, client)
         delivery = await Delivery.prepare(config, client, _own_namespace(), session)
         operator = Operator(connection, delivery)
         await operator.check()

@@ -25,6 +25,8 @@ PODS = Kind("/api/v1", "pods")
 EVENTS = Kind("/api/v1", "events")
 SECRETS = Kind("/api/v1", "secrets")
 TOKEN_REVIEWS = Kind("/apis/authentication.k8s.io/v1", "tokenreviews")
+VERSION = Kind("", "version")
+"""Not a kind, but asked in the same way."""
 LEASES = Kind("/apis/coordination.k8s.io/v1", "leases")
 WORKLOADS = Kind("/apis/kueue.x-k8s.io/v1beta2", "workloads")
 WORKLOAD_PRIORITY_CLASSES = Kind("/apis/kueue.x-k8s.io/v1beta2", "workloadpriorityclasses")

@@ -2,8 +2,8 @@
 
 import math
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from t2v_api.base import ContractError
@@ -19,6 +19,7 @@ from t2v_api.result import (
 
 from t2v_operator.core.observed import ContainerEnd, ObservedPod
 
+UNSEEN = "it ended while nobody looked, and the runner was started again"
 GONE = "its pod is gone and left no result"
 NEVER_BEGAN = "the pod ended before its container began"
 
@@ -59,16 +60,21 @@ def history_on(status: TextToVideoJobStatus | None) -> History:
 def history_of(pods: Sequence[ObservedPod], before: History) -> History:
     """The runs so far: those of `pods` as they are now, `before`'s whose pods are gone."""
     dropped = before.count - len(before.latest)
-    begun = [pod for pod in pods if pod.started or pod.is_over]
+    begun = [pod for pod in pods if pod.started or pod.is_over or pod.earlier_end]
     known = {attempt.pod_name for attempt in before.latest}
     oldest = before.latest[0].start_time if before.latest else None
     if dropped and oldest:
         # What is older than the oldest that is kept was counted when it was dropped.
         begun = [pod for pod in begun if pod.name in known or pod.created >= oldest]
-    seen = {pod.name for pod in begun}
-    gone = [_given_up(attempt) for attempt in before.latest if attempt.pod_name not in seen]
+    seen = [attempt for pod in begun for attempt in _attempts(pod)]
+    runs = {(attempt.pod_name, attempt.restart) for attempt in seen}
+    gone = [
+        _given_up(attempt, begun)
+        for attempt in before.latest
+        if (attempt.pod_name, attempt.restart) not in runs
+    ]
     dropped_disruptions = before.disruptions - _disrupted(before.latest)
-    attempts = sorted((*gone, *map(_attempt, begun)), key=_beginning)
+    attempts = sorted((*gone, *seen), key=_beginning)
     return _history(tuple(attempts), dropped, dropped_disruptions)
 
 
@@ -110,6 +116,7 @@ class RunnerEnd:
     start_time: datetime
     completion_time: datetime
     pod_name: str | None = None
+    restart: int = 0
 
     @property
     def attempt(self) -> Attempt:
@@ -117,6 +124,7 @@ class RunnerEnd:
         failure = self.outcome if isinstance(self.outcome, GenerationFailure) else None
         return Attempt(
             pod_name=self.pod_name,
+            restart=self.restart,
             reason=failure.reason if failure else None,
             message=failure.message if failure else "",
             exit_code=self.exit_code,
@@ -137,17 +145,18 @@ def outcome_of(termination_message: str, exit_code: int) -> GenerationResult | G
 
 
 def end_of(pod: ObservedPod) -> RunnerEnd | None:
-    """How the pod's run ended; None while it goes on."""
-    if not pod.is_over:
-        return None
-    end = pod.end
-    finished = (end.finished if end else None) or pod.created
+    """How the pod's last run ended; None while it goes on."""
+    return _end(pod, pod.end, pod.restarts) if pod.is_over else None
+
+
+def _end(pod: ObservedPod, end: ContainerEnd | None, restart: int) -> RunnerEnd:
     return RunnerEnd(
         outcome=_outcome(pod, end),
         exit_code=end.exit_code if end else None,
-        start_time=pod.started or pod.created,
-        completion_time=finished,
+        start_time=(end.started if end else pod.started) or pod.created,
+        completion_time=(end.finished if end else None) or pod.created,
         pod_name=pod.name,
+        restart=restart,
     )
 
 
@@ -170,16 +179,26 @@ def made_it(pods: Sequence[ObservedPod]) -> bool:
     return any(pod.end is not None and pod.end.exit_code == 0 for pod in pods)
 
 
-def _attempt(pod: ObservedPod) -> Attempt:
+def _attempts(pod: ObservedPod) -> Iterator[Attempt]:
+    """The last two runs in the pod: the kubelet tells of no more."""
+    has_begun = pod.started is not None or pod.is_over
+    if pod.earlier_end:
+        # Whatever took the pod away came later.
+        yield _end(replace(pod, loss=""), pod.earlier_end, pod.restarts - has_begun).attempt
     end = end_of(pod)
-    return end.attempt if end else Attempt(pod_name=pod.name, start_time=pod.started)
+    if end:
+        yield end.attempt
+    elif has_begun:
+        yield Attempt(pod_name=pod.name, restart=pod.restarts, start_time=pod.started)
 
 
-def _given_up(attempt: Attempt) -> Attempt:
-    """A run that was seen going on and whose pod is gone ended without a word."""
+def _given_up(attempt: Attempt, pods: Sequence[ObservedPod]) -> Attempt:
+    """A run that was seen going on, and whose end was not, ended without a word."""
     if attempt.completion_time or attempt.reason:
         return attempt
-    return attempt.model_copy(update={"reason": Reason.RUNNER_VANISHED, "message": GONE})
+    is_gone = all(pod.name != attempt.pod_name for pod in pods)
+    why = GONE if is_gone else UNSEEN
+    return attempt.model_copy(update={"reason": Reason.RUNNER_VANISHED, "message": why})
 
 
 def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | GenerationFailure:

@@ -161,6 +161,7 @@ def _container(job: ResolvedJob, config: OperatorConfig, files: PodFiles) -> Man
         "HOME": SCRATCH_DIR,
         "TMPDIR": SCRATCH_DIR,
         "HF_HOME": f"{SCRATCH_DIR}/huggingface",
+        "T2V_RETRIES": str(_retries_in_pod(job, config)),
         **files.environment,
     }
     return {
@@ -189,7 +190,23 @@ def _container(job: ResolvedJob, config: OperatorConfig, files: PodFiles) -> Man
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": files.mounts,
+        **_restart_policy(job, config),
     }
+
+
+def _restart_policy(job: ResolvedJob, config: OperatorConfig) -> Manifest:
+    """Start the runner again where its files are: another pod would begin with nothing."""
+    if not _retries_in_pod(job, config):
+        return {}
+    exit_codes = {"operator": "In", "values": [int(ExitCode.STORAGE_OR_NETWORK)]}
+    rule = {"action": "Restart", "exitCodes": exit_codes}
+    return {"restartPolicy": "Never", "restartPolicyRules": [rule]}
+
+
+def _retries_in_pod(job: ResolvedJob, config: OperatorConfig) -> int:
+    """At most so many; the runner keeps count, since Kubernetes does not."""
+    is_retried_here = job.resource.spec.backoff_limit > 0 and not job.pool.managed_by
+    return config.jobs.retries_in_pod if is_retried_here else 0
 
 
 def _literal(json_line: str) -> str:

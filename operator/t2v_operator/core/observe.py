@@ -201,6 +201,9 @@ def observe_pod(document: Manifest) -> ObservedPod:
     )
     state = container.get("state") or {}
     terminated = state.get("terminated")
+    earlier = (container.get("lastState") or {}).get("terminated")
+    if terminated and _is_started_again(document, terminated["exitCode"]):
+        earlier, terminated = terminated, None
     end = _container_end(terminated) if terminated else None
     running_since = _time((state.get("running") or {}).get("startedAt"))
     started = running_since or (end.started if end else None)
@@ -215,9 +218,11 @@ def observe_pod(document: Manifest) -> ObservedPod:
         ),
         node=(document.get("spec") or {}).get("nodeName") or "",
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
-        waiting=None if started or is_over else _waiting(document, state),
+        waiting=None if started or is_over else _waiting(document, state, earlier),
         started=started,
         end=end,
+        restarts=container.get("restartCount", 0),
+        earlier_end=_container_end(earlier) if earlier else None,
         loss=_loss(status, target),
         node_was_lost=target is not None and target.get("reason") in _NODE_REASONS,
         is_over=is_over,
@@ -265,8 +270,22 @@ def _container_end(terminated: dict[str, Any]) -> ContainerEnd:
     )
 
 
-def _waiting(pod: Manifest, state: dict[str, Any]) -> PodWait:
+def _is_started_again(pod: Manifest, exit_code: int) -> bool:
+    """Whether the kubelet starts the container again in this pod after such an end."""
+    if (pod.get("status") or {}).get("phase") != "Running":
+        return False
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    rules = next((c.get("restartPolicyRules") for c in containers if c["name"] == CONTAINER), None)
+    return any(exit_code in rule["exitCodes"]["values"] for rule in rules or ())
+
+
+def _waiting(pod: Manifest, state: dict[str, Any], earlier: dict[str, Any] | None) -> PodWait:
+    waiting = state.get("waiting") or {}
+    parts = (waiting.get("reason", "ContainerCreating"), waiting.get("message", ""))
+    words = ": ".join(part for part in parts if part)
     created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    if earlier:
+        return PodWait(Waiting.RESTARTING, words, _time(earlier.get("finishedAt")) or created)
     unscheduled = _condition(pod, "PodScheduled", "False")
     if unscheduled:
         message = unscheduled.get("message", "no node was found yet")
@@ -278,9 +297,7 @@ def _waiting(pod: Manifest, state: dict[str, Any]) -> PodWait:
     if scheduled is None:
         return PodWait(Waiting.UNSCHEDULABLE, "no node was found yet", created)
     since = _time(scheduled.get("lastTransitionTime")) or created
-    waiting = state.get("waiting") or {}
-    parts = (waiting.get("reason", "ContainerCreating"), waiting.get("message", ""))
-    return PodWait(Waiting.STARTING, ": ".join(part for part in parts if part), since)
+    return PodWait(Waiting.STARTING, words, since)
 
 
 def _loss(status: dict[str, Any], target: dict[str, Any] | None) -> str:

@@ -222,6 +222,10 @@ class ObservedPod:
     """None when its container runs or did."""
     started: datetime | None
     end: ContainerEnd | None
+    restarts: int
+    """How often its container was started again."""
+    earlier_end: ContainerEnd | None
+    """How its container ended the last time, where it was started again, or is about to be."""
     loss: str
     """Why the pod was taken away (evicted, preempted, node lost); empty when it was not."""
     node_was_lost: bool

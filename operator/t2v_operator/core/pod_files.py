@@ -42,7 +42,7 @@ def pod_files(job: ResolvedJob, config: OperatorConfig) -> PodFiles:
         key = place(job.resource.metadata.namespace, folder_of(job), config)
         files.environment["T2V_OUTPUT_DIR"] = f"{OUTPUT_DIR}/{key}"
     else:
-        files.environment["T2V_OUTPUT_DIR"] = f"{SCRATCH_DIR}/output"
+        files.environment["T2V_OUTPUT_DIR"] = f"{SCRATCH_DIR}/output/{folder_of(job)}"
         files.environment["T2V_UPLOAD"] = "1"
     files.volumes.append({"name": "scratch", "emptyDir": {"sizeLimit": limit}})
     files.mounts.append({"name": "scratch", "mountPath": SCRATCH_DIR})

@@ -25,6 +25,9 @@ FRONT_PROXY = "front-proxy-client"
 # client-go's default of 20 requests a second hides every figure of throughput.
 _NO_CLIENT_LIMIT = ["--kube-api-qps=500", "--kube-api-burst=1000"]
 
+# On by default from 1.35.
+RESTART_RULES = "--feature-gates=ContainerRestartRules=true"
+
 Command = list[str | Path]
 
 
@@ -100,6 +103,7 @@ def kube_apiserver(run: Path) -> Command:
         f"--proxy-client-key-file={certificates / FRONT_PROXY}.key",
         # Webhooks and aggregated APIs are asked at their pods: no wait for kube-proxy.
         "--enable-aggregator-routing=true",
+        RESTART_RULES,
         f"--audit-policy-file={run / 'settings' / 'audit-policy.yaml'}",
         f"--audit-log-path={run / AUDIT_LOG}",
         # One file, whatever a test of thousands writes (MB).
@@ -146,6 +150,7 @@ def kubelet(run: Path) -> Command:
         f"--node-ip={BRIDGE_ADDRESS}",
         f"--root-dir={run / 'kubelet'}",
         f"--cert-dir={run / 'kubelet' / 'pki'}",
+        RESTART_RULES,
     ]
 
 

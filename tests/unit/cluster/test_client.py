@@ -11,10 +11,13 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 from t2v_operator.cluster import client as client_module
+from t2v_operator.cluster.capabilities import fitted
 from t2v_operator.cluster.client import LONGEST_EVENT_BYTES, Client, connect
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import JOBS, PODS
 from t2v_operator.cluster.leader import Leadership
+
+from tests.unit.builders import a_config
 
 
 class Connection:
@@ -218,3 +221,13 @@ def test_three_hundred_streams_that_hang_do_not_hold_up_a_renewal_of_the_lease(
         asyncio.run(go())
     finally:
         Configuration.set_default(None)
+
+
+@pytest.mark.parametrize(
+    ("minor", "retries"), [("33", 0), ("34", 3), ("35+", 3)], ids=["earlier", "1.34", "later"]
+)
+def test_what_the_cluster_cannot_do_is_not_asked_for(minor: str, retries: int) -> None:
+    connection = Connection(body={"major": "1", "minor": minor})
+    config = asyncio.run(fitted(a_config(), a_client(connection, leads=False)))
+    assert config.jobs.retries_in_pod == retries
+    assert connection.sent == ["GET /version"]

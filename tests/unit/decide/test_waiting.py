@@ -6,7 +6,7 @@ import pytest
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase
 from t2v_operator.core.decision import DeleteJob, ReplacePod
-from t2v_operator.core.observed import object_to_ask_about
+from t2v_operator.core.observed import ObservedPod, object_to_ask_about
 
 from tests.unit.builders import a_config_of_jobs
 from tests.unit.observations import (
@@ -81,6 +81,57 @@ def test_attempts_whose_pods_are_gone_stay_on_the_status() -> None:
     second = a_status(status=first, job=a_job_seen(), pods=(a_pod("pod-2", running=True, made=60),))
     assert [each.pod_name for each in second.attempts] == ["pod-1", "pod-2"]
     assert second.attempts[0].exit_code == 1
+
+
+FAILED = (5, a_failure(Reason.STORAGE_FAILED))
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param(
+            a_pod(exit_code=5, message=FAILED[1], phase="Running"), id="its container has ended"
+        ),
+        pytest.param(
+            a_pod(waiting="CrashLoopBackOff", earlier=FAILED, phase="Running", made=60),
+            id="the kubelet waits",
+        ),
+    ],
+)
+def test_a_runner_that_is_started_again_in_its_pod_has_not_ended(pod: ObservedPod) -> None:
+    decision = decided(status=running(), job=a_job_seen(), pods=(pod,), now=120)
+    assert decision.status
+    assert decision.status.phase is Phase.RUNNING
+    assert reason_of(decision.status) == "Restarting"
+    assert "attempt 1 failed (StorageFailed: in the runner's words)" in decision.status.message
+    (attempt,) = decision.status.attempts
+    assert (attempt.reason, attempt.exit_code, attempt.restart) == (Reason.STORAGE_FAILED, 5, 0)
+
+
+def test_each_run_in_a_pod_is_an_attempt() -> None:
+    first = a_status(status=queued(), job=a_job_seen(), pods=(a_pod(running=True),))
+    again = a_pod(running=True, restarts=1, earlier=FAILED, made=60)
+    second = a_status(status=first, job=a_job_seen(), pods=(again,))
+    assert [(each.restart, each.exit_code) for each in second.attempts] == [(0, 5), (1, None)]
+    done = a_pod(exit_code=0, message=a_result(), restarts=2, earlier=FAILED, made=120)
+    last = a_status(status=second, job=a_job_seen(complete=True), pods=(done,))
+    assert last.phase is Phase.SUCCEEDED
+    assert [(each.restart, each.exit_code) for each in last.attempts] == [(0, 5), (1, 5), (2, 0)]
+
+
+def test_a_run_whose_end_was_not_seen_says_so() -> None:
+    first = a_status(status=queued(), job=a_job_seen(), pods=(a_pod(running=True),))
+    later = a_pod(running=True, restarts=3, earlier=FAILED, made=60)
+    status = a_status(status=first, job=a_job_seen(), pods=(later,))
+    assert [each.restart for each in status.attempts] == [0, 2, 3]
+    assert "while nobody looked" in status.attempts[0].message
+
+
+def test_a_runner_that_is_not_started_again_in_time_has_failed() -> None:
+    pod = a_pod(waiting="CrashLoopBackOff", earlier=FAILED, phase="Running", made=60)
+    decision = decided(status=running(), job=a_job_seen(), pods=(pod,), now=2000)
+    assert decision.status
+    assert reason_of(decision.status) == "StartDeadlineExceeded"
 
 
 def test_an_evicted_pod_is_an_attempt_with_its_reason() -> None:

@@ -104,7 +104,11 @@ def a_pod_that_does_not_run_yet_is_queued(situation: Situation) -> Decision | No
         return None
     wait = pod.waiting
     words = situation.observed.complaint or wait.message
-    status = situation.on_the_way(Phase.QUEUED, wait.reason, f"pod {pod.name} waits: {words}")
+    status = (
+        situation.on_the_way(Phase.RUNNING, wait.reason, _restarting(situation))
+        if wait.reason is Waiting.RESTARTING
+        else situation.on_the_way(Phase.QUEUED, wait.reason, f"pod {pod.name} waits: {words}")
+    )
     if wait.is_for_a_gpu:
         return _until_deadline(situation, status, wait.since)
     limit = situation.config.jobs.start_deadline_seconds
@@ -144,6 +148,14 @@ def _until_lost(situation: Situation) -> float:
     """A pod that is being deleted should be gone soon: else its node is lost."""
     going = any(pod.gone_by and not pod.is_over for pod in situation.observed.pods)
     return 30.0 if going else LOOK_AGAIN_SECONDS
+
+
+def _restarting(situation: Situation) -> str:
+    count, last = situation.history.count, situation.history.latest[-1]
+    return (
+        f"attempt {count} failed ({last.reason}: {last.message}); the runner is started again in "
+        f"pod {last.pod_name}, where its files still are"
+    )
 
 
 def _no_pod(situation: Situation) -> str:

@@ -1,0 +1,34 @@
+"""How often this container may be started again in its pod: Kubernetes itself sets no bound.
+
+The kubelet starts it again after exit code 5 (`restartPolicyRules`), so a pod's scratch folder,
+and in it the video or half of a download, is still there. The count stands in that folder too.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from t2v_api.reasons import ExitCode
+
+COUNT = ".retries"
+"""One byte for each."""
+
+logger = logging.getLogger(__name__)
+
+
+def code_to_end_with(code: ExitCode, environment: Mapping[str, str]) -> ExitCode:
+    """`code`, unless it would begin one retry more than T2V_RETRIES allows."""
+    allowed = int(environment.get("T2V_RETRIES", "0"))
+    if code is not ExitCode.STORAGE_OR_NETWORK or not allowed:
+        return code
+    count = Path(environment["HOME"]) / COUNT
+    try:
+        with count.open("ab") as file:
+            file.write(b"+")
+            file.flush()
+            begun = file.tell()
+    except OSError as error:
+        # A folder that takes no byte more would fail the retry as well.
+        logger.warning("no retry in this pod: %s: %s", count, error.strerror)
+        return ExitCode.FAULT
+    return code if begun <= allowed else ExitCode.FAULT
