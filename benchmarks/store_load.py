@@ -124,13 +124,13 @@ def report_server(storage: Any, folder: Path) -> Iterator[ReportAddress]:
         thread.join()
 
 
-def clients(address: ReportAddress, numbers: list[int], video: Path, tokens: Path) -> list[float]:
-    """Each reports, then uploads; the seconds of each upload."""
+def clients(address: ReportAddress, tokens: list[str], video: Path, folder: Path) -> list[float]:
+    """Each has a token, reports, then uploads; the seconds of each upload."""
 
-    def one(number: int) -> float:
-        token = tokens / str(number)
-        token.write_text(str(number))
-        with ReportServer(replace(address, token_file=token)) as server:
+    def one(token: str) -> float:
+        file = folder / secrets.token_hex(8)
+        file.write_text(token)
+        with ReportServer(replace(address, token_file=file)) as server:
             for percent in range(5):
                 server.tell_progress(
                     Progress(
@@ -145,21 +145,25 @@ def clients(address: ReportAddress, numbers: list[int], video: Path, tokens: Pat
             upload(video.parent, [video.name], server, lambda: None)
             return time.monotonic() - began
 
-    with ThreadPoolExecutor(len(numbers)) as threads:
-        return list(threads.map(one, numbers))
+    with ThreadPoolExecutor(len(tokens)) as threads:
+        return list(threads.map(one, tokens))
+
+
+def upload_at_once(address: ReportAddress, tokens: list[str], video: Path) -> list[float]:
+    """By clients in a few processes; the seconds of each upload, the fastest first."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(PROCESSES) as processes,
+    ):
+        shares = [tokens[start::PROCESSES] for start in range(PROCESSES)]
+        jobs = [processes.submit(clients, address, share, video, Path(folder)) for share in shares]
+        return sorted(each for job in jobs for each in job.result())
 
 
 def measure(name: str, address: ReportAddress, count: int, video: Path, pid: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        numbers = list(range(count))
-        shares = [numbers[start::PROCESSES] for start in range(PROCESSES)]
-        began = time.monotonic()
-        with ProcessPoolExecutor(PROCESSES) as processes:
-            jobs = [
-                processes.submit(clients, address, share, video, Path(folder)) for share in shares
-            ]
-            seconds = sorted(each for job in jobs for each in job.result())
-        whole = time.monotonic() - began
+    began = time.monotonic()
+    seconds = upload_at_once(address, [str(number) for number in range(count)], video)
+    whole = time.monotonic() - began
     status = Path(f"/proc/{pid}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
     megabytes = video.stat().st_size / 1e6 * count
