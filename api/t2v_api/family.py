@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from t2v_api.grid import Grid
+
 
 class Prediction(StrEnum):
     """What the denoiser predicts, as far as the choice of a scheduler goes."""
@@ -11,6 +13,10 @@ class Prediction(StrEnum):
     """ε or v on a discrete beta schedule (DDPM and its kin)."""
     FLOW = "flow"
     """Flow matching."""
+
+
+IMAGES = Grid()
+"""Of families that draw frames like images."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,8 @@ class Traits:
     video_to_video: str | None
     """Its sibling that takes `video` and `strength`; None where there is none."""
     prediction: Prediction
+    grid: Grid = IMAGES
+    """The sizes and numbers of frames that its pipelines can draw."""
     least_steps: int = 1
     """The pipeline's own schedule needs that many inference steps."""
 
@@ -49,13 +57,25 @@ _TRAITS = {
         "AnimateDiffPipeline", "AnimateDiffVideoToVideoPipeline", Prediction.NOISE
     ),
     ModelFamily.COGVIDEOX: Traits(
-        "CogVideoXPipeline", "CogVideoXVideoToVideoPipeline", Prediction.NOISE
+        "CogVideoXPipeline",
+        "CogVideoXVideoToVideoPipeline",
+        Prediction.NOISE,
+        # Not 4n+1: from an even number of latent frames its VAE decodes other numbers.
+        Grid(16, frames=8, offset=1),
     ),
-    ModelFamily.WAN: Traits("WanPipeline", "WanVideoToVideoPipeline", Prediction.FLOW),
-    ModelFamily.LTX: Traits("LTXPipeline", "LTXConditionPipeline", Prediction.FLOW),
-    ModelFamily.HUNYUAN_VIDEO: Traits("HunyuanVideoPipeline", None, Prediction.FLOW),
-    ModelFamily.MOCHI: Traits("MochiPipeline", None, Prediction.FLOW, least_steps=2),
-    ModelFamily.LATTE: Traits("LattePipeline", None, Prediction.NOISE),
+    ModelFamily.WAN: Traits(
+        "WanPipeline", "WanVideoToVideoPipeline", Prediction.FLOW, Grid(16, frames=4, offset=1)
+    ),
+    ModelFamily.LTX: Traits(
+        "LTXPipeline", "LTXConditionPipeline", Prediction.FLOW, Grid(32, frames=8, offset=1)
+    ),
+    ModelFamily.HUNYUAN_VIDEO: Traits(
+        "HunyuanVideoPipeline", None, Prediction.FLOW, Grid(16, frames=4, offset=1)
+    ),
+    ModelFamily.MOCHI: Traits(
+        "MochiPipeline", None, Prediction.FLOW, Grid(16, frames=6, offset=1), least_steps=2
+    ),
+    ModelFamily.LATTE: Traits("LattePipeline", None, Prediction.NOISE, Grid(16)),
     ModelFamily.TEXT_TO_VIDEO_SD: Traits(
         "TextToVideoSDPipeline", "VideoToVideoSDPipeline", Prediction.NOISE
     ),

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from t2v_api.base import ContractModel
 from t2v_api.family import ModelFamily
+from t2v_api.grid import Grid
+from t2v_api.ranges import FPS, FRAMES, GUIDANCE, STEPS, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
 
 ModelId = Annotated[
@@ -52,15 +54,15 @@ class ModelSource(ContractModel):
 class ModelDefaults(ContractModel):
     """What a request gets where it names nothing."""
 
-    width: int = Field(ge=64, le=1024, multiple_of=8)
+    width: Annotated[int, WIDTH_HEIGHT]
     """Pixels."""
-    height: int = Field(ge=64, le=1024, multiple_of=8)
+    height: Annotated[int, WIDTH_HEIGHT]
     """Pixels."""
-    num_frames: int = Field(ge=1, le=1024)
-    fps: int = Field(ge=1, le=60)
+    num_frames: Annotated[int, FRAMES]
+    fps: Annotated[int, FPS]
     """Frames per second."""
-    num_inference_steps: int = Field(ge=1, le=50)
-    guidance_scale: float = Field(ge=1, le=20)
+    num_inference_steps: Annotated[int, STEPS]
+    guidance_scale: Annotated[float, GUIDANCE]
     scheduler: Scheduler
 
 
@@ -71,12 +73,14 @@ class ModelLimits(ContractModel):
     """Pixels."""
     max_height: int = Field(default=1024, ge=64)
     """Pixels."""
-    size_multiple: int = Field(default=8, ge=1)
-    """Width and height are multiples of this."""
+    size_multiple: int = Field(default=1, ge=1)
+    """Width and height are multiples of this, and of what the family needs."""
     max_frames: int = Field(ge=1)
     frames_multiple: int = Field(default=1, ge=1)
     frames_offset: int = Field(default=0, ge=0)
-    """The number of frames is `framesMultiple` × n + `framesOffset`: 4n+1 for Wan."""
+    """The number of frames is `framesMultiple` × n + `framesOffset`, where this model can draw
+    fewer numbers than its family. Left out, the family's rule holds, such as 4n+1 for Wan."""
+    max_inference_steps: int = Field(default=200, ge=1)
 
 
 class ModelResources(ContractModel):
@@ -108,10 +112,34 @@ class ModelProfile(ContractModel):
             ("width", self.defaults.width, self.limits.max_width),
             ("height", self.defaults.height, self.limits.max_height),
             ("numFrames", self.defaults.num_frames, self.limits.max_frames),
+            (
+                "numInferenceSteps",
+                self.defaults.num_inference_steps,
+                self.limits.max_inference_steps,
+            ),
         ):
             if value > largest:
                 raise ValueError(f"defaults.{name} is {value}, above the limit of {largest}")
+        defaults = self.defaults
+        for problem in self.grid.problems(
+            width=defaults.width, height=defaults.height, numFrames=defaults.num_frames
+        ):
+            raise ValueError(f"defaults.{problem}")
         return self
+
+    @property
+    def grid(self) -> Grid:
+        """The sizes and numbers of frames that it can draw. Raises ValueError."""
+        limits, family = self.limits, self.family.traits.grid
+        own = Grid(limits.size_multiple, limits.frames_multiple, limits.frames_offset)
+        both = own.within(family)
+        if both is None:
+            raise ValueError(
+                f"limits: framesMultiple {own.frames} and framesOffset {own.offset} allow numbers "
+                f"of frames that {self.family} models cannot draw: those draw {family.frames}n+"
+                f"{family.offset}; leave both out, or allow fewer"
+            )
+        return both
 
     @property
     def revision(self) -> str:

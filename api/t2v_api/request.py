@@ -7,24 +7,15 @@ from pydantic import Field, model_validator
 
 from t2v_api.base import ContractModel
 from t2v_api.profile import ModelId
+from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
 
 DRAWING_VERSION = 1
 """Goes up when a runner draws the same request otherwise than the runners before it."""
 
-MAX_SEED = 2**63 - 1
-
 PROMPT_CHARACTERS = 4096
 MediaUrl = Annotated[str, Field(max_length=2048, pattern=r"^(https?|file)://\S+$")]
 """Where an init image or video is."""
-
-WIDTH_HEIGHT = Field(ge=64, le=1024, multiple_of=8)
-STEPS = Field(ge=1, le=50)
-GUIDANCE = Field(ge=1, le=20)
-STRENGTH = Field(gt=0, le=1)
-SEED = Field(ge=0, le=MAX_SEED)
-FRAMES = Field(ge=1, le=1024)
-FPS = Field(ge=1, le=60)
 
 
 class GenerationRequest(ContractModel):

@@ -15,19 +15,9 @@ from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 from t2v_api.base import ContractModel
 from t2v_api.profile import ModelId
 from t2v_api.progress import Progress
+from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
 from t2v_api.reasons import Reason
-from t2v_api.request import (
-    FPS,
-    FRAMES,
-    GUIDANCE,
-    PROMPT_CHARACTERS,
-    SEED,
-    STEPS,
-    STRENGTH,
-    WIDTH_HEIGHT,
-    GenerationRequest,
-    MediaUrl,
-)
+from t2v_api.request import PROMPT_CHARACTERS, GenerationRequest, MediaUrl
 from t2v_api.result import Video
 from t2v_api.schedulers import Scheduler
 

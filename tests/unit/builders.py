@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from t2v_api.family import ModelFamily
 from t2v_api.resource import TextToVideoJob
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.core.request import ResolvedJob, resolve
@@ -25,6 +26,9 @@ def a_config(**model: Any) -> OperatorConfig:
     """The default configuration, its model's top-level fields replaced."""
     document = load_config(None).document()
     document["models"][0] |= model
+    if "family" in model and "defaults" not in model:
+        grid = ModelFamily(model["family"]).traits.grid
+        document["models"][0]["defaults"]["numFrames"] = 2 * grid.frames + grid.offset
     return OperatorConfig.parse(document)
 
 

@@ -1,5 +1,6 @@
 """A wrong configuration stops the operator with the path of the value."""
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def test_a_wrong_value_is_named(tmp_path: Path, change: Any, message: str) -> No
     [
         ("resources", "memory", "4 gigs", "models.0.resources.memory: "),
         ("defaults", "numFrames", 33, "models.0: defaults.numFrames is 33, above the limit of 32"),
+        ("limits", "sizeMultiple", 48, "defaults.width is 64; this model needs a multiple of 48"),
+        ("limits", "maxInferenceSteps", 24, "defaults.numInferenceSteps is 25, above the limit"),
     ],
 )
 def test_a_model_that_no_job_can_be_made_for_is_refused(
@@ -66,6 +69,33 @@ def test_a_model_that_no_job_can_be_made_for_is_refused(
     with pytest.raises(ConfigurationError) as refusal:
         load_config(written(tmp_path, document))
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("limits", "frames", "message"),
+    [
+        ({}, 16, "defaults.numFrames is 16; this model needs 4n+1, try 13"),
+        ({"framesMultiple": 4}, 17, "Wan models cannot draw: those draw 4n+1"),
+        ({"framesMultiple": 2, "framesOffset": 1}, 17, "Wan models cannot draw"),
+        ({"framesMultiple": 8, "framesOffset": 1}, 13, "this model needs 8n+1, try 9"),
+        ({"framesMultiple": 8, "framesOffset": 1}, 17, ""),
+        ({}, 17, ""),
+    ],
+    ids=str,
+)
+def test_a_model_draws_what_its_family_draws(
+    tmp_path: Path, limits: dict[str, int], frames: int, message: str
+) -> None:
+    document = load_config(None).document()
+    model = document["models"][0]
+    model |= {"family": "Wan", "limits": {"maxFrames": 81} | limits}
+    model["defaults"]["numFrames"] = frames
+    file = written(tmp_path, document)
+    if message:
+        with pytest.raises(ConfigurationError, match=re.escape(message)):
+            load_config(file)
+    else:
+        assert load_config(file).models[0].defaults.num_frames == frames
 
 
 def test_a_hub_model_needs_a_revision(tmp_path: Path) -> None:

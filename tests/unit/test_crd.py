@@ -26,7 +26,7 @@ def test_limits_are_the_models_limits() -> None:
         "type": "integer",
         "description": "Pixels, a multiple of 8. Default: the model's.",
         "minimum": 64,
-        "maximum": 1024,
+        "maximum": 4096,
         "multipleOf": 8,
         "format": "int64",
         "nullable": True,

@@ -13,9 +13,7 @@ from t2v_operator.errors import RequestRefused
 from tests.unit.builders import a_config, a_job, a_resource
 
 MEDIA = {"initVideo": "https://example.com/a.mp4"}
-WAN_LIMITS = {
-    "limits": {"maxFrames": 121, "framesMultiple": 4, "framesOffset": 1, "sizeMultiple": 16}
-}
+WAN = {"family": "Wan", "limits": {"maxFrames": 121}}
 
 
 def test_the_model_fills_in_what_the_user_left_open() -> None:
@@ -72,18 +70,32 @@ def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:
         pytest.param({}, {"width": 520}, Reason.INVALID_REQUEST, "at most 512", id="too wide"),
         pytest.param({}, {"numFrames": 33}, Reason.INVALID_REQUEST, "at most 32", id="too long"),
         pytest.param(
-            WAN_LIMITS,
+            WAN,
             {"numFrames": 82},
             Reason.INVALID_REQUEST,
             "numFrames is 82; this model needs 4n+1, try 81",
             id="frames not 4n+1",
         ),
         pytest.param(
-            WAN_LIMITS,
+            WAN,
             {"numFrames": 81, "height": 72},
             Reason.INVALID_REQUEST,
             "height is 72; this model needs a multiple of 16, try 64",
             id="height not a multiple",
+        ),
+        pytest.param(
+            {"family": "Wan", "limits": {"maxFrames": 121, "sizeMultiple": 32}},
+            {"width": 80},
+            Reason.INVALID_REQUEST,
+            "width is 80; this model needs a multiple of 32, try 64",
+            id="a model that is narrower than its family",
+        ),
+        pytest.param(
+            {"limits": {"maxFrames": 32, "maxInferenceSteps": 100}},
+            {"numInferenceSteps": 101},
+            Reason.INVALID_REQUEST,
+            "numInferenceSteps is 101; this model takes at most 100",
+            id="too many steps",
         ),
         pytest.param(
             {},
@@ -106,7 +118,7 @@ def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:
             id="too few steps",
         ),
         pytest.param(
-            {"family": "Mochi", "defaults": None},
+            {"family": "Mochi"},
             MEDIA,
             Reason.INIT_MEDIA_NOT_SUPPORTED,
             "takes no init image or video",

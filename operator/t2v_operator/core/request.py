@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 
 from t2v_api.base import nearest
-from t2v_api.profile import ModelLimits, ModelProfile
+from t2v_api.profile import ModelProfile
+from t2v_api.ranges import MAX_SEED
 from t2v_api.reasons import Reason
-from t2v_api.request import MAX_SEED, GenerationRequest
+from t2v_api.request import GenerationRequest
 from t2v_api.resource import SchedulerPolicy, TextToVideoJob, TextToVideoJobSpec
 from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
 
@@ -50,7 +51,7 @@ def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
         )
     sampling = _sampling(spec, profile)
     request = _request(resource, profile, sampling)
-    _keep_limits(request, profile.limits)
+    _keep_limits(request, profile)
     pool = _pool(spec.pool, config)
     return ResolvedJob(resource, request, profile, pool, sampling.notices)
 
@@ -153,27 +154,18 @@ def _drawn_seed(resource: TextToVideoJob) -> int:
     return int.from_bytes(drawn.digest()[:8]) & MAX_SEED
 
 
-def _keep_limits(request: GenerationRequest, limits: ModelLimits) -> None:
-    for name, value, largest, multiple, offset in (
-        ("width", request.width, limits.max_width, limits.size_multiple, 0),
-        ("height", request.height, limits.max_height, limits.size_multiple, 0),
-        (
-            "numFrames",
-            request.num_frames,
-            limits.max_frames,
-            limits.frames_multiple,
-            limits.frames_offset,
-        ),
+def _keep_limits(request: GenerationRequest, profile: ModelProfile) -> None:
+    limits, steps = profile.limits, request.num_inference_steps
+    for name, value, does, largest in (
+        ("width", request.width, "draws", limits.max_width),
+        ("height", request.height, "draws", limits.max_height),
+        ("numFrames", request.num_frames, "draws", limits.max_frames),
+        ("numInferenceSteps", steps, "takes", limits.max_inference_steps),
     ):
         if value > largest:
-            raise RequestRefused(
-                Reason.INVALID_REQUEST, f"{name} is {value}; this model draws at most {largest}"
-            )
-        if (value - offset) % multiple:
-            rule = f"{multiple}n+{offset}" if offset else f"a multiple of {multiple}"
-            below = (value - offset) // multiple * multiple + offset
-            advice = below if below > 0 else below + multiple
-            raise RequestRefused(
-                Reason.INVALID_REQUEST,
-                f"{name} is {value}; this model needs {rule}, try {advice}",
-            )
+            text = f"{name} is {value}; this model {does} at most {largest}"
+            raise RequestRefused(Reason.INVALID_REQUEST, text)
+    for problem in profile.grid.problems(
+        width=request.width, height=request.height, numFrames=request.num_frames
+    ):
+        raise RequestRefused(Reason.INVALID_REQUEST, problem)
