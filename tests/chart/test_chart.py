@@ -99,6 +99,38 @@ def test_links_begin_with_the_address_that_browsers_reach(
     assert the_config(rendered(helm, "--set", values))["storage"]["url"] == url
 
 
+@pytest.mark.parametrize("kind", ["NodePort", "LoadBalancer"])
+def test_a_service_with_an_address_of_its_own_gives_it_to_links(helm: Helm, kind: str) -> None:
+    documents = rendered(helm, "--set", f"store.service.type={kind}")
+    storage = OperatorConfig.parse(the_config(documents)).storage.document()
+    assert (storage["service"], storage["url"]) == ("video-store", "http://localhost:8080")
+    role = documents["Role", "video-store-address"]
+    assert role["metadata"]["namespace"] == "t2v-system"
+    (rule,) = role["rules"]
+    assert rule["resourceNames"] == ["video-store"]
+    assert (rule["resources"], rule["verbs"]) == (["services"], ["get"])
+    nodes = documents.get(("ClusterRole", f"{CLUSTER_NAME}:nodes"), {"rules": []})
+    may = [(rule["resources"], rule["verbs"]) for rule in nodes["rules"]]
+    assert may == ([(["nodes"], ["list"])] if kind == "NodePort" else [])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "store.service.type=ClusterIP",
+        "store.service.type=NodePort,config.storage.url=http://v.example.com",
+        "store.service.type=NodePort,ingress.enabled=true",
+        "store.service.type=LoadBalancer,httpRoute.enabled=true",
+        f"store.service.type=NodePort,{BUCKET}",
+    ],
+)
+def test_whose_address_is_known_needs_no_right_to_read_it(helm: Helm, values: str) -> None:
+    documents = rendered(helm, "--set", values)
+    assert "service" not in the_config(documents)["storage"]
+    assert ("Role", "video-store-address") not in documents
+    assert ("ClusterRole", f"{CLUSTER_NAME}:nodes") not in documents
+
+
 @pytest.mark.parametrize("values", [VOLUME, BUCKET], ids=["volume", "bucket"])
 def test_the_store_is_installed_where_it_is_used_alone(helm: Helm, values: str) -> None:
     assert ("StatefulSet", "video-store") in rendered(helm)
@@ -271,7 +303,7 @@ def test_the_image_is_named_by_tag_or_digest(helm: Helm, values: list[str], imag
     assert pod["containers"][0]["image"] == image
 
 
-EVERYTHING = "config.kueue.enabled=true"
+EVERYTHING = "store.service.type=NodePort,config.kueue.enabled=true"
 
 
 def test_two_releases_of_one_name_share_nothing_but_the_crd(helm: Helm) -> None:
@@ -291,7 +323,7 @@ def test_two_releases_of_one_name_share_nothing_but_the_crd(helm: Helm) -> None:
 def test_each_binding_names_a_role_that_is_there_and_the_operators_account(helm: Helm) -> None:
     documents = rendered(helm, "--set", EVERYTHING)
     bindings = [each for (kind, _), each in documents.items() if kind.endswith("Binding")]
-    assert len(bindings) == 5
+    assert len(bindings) == 7
     for binding in bindings:
         role = binding["roleRef"]
         assert (role["kind"], role["name"]) in documents

@@ -49,6 +49,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
       "url" (include "t2v.publicUrl" .)
       "internalUrl" (printf "http://%s.%s.svc:%v" (include "t2v.storeName" .) .Release.Namespace .Values.store.service.port)
       "keysSecret" (printf "%s-store" $name)) -}}
+{{- if not (or (eq .Values.store.service.type "ClusterIP") .Values.ingress.enabled .Values.httpRoute.enabled .Values.config.storage.url) -}}
+{{- $_ := set $defaults.storage "service" (include "t2v.storeName" .) -}}
+{{- end -}}
 {{- end -}}
 {{- mergeOverwrite $defaults (deepCopy .Values.config) | toYaml -}}
 {{- end -}}
