@@ -70,6 +70,9 @@ class EmbeddedStorage(ContractModel):
     kind: Literal["embedded"] = "embedded"
     url: Annotated[str, WEB_ADDRESS] = "http://localhost:8080"
     """The store's address as a browser reaches it; the default is where a port-forward ends."""
+    service: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
+    """A Service in the operator's namespace, of type LoadBalancer or NodePort: links begin with its
+    address, and with `url` where it gets none."""
     internal_url: Annotated[str, WEB_ADDRESS] | None = None
     """The store's address within the cluster; default: `url`."""
     keys_secret: str = Field(default="text-to-video-operator-store", pattern=DNS_SUBDOMAIN)

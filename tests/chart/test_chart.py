@@ -14,6 +14,8 @@ from t2v_operator.config import OperatorConfig, load_config
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "text-to-video-operator"
+CLUSTER_NAME = "video.t2v-system"
+"""Begins the names of what is in no namespace."""
 
 Helm = Callable[..., str]
 Documents = dict[tuple[str, str], dict[str, Any]]
@@ -95,6 +97,38 @@ def test_links_begin_with_the_address_that_browsers_reach(
     helm: Helm, values: str, url: str
 ) -> None:
     assert the_config(rendered(helm, "--set", values))["storage"]["url"] == url
+
+
+@pytest.mark.parametrize("kind", ["NodePort", "LoadBalancer"])
+def test_a_service_with_an_address_of_its_own_gives_it_to_links(helm: Helm, kind: str) -> None:
+    documents = rendered(helm, "--set", f"store.service.type={kind}")
+    storage = OperatorConfig.parse(the_config(documents)).storage.document()
+    assert (storage["service"], storage["url"]) == ("video-store", "http://localhost:8080")
+    role = documents["Role", "video-store-address"]
+    assert role["metadata"]["namespace"] == "t2v-system"
+    (rule,) = role["rules"]
+    assert rule["resourceNames"] == ["video-store"]
+    assert (rule["resources"], rule["verbs"]) == (["services"], ["get"])
+    nodes = documents.get(("ClusterRole", f"{CLUSTER_NAME}:nodes"), {"rules": []})
+    may = [(rule["resources"], rule["verbs"]) for rule in nodes["rules"]]
+    assert may == ([(["nodes"], ["list"])] if kind == "NodePort" else [])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "store.service.type=ClusterIP",
+        "store.service.type=NodePort,config.storage.url=http://v.example.com",
+        "store.service.type=NodePort,ingress.enabled=true",
+        "store.service.type=LoadBalancer,httpRoute.enabled=true",
+        f"store.service.type=NodePort,{BUCKET}",
+    ],
+)
+def test_whose_address_is_known_needs_no_right_to_read_it(helm: Helm, values: str) -> None:
+    documents = rendered(helm, "--set", values)
+    assert "service" not in the_config(documents)["storage"]
+    assert ("Role", "video-store-address") not in documents
+    assert ("ClusterRole", f"{CLUSTER_NAME}:nodes") not in documents
 
 
 @pytest.mark.parametrize("values", [VOLUME, BUCKET], ids=["volume", "bucket"])
@@ -196,7 +230,7 @@ def test_a_wrong_value_is_refused_with_its_path(helm: Helm, value: str, path: st
 
 
 def test_the_operator_may_do_what_it_needs_and_no_more(helm: Helm) -> None:
-    rules = rendered(helm)["ClusterRole", "video"]["rules"]
+    rules = rendered(helm)["ClusterRole", CLUSTER_NAME]["rules"]
     may = {
         f"{verb} {what}" for rule in rules for what in rule["resources"] for verb in rule["verbs"]
     }
@@ -223,10 +257,10 @@ def test_the_lease_is_the_only_right_in_the_releases_namespace(helm: Helm) -> No
 
 def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:
     documents = rendered(helm, "--set", "config.kueue.enabled=true")
-    rules = documents["ClusterRole", "video"]["rules"]
+    rules = documents["ClusterRole", CLUSTER_NAME]["rules"]
     (rule,) = (each for each in rules if each["apiGroups"] == ["kueue.x-k8s.io"])
     assert (rule["resources"], rule["verbs"]) == (["workloads"], ["list", "watch", "patch"])
-    assert ("ClusterRole", "video-queue-priorities") in documents
+    assert ("ClusterRole", f"{CLUSTER_NAME}:queue-priorities") in documents
 
 
 def test_two_replicas_are_spread_and_one_always_stays(helm: Helm) -> None:
@@ -242,8 +276,8 @@ def test_two_replicas_are_spread_and_one_always_stays(helm: Helm) -> None:
 
 def test_named_namespaces_need_no_rights_elsewhere(helm: Helm) -> None:
     documents = rendered(helm, "--set", "config.namespaces={team-a,team-b}")
-    assert ("ClusterRole", "video") not in documents
-    assert ("ClusterRoleBinding", "video") not in documents
+    assert ("ClusterRole", CLUSTER_NAME) not in documents
+    assert ("ClusterRoleBinding", CLUSTER_NAME) not in documents
     assert documents["Role", "video"]["metadata"]["namespace"] == "team-b"
 
 
@@ -267,6 +301,34 @@ def test_the_operator_runs_restricted(helm: Helm) -> None:
 def test_the_image_is_named_by_tag_or_digest(helm: Helm, values: list[str], image: str) -> None:
     pod = rendered(helm, *values)["Deployment", "video"]["spec"]["template"]["spec"]
     assert pod["containers"][0]["image"] == image
+
+
+EVERYTHING = "store.service.type=NodePort,config.kueue.enabled=true"
+
+
+def test_two_releases_of_one_name_share_nothing_but_the_crd(helm: Helm) -> None:
+    releases = [("video", "a"), ("video", "b"), ("video.a", "b"), ("video-a", "b"), ("n" * 53, "a")]
+    names = []
+    for release, namespace in releases:
+        text = helm("template", release, CHART, "--namespace", namespace, "--set", EVERYTHING)
+        names += [
+            (each["kind"], each["metadata"]["name"])
+            for each in yaml.safe_load_all(text)
+            if each and "namespace" not in each["metadata"]
+        ]
+    crd = ("CustomResourceDefinition", "texttovideojobs.textto.video")
+    assert {each for each in names if names.count(each) > 1} == {crd}
+
+
+def test_each_binding_names_a_role_that_is_there_and_the_operators_account(helm: Helm) -> None:
+    documents = rendered(helm, "--set", EVERYTHING)
+    bindings = [each for (kind, _), each in documents.items() if kind.endswith("Binding")]
+    assert len(bindings) == 7
+    for binding in bindings:
+        role = binding["roleRef"]
+        assert (role["kind"], role["name"]) in documents
+        (account,) = binding["subjects"]
+        assert (account["name"], account["namespace"]) == ("video", "t2v-system")
 
 
 def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm) -> None:

@@ -279,6 +279,48 @@ def test_a_link_is_made_anew_on_demand(store: Installation, workspace: Workspace
     assert "is not there" in missing.stderr
 
 
+def test_a_node_port_gives_links_their_address_by_itself(
+    store: Installation, workspace: Workspace, tmp_path: Path
+) -> None:
+    name = f"at-node-{secrets.token_hex(3)}"
+    with _address_of_the_service(store, tmp_path / "values.json", "NodePort"):
+        workspace.apply(a_manifest(name))
+        url = ready(workspace, name)["outputUrl"]
+        assert f":{NODE_PORT}/videos/{workspace.namespace}/" in url
+        assert get(url).headers["content-type"] == "video/mp4"
+
+
+def test_a_video_waits_for_a_load_balancer_that_comes_late(
+    store: Installation, workspace: Workspace, tmp_path: Path
+) -> None:
+    name = f"late-{secrets.token_hex(3)}"
+    with _address_of_the_service(store, tmp_path / "values.json", "LoadBalancer"):
+        workspace.apply(a_manifest(name, prompt=f"a large red circle {name}"))
+        job = f"job/{workspace.wait_for(name, lambda s: 'jobName' in s, 'begun')['jobName']}"
+        workspace.kubectl("wait", "--for=condition=Complete", job, "--timeout=180s")
+        wait_until(lambda: "finished videos wait" in store.logs(), "its link is waited for", 30)
+        assert workspace.status(name)["phase"] != "Succeeded"
+        address = store.cluster.host_address()
+        balancer = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}})
+        service = ("service", f"{RELEASE}-store", "--subresource=status", "--type=merge")
+        store.kubectl("patch", *service, "-p", balancer)
+        # It is asked for once a minute.
+        url = workspace.wait_for_phase(name, "Succeeded", seconds=150)["outputUrl"]
+        assert url.startswith(f"http://{address}:8080/videos/")
+        wait_until(lambda: _is_open(url), "the balancer's address opens", 30)
+
+
+@contextmanager
+def _address_of_the_service(store: Installation, values: Path, kind: str) -> Iterator[None]:
+    """Nobody says what links begin with, until the block ends."""
+    service = {"type": kind, "nodePort": NODE_PORT, "port": 8080}
+    store.upgrade(values, {"store": {"service": service}}, storage={"kind": "embedded"})
+    try:
+        yield
+    finally:
+        store.upgrade(values, **store.embedded())
+
+
 def test_files_go_with_their_resource_where_it_says_so(
     store: Installation, workspace: Workspace
 ) -> None:

@@ -2,6 +2,12 @@
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- /* Of this installation alone, in the whole cluster; a namespace has no dot. What follows it
+       in a name begins with a colon, which is in neither. */ -}}
+{{- define "t2v.clusterName" -}}
+{{- printf "%s.%s" (include "t2v.name" .) .Release.Namespace -}}
+{{- end -}}
+
 {{- define "t2v.serviceAccount" -}}
 {{- .Values.serviceAccount.name | default (include "t2v.name" .) -}}
 {{- end -}}
@@ -36,13 +42,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $defaults "reportServer" (dict
       "url" (printf "https://%s-report.%s.svc" $name .Release.Namespace)
       "secret" (printf "%s-report" $name)
-      "audience" (printf "%s.%s" $name .Release.Namespace)) -}}
+      "audience" (include "t2v.clusterName" .)) -}}
 {{- $_ := set $defaults "webhooks" (dict "secret" (printf "%s-webhooks" $name)) -}}
 {{- if include "t2v.embedded" . -}}
 {{- $_ := set $defaults "storage" (dict
       "url" (include "t2v.publicUrl" .)
       "internalUrl" (printf "http://%s.%s.svc:%v" (include "t2v.storeName" .) .Release.Namespace .Values.store.service.port)
       "keysSecret" (printf "%s-store" $name)) -}}
+{{- if not (or (eq .Values.store.service.type "ClusterIP") .Values.ingress.enabled .Values.httpRoute.enabled .Values.config.storage.url) -}}
+{{- $_ := set $defaults.storage "service" (include "t2v.storeName" .) -}}
+{{- end -}}
 {{- end -}}
 {{- mergeOverwrite $defaults (deepCopy .Values.config) | toYaml -}}
 {{- end -}}

@@ -24,6 +24,8 @@ JOBS = Kind("/apis/batch/v1", "jobs")
 PODS = Kind("/api/v1", "pods")
 EVENTS = Kind("/api/v1", "events")
 SECRETS = Kind("/api/v1", "secrets")
+SERVICES = Kind("/api/v1", "services")
+NODES = Kind("/api/v1", "nodes")
 TOKEN_REVIEWS = Kind("/apis/authentication.k8s.io/v1", "tokenreviews")
 VERSION = Kind("", "version")
 """Not a kind, but asked in the same way."""

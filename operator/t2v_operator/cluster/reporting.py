@@ -23,6 +23,7 @@ from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 from t2v_operator.cluster.leader import Leadership
 from t2v_operator.cluster.secrets import server_certificate, signing_keys
+from t2v_operator.cluster.store_address import StoreAddress
 from t2v_operator.config import ConfigurationError, EmbeddedStorage, OperatorConfig
 from t2v_operator.delivery.asgi import load_certificate, serve
 from t2v_operator.delivery.certificates import Certificate
@@ -87,9 +88,11 @@ class Delivery:
         cls, config: OperatorConfig, client: Client, namespace: str, session: ClientSession
     ) -> "Delivery":
         storage, server = config.storage, config.report_server
-        keys = None
+        keys = address = None
         if isinstance(storage, EmbeddedStorage):
             keys = await signing_keys(client, namespace, storage.keys_secret)
+            if storage.service:
+                address = StoreAddress(client, namespace, storage.service, storage.url)
         certificate = None
         if server.url:
             names = [_host(server.url)]
@@ -98,7 +101,8 @@ class Delivery:
                 update={"certificate_authority": certificate.authority.decode()}
             )
             config = config.model_copy(update={"report_server": server})
-        return cls(config, session, open_store(config, keys, session), certificate)
+        store = open_store(config, keys, session, address)
+        return cls(config, session, store, certificate)
 
 
 class Reporting:

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import re
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -76,6 +76,10 @@ class Store(Protocol):
         ...
 
 
+PublicAddress = Callable[[], Awaitable[str]]
+"""What links begin with, asked for each: it may change. Raises StoreUnavailable."""
+
+
 def grants_end() -> datetime:
     """When grants that are made now end."""
     return _in(GRANT_SECONDS)
@@ -84,10 +88,18 @@ def grants_end() -> datetime:
 class EmbeddedStore:
     """`t2v store`, whose URLs we sign ourselves."""
 
-    def __init__(self, config: EmbeddedStorage, keys: SigningKeys, session: ClientSession) -> None:
+    def __init__(
+        self,
+        config: EmbeddedStorage,
+        keys: SigningKeys,
+        session: ClientSession,
+        address: PublicAddress | None = None,
+    ) -> None:
+        """Without an `address` links begin with the configured one."""
         self._config = config
         self._keys = keys
         self._session = session
+        self._address = address
         self._inside = config.internal_url or config.url
 
     async def grant(self, key: str, file: FileToUpload) -> Grant:
@@ -97,7 +109,8 @@ class EmbeddedStore:
 
     async def link(self, key: str) -> str:
         ends = int(time.time()) + self._config.link_seconds
-        return signed_url(self._config.url, "GET", key, self._keys, ends)
+        base = await self._address() if self._address else self._config.url
+        return signed_url(base, "GET", key, self._keys, ends)
 
     def links_end(self) -> datetime | None:
         return _in(self._config.link_seconds)
@@ -217,13 +230,16 @@ class BucketStore:
 
 
 def open_store(
-    config: OperatorConfig, keys: SigningKeys | None, session: ClientSession
+    config: OperatorConfig,
+    keys: SigningKeys | None,
+    session: ClientSession,
+    address: PublicAddress | None,
 ) -> Store | None:
     """The configured store; None where videos go to a volume. Raises ConfigurationError."""
     storage = config.storage
     if isinstance(storage, EmbeddedStorage):
         assert keys
-        return EmbeddedStore(storage, keys, session)
+        return EmbeddedStore(storage, keys, session, address)
     if isinstance(storage, BucketStorage):
         return BucketStore(storage)
     return None

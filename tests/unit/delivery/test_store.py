@@ -203,6 +203,12 @@ def test_a_blank_previous_key_opens_nothing(tmp_path: Path) -> None:
     assert KeyFolder(tmp_path)() == SigningKeys((FIRST.encode(),))
 
 
+def test_a_link_opens_at_whatever_address_leads_to_the_store(store: Store) -> None:
+    store.put()
+    elsewhere = store.url("GET").replace("127.0.0.1", "localhost")
+    assert store.client.get(elsewhere).status_code == 200
+
+
 def test_what_an_upload_is_bound_to_is_no_part_of_a_link(store: Store) -> None:
     """Else the end of a link could be moved by what follows it."""
     store.put()
