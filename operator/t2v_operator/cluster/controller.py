@@ -34,6 +34,7 @@ from t2v_operator.cluster.kinds import JOBS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.output_cleaner import OutputCleaner
+from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import WatchTooOld
@@ -100,11 +101,12 @@ class Operator:
             address=_own_address(config.report_server.port),
         )
         effects = Effects(self._client, self._cache, delivery.store)
+        reuse = Reuse(self._cache, delivery.store, config)
         self._reconciler = Reconciler(
             self._cache,
             effects,
             self._recorder,
-            Reuse(self._cache, delivery.store, config),
+            reuse,
             config,
             _now,
             self._is_current,
@@ -118,21 +120,21 @@ class Operator:
             effects,
             self._leadership,
         )
+        files = OutputFiles(self._cache, effects, delivery.store, reuse, config)
+        self._cleaner = OutputCleaner(
+            self._client,
+            self._cache,
+            effects,
+            files,
+            self._recorder,
+            self._metrics.outputs_left.inc,
+            _now,
+        )
         self._webhooks = WebhookSender(
             self._client,
             self._cache,
             PublicClient(config.allowed_addresses),
             lambda: webhook_secrets(self._client, _own_namespace(), config.webhooks.secret),
-            _now,
-        )
-        self._cleaner = OutputCleaner(
-            self._client,
-            self._cache,
-            effects,
-            delivery.store,
-            self._recorder,
-            config,
-            self._metrics.outputs_left.inc,
             _now,
         )
         self._must_reach: dict[tuple[Kind, str | None], int] = {}
