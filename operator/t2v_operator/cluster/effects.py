@@ -173,6 +173,19 @@ class Effects:
         self._cache.resources.wrote(answer)
         return answer
 
+    async def delete_resource(self, metadata: Manifest) -> None:
+        """The one with this metadata, and no later one: 409 if it has changed.
+
+        What follows of it, such as the removal of its files, the watch tells.
+        """
+        seen = {name: metadata[name] for name in ("uid", "resourceVersion")}
+        namespace, name = metadata["namespace"], metadata["name"]
+        try:
+            await self._client.delete(RESOURCES, namespace, name, {"preconditions": seen})
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+
     async def _create_job(self, manifest: Manifest, namespace: str) -> None:
         try:
             answer = await self._client.create(JOBS, namespace, manifest)
