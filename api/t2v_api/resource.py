@@ -173,7 +173,10 @@ class TextToVideoJobSpec(ContractModel):
     ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
     """Seconds after which a finished Job is removed. The resource and its status stay.
     Default: the operator's, an hour unless configured otherwise."""
-
+    output_ttl_seconds: Annotated[int, Field(ge=0)] | None = None
+    """Seconds after its end at which the resource is deleted, its files before it, whatever
+    `outputPolicy` says. What Argo CD, Flux, Helm or an owner keeps stays, without files. Default:
+    never."""
     output_policy: OutputPolicy = OutputPolicy.RETAIN
     """Retain: the files stay when the resource is deleted. Delete: they go with it, unless another
     resource has the same video."""
@@ -307,6 +310,8 @@ class TextToVideoJobStatus(ContractModel):
     """Everything that was made: the MP4, then the poster."""
     link_expiry_time: AwareDatetime | None = None
     """Until when the links open; `t2v link` renews them. Null: for ever."""
+    output_removed_time: AwareDatetime | None = None
+    """When its files went, as `outputTtlSeconds` says; the resource is kept by something else."""
     link_renewal: Annotated[str, Field(max_length=256)] | None = None
     """The value of the annotation textto.video/renew-links that they were last renewed for."""
     reused: bool | None = None

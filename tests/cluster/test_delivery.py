@@ -334,6 +334,31 @@ def test_files_go_with_their_resource_where_it_says_so(
     assert get(urls[1]).status_code == 404
 
 
+def test_after_its_ttl_a_video_goes_and_what_flux_keeps_stays_without_files(
+    store: Installation, workspace: Workspace
+) -> None:
+    plain, kept = (f"ttl-{each}-{secrets.token_hex(3)}" for each in ("plain", "kept"))
+    label = {"kustomize.toolkit.fluxcd.io/name": "films"}
+    for name, labels in ((plain, {}), (kept, label)):
+        manifest = a_manifest(name, seed=13, prompt=f"a ball {secrets.token_hex(4)}")
+        manifest["metadata"]["labels"] = labels
+        workspace.apply(manifest)
+    urls = [ready(workspace, name)["outputUrl"] for name in (plain, kept)]
+    assert [get(url).status_code for url in urls] == [200, 200]
+    for name in (plain, kept):
+        workspace.patch(name, outputTtlSeconds=5)
+    workspace.kubectl("wait", f"t2v/{plain}", "--for=delete", "--timeout=60s")
+    status = workspace.wait_for(kept, lambda s: "outputRemovedTime" in s, "its files are gone", 60)
+    assert [get(url).status_code for url in urls] == [404, 404]
+    assert (status["phase"], status["output"], status.get("outputUrl")) == ("Succeeded", [], None)
+    workspace.kubectl("wait", "--for=condition=Ready", f"t2v/{kept}", "--timeout=10s")
+    (job,) = workspace.children("jobs", kept)
+    workspace.kubectl("delete", "job", job["metadata"]["name"])
+    time.sleep(5)
+    assert workspace.children("jobs", kept) == []
+    assert workspace.status(kept) == status
+
+
 def test_videos_and_links_outlive_an_uninstall(
     store: Installation, workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from t2v_operator.core.decide import decide, refused
 from t2v_operator.core.decision import Refusal
+from t2v_operator.core.output_ttl import without_output
 from t2v_operator.crd import custom_resource_definition
 
 from tests.unit.builders import a_config
 from tests.unit.observations import (
+    START,
     a_resource_document,
     a_status,
     an_observation,
@@ -49,6 +51,9 @@ def full_quota() -> Any:
         pytest.param(running(), "InProgress", id="it runs"),
         pytest.param(full_quota(), "InProgress", id="the quota is full"),
         pytest.param(succeeded(), "Current", id="the video is there"),
+        pytest.param(
+            without_output(succeeded(), 5, "Flux", START), "Current", id="its files are gone"
+        ),
         pytest.param(a_status(spec={"modelId": "other"}), "Failed", id="refused"),
         pytest.param(a_status(spec={"queueName": "none"}), "Failed", id="no such queue"),
     ],

@@ -34,6 +34,7 @@ def a_spec(**fields: Any) -> TextToVideoJobSpec:
         pytest.param({"trackId": "ü/1 2"}, id="opaque track id"),
         pytest.param({"scheduler": "LCMScheduler"}, id="scheduler"),
         pytest.param({"ttlSecondsAfterFinished": 0}, id="ttl of nothing"),
+        pytest.param({"outputTtlSeconds": 0}, id="files that go at once"),
     ],
 )
 def test_a_valid_spec_survives_json(fields: dict[str, Any]) -> None:
@@ -79,6 +80,7 @@ def test_a_valid_spec_survives_json(fields: dict[str, Any]) -> None:
         ({"queueDeadlineSeconds": 0}, "spec.queueDeadlineSeconds"),
         ({"queueName": "A queue"}, "spec.queueName"),
         ({"ttlSecondsAfterFinished": -1}, "spec.ttlSecondsAfterFinished"),
+        ({"outputTtlSeconds": -1}, "spec.outputTtlSeconds"),
         ({"activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds"),
         ({"keySecretRef": {"nam": "x"}}, "spec.keySecretRef.nam: unknown field; did you mean"),
         ({"promt": "x"}, "spec.promt: unknown field; did you mean 'prompt'?"),
@@ -100,7 +102,8 @@ def test_every_wrong_value_is_named_at_once() -> None:
 
 def test_fields_that_do_not_change_the_video_do_not_change_its_hash() -> None:
     plain = a_spec()
-    others = a_spec(suspend=True, trackId="t", ttlSecondsAfterFinished=5, webhook="http://a/b")
+    ttls = {"ttlSecondsAfterFinished": 5, "outputTtlSeconds": 5}
+    others = a_spec(suspend=True, trackId="t", webhook="http://a/b", **ttls)
     assert others.request_hash == plain.request_hash
 
 

@@ -93,7 +93,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "t2v.rules" -}}
 - apiGroups: [textto.video]
   resources: [texttovideojobs]
-  verbs: [get, list, watch, patch] # patch: the record of an ended request, an annotation
+  # patch: the record of an ended request, an annotation; delete: outputTtlSeconds
+  verbs: [get, list, watch, patch, delete]
 - apiGroups: [textto.video]
   resources: [texttovideojobs/status]
   verbs: [update]

@@ -35,10 +35,14 @@ async def _link(namespace: str, name: str) -> int:
         client = Client(connection, lambda: True)
         try:
             found = await client.get(RESOURCES, namespace, name)
-            phase = (found or {}).get("status", {}).get("phase")
+            status = (found or {}).get("status", {})
+            phase = status.get("phase")
             if phase != Phase.SUCCEEDED:
                 what = f"is {phase or 'Pending'}" if found else "is not there"
                 complain(f"{namespace}/{name} {what}: it has no video")
+                return ExitCode.REQUEST_REFUSED
+            if "outputRemovedTime" in status:
+                complain(f"{namespace}/{name}: {status['message']}")
                 return ExitCode.REQUEST_REFUSED
             await client.patch(RESOURCES, namespace, name, body)
             async with asyncio.timeout(WAIT_SECONDS):

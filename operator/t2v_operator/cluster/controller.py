@@ -35,6 +35,8 @@ from t2v_operator.cluster.kinds import JOBS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.output_cleaner import OutputCleaner
+from t2v_operator.cluster.output_files import OutputFiles
+from t2v_operator.cluster.output_ttl import OutputTtl
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import WatchTooOld
@@ -102,11 +104,12 @@ class Operator:
             address=_own_address(config.report_server.port),
         )
         effects = Effects(self._client, self._cache, delivery.store)
+        reuse = Reuse(self._cache, delivery.store, config)
         self._reconciler = Reconciler(
             self._cache,
             effects,
             self._recorder,
-            Reuse(self._cache, delivery.store, config),
+            reuse,
             config,
             _now,
             self._is_current,
@@ -120,22 +123,26 @@ class Operator:
             effects,
             self._leadership,
         )
+        files = OutputFiles(self._cache, effects, delivery.store, reuse, config)
+        self._cleaner = OutputCleaner(
+            self._client,
+            self._cache,
+            effects,
+            files,
+            self._recorder,
+            self._metrics.outputs_left.inc,
+            _now,
+        )
+        self._output_ttl = OutputTtl(
+            self._client, self._cache, effects, files, self._recorder, _now
+        )
         self._webhooks = WebhookSender(
             self._client,
             self._cache,
             PublicClient(config.allowed_addresses),
             lambda: webhook_secrets(self._client, _own_namespace(), config.webhooks.secret),
             _now,
-        )
-        self._cleaner = OutputCleaner(
-            self._client,
-            self._cache,
-            effects,
-            delivery.store,
-            self._recorder,
-            config,
-            self._metrics.outputs_left.inc,
-            _now,
+            self._output_ttl.consider,
         )
         self._must_reach: dict[tuple[Kind, str | None], int] = {}
         self._works = False
@@ -197,6 +204,7 @@ class Operator:
             group.create_task(self._recorder.run())
             group.create_task(self._webhooks.run())
             group.create_task(self._cleaner.run())
+            group.create_task(self._output_ttl.run())
 
     async def _report(self) -> None:
         """Answer runners once it is known which they are."""
@@ -253,6 +261,7 @@ class Operator:
         """What is done beside the looks."""
         self._webhooks.consider(key)
         self._cleaner.consider(key)
+        self._output_ttl.consider(key)
 
     def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None

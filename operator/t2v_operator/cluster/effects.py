@@ -3,6 +3,7 @@
 What the API server answers to a write goes into the cache, so the watch need not tell it again.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -155,6 +156,35 @@ class Effects:
                 return
             raise
         self._cache.resources.wrote(answer)
+
+    async def write_finalizers(
+        self, metadata: Manifest, finalizers: Sequence[str]
+    ) -> Manifest | None:
+        """Of a resource with this metadata: 409 if it has changed. None when it is gone."""
+        seen = {name: metadata[name] for name in ("uid", "resourceVersion")}
+        body = {"metadata": {**seen, "finalizers": list(finalizers)}}
+        namespace, name = metadata["namespace"], metadata["name"]
+        try:
+            answer = await self._client.patch(RESOURCES, namespace, name, body)
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+        self._cache.resources.wrote(answer)
+        return answer
+
+    async def delete_resource(self, metadata: Manifest) -> None:
+        """The one with this metadata, and no later one: 409 if it has changed.
+
+        What follows of it, such as the removal of its files, the watch tells.
+        """
+        seen = {name: metadata[name] for name in ("uid", "resourceVersion")}
+        namespace, name = metadata["namespace"], metadata["name"]
+        try:
+            await self._client.delete(RESOURCES, namespace, name, {"preconditions": seen})
+        except ClusterError as error:
+            if error.status != 404:
+                raise
 
     async def _create_job(self, manifest: Manifest, namespace: str) -> None:
         try:

@@ -4,11 +4,12 @@ Equal requests have one place in the store (docs/design/one-video-one-run.md).
 """
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import CreateJob, Decision
@@ -37,6 +38,7 @@ class Reuse:
         self._store = store
         self._config = config
         self._claims: dict[str, Key] = {}
+        self._held: set[str] = set()
 
     @asynccontextmanager
     async def looked_up(
@@ -44,7 +46,8 @@ class Reuse:
     ) -> AsyncIterator[Observed]:
         """`observed`, with what makes the Job needless. In the block nobody else makes the video.
 
-        The Job that the block makes is in the cache when it ends.
+        The Job that the block makes is in the cache when it ends. Raises TryAgain while the files
+        of an equal request are removed.
         """
         plan = self._plan(decision)
         if self._store is None or plan is None:
@@ -54,6 +57,8 @@ class Reuse:
             yield observed
             return
         place = plan.output_url
+        if place in self._held:
+            raise TryAgain("the files of this very video are being removed")
         twin = self._claims.get(place) or self._maker(key, plan, observed)
         if twin and twin != key:
             yield replace(observed, twin=twin[1])
@@ -64,6 +69,20 @@ class Reuse:
             yield await self._with_stored(observed, plan, folder, self._store)
         finally:
             del self._claims[place]
+
+    @contextmanager
+    def held(self, place: str) -> Iterator[None]:
+        """In the block nobody looks for the video of this place: its files are removed.
+
+        Raises TryAgain while somebody does.
+        """
+        if place in self._claims or place in self._held:
+            raise TryAgain("another resource looks for this very video")
+        self._held.add(place)
+        try:
+            yield
+        finally:
+            self._held.discard(place)
 
     async def _with_stored(
         self, observed: Observed, plan: Plan, folder: str | None, store: Store

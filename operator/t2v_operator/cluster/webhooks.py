@@ -56,14 +56,19 @@ class WebhookSender:
         public: PublicClient,
         secrets: Callable[[], Awaitable[WebhookSecrets]],
         clock: Callable[[], datetime],
+        ended: Callable[[Key], None],
     ) -> None:
-        """`secrets` is asked when the first webhook is sent."""
+        """`secrets` is asked when the first webhook is sent.
+
+        `ended` hears of each resource whose webhook was delivered or given up.
+        """
         self._client = client
         self._cache = cache
         self._public = public
         self._read_secrets = secrets
         self._secrets: WebhookSecrets | None = None
         self._clock = clock
+        self._ended = ended
         self._under_way: Counter[str] = Counter()
         self._held: dict[Key, tuple[str, ...]] = {}
         """Whose receiver or namespace has enough attempts under way, in order."""
@@ -197,7 +202,10 @@ class WebhookSender:
             if written is None:
                 return None
             self._cache.resources.wrote(written)
-            return _seconds_left(status, url, now) if state.next_attempt_time else None
+            if state.next_attempt_time:
+                return _seconds_left(status, url, now)
+            self._ended(key)
+            return None
         raise ClusterError(409, "Conflict", "the status changes all the time")
 
     def _told(self, key: Key, error: Exception, delay: float) -> None:

@@ -28,6 +28,8 @@ OUTPUT_FINALIZER = f"{GROUP}/output"
 """On a resource whose files go with it: they are removed before it."""
 RENEW_LINKS_ANNOTATION = f"{GROUP}/renew-links"
 """On a resource: another value than before asks for new links."""
+KEEP_ANNOTATION = f"{GROUP}/keep"
+"""On a resource: it is not deleted after outputTtlSeconds, its files are."""
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"

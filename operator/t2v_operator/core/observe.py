@@ -17,6 +17,7 @@ from t2v_api.resource import (
 from t2v_api.result import TERMINATION_MESSAGE_BYTES
 
 from t2v_operator.core.job import CONTAINER, Manifest
+from t2v_operator.core.keepers import keeper_of
 from t2v_operator.core.names import (
     APPLIED_ANNOTATION,
     OUTPUT_FINALIZER,
@@ -38,6 +39,7 @@ from t2v_operator.core.observed import (
     PodWait,
     Settled,
 )
+from t2v_operator.core.output_ttl import ttl_that_counts
 from t2v_operator.core.plan import find_plan
 from t2v_operator.core.webhook import is_due_by
 from t2v_operator.crd import NOT_OBSERVED
@@ -60,7 +62,7 @@ def settled(document: Manifest) -> Settled | None:
         or _short(annotations.get(RENEW_LINKS_ANNOTATION)) != status.get("linkRenewal")
     ):
         return None
-    spec = document.get("spec") or {}
+    spec, output = document.get("spec") or {}, status.get("output") or ()
     return Settled(
         uid=metadata["uid"],
         resource_version=metadata.get("resourceVersion", ""),
@@ -73,8 +75,11 @@ def settled(document: Manifest) -> Settled | None:
         ttl_seconds=spec.get("ttlSecondsAfterFinished"),
         finalizer_is_due=(spec.get("outputPolicy") == OutputPolicy.DELETE)
         != (OUTPUT_FINALIZER in (metadata.get("finalizers") or ())),
-        folder=folder_in(status.get("output") or ()),
+        folder=folder_in(output),
         webhook_is_due=is_due_by(spec.get("webhook"), status.get("webhook") or {}),
+        output_ttl_seconds=ttl_that_counts(
+            spec.get("outputTtlSeconds"), keeper_of(metadata), bool(output)
+        ),
     )
 
 
@@ -100,6 +105,7 @@ def observe_resource(document: Manifest) -> ObservedResource:
         status=status,
         is_being_deleted="deletionTimestamp" in document["metadata"],
         has_finalizer=OUTPUT_FINALIZER in (document["metadata"].get("finalizers") or ()),
+        keeper=keeper_of(document["metadata"]),
     )
 
 

@@ -49,6 +49,8 @@ class ObservedResource:
     is_being_deleted: bool
     has_finalizer: bool = False
     """Whether its files are to be removed before it goes."""
+    keeper: str = ""
+    """Who would make it again if it were deleted; empty where nobody does."""
 
     @property
     def finalizer_is_due(self) -> bool:
@@ -112,7 +114,7 @@ class ObservedResource:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A finished resource for which nothing is left to do but to remove its Job in time."""
+    """A finished resource for which nothing is left to do but to remove in time what is its."""
 
     uid: str
     resource_version: str
@@ -128,6 +130,8 @@ class Settled:
     finalizer_is_due: bool = False
     folder: str = ""
     """Names the place of its video."""
+    output_ttl_seconds: int | None = None
+    """After so many seconds its files go; None where they never do, or nothing is left to go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,14 +102,15 @@ class ApiServer:
         return copy.deepcopy(self.put(kind, found))
 
     async def delete(self, kind: Kind, namespace: str, name: str, options: Manifest) -> Manifest:
-        """In the foreground: a Job stays, marked, as long as it has pods."""
+        """What has finalizers stays, marked, and so does a Job as long as it has pods."""
         self._asked("delete", kind)
         wanted = {"metadata": options.get("preconditions", {})}
         found = self._found(kind, namespace, name, wanted)
         uid = found["metadata"]["uid"]
         pods = [each for each in self.all_of(PODS) if _owner_uid(each) == uid]
-        if options.get("propagationPolicy") == "Foreground" and pods:
-            found["metadata"]["deletionTimestamp"] = text(START)
+        has_to_wait = options.get("propagationPolicy") == "Foreground" and pods
+        if has_to_wait or found["metadata"].get("finalizers"):
+            found["metadata"]["deletionTimestamp"] = text(self._clock())
             return copy.deepcopy(self.put(kind, found))
         del self.objects[kind, namespace, name]
         self.version += 1

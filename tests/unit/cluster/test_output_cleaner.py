@@ -9,6 +9,8 @@ from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.kinds import JOBS, RESOURCES
 from t2v_operator.cluster.output_cleaner import OutputCleaner
+from t2v_operator.cluster.output_files import OutputFiles
+from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.core.names import OUTPUT_FINALIZER, OUTPUT_URL_ANNOTATION
 from t2v_operator.delivery.stores import StoreUnavailable
 
@@ -19,6 +21,7 @@ from tests.unit.observations import (
     a_record_of,
     a_resource_document,
     at,
+    running,
     succeeded,
     text,
 )
@@ -43,15 +46,11 @@ class World:
         store: Any = self
         recorder: Any = self
         self.cache = Cache(client, (), with_workloads=False, news=lambda *_, **__: None)
+        self.reuse = Reuse(self.cache, store, with_a_store())
+        effects = Effects(client, self.cache)
+        files = OutputFiles(self.cache, effects, store, self.reuse, with_a_store())
         self.cleaner = OutputCleaner(
-            client,
-            self.cache,
-            Effects(client, self.cache),
-            store,
-            recorder,
-            with_a_store(),
-            self._count,
-            lambda: at(self.now),
+            client, self.cache, effects, files, recorder, self._count, lambda: at(self.now)
         )
 
     def _count(self) -> None:
@@ -132,6 +131,32 @@ def test_a_video_that_another_resource_has_stays() -> None:
     world.put(other)
     world.work()
     assert (world.removed, world.finalizers) == ([], ["somebody.else/one"])
+
+
+def test_a_video_that_another_resource_makes_just_now_stays() -> None:
+    world = World()
+    world.has(deleted=99, **DELETE)
+    other = a_resource_document(status=running())
+    other["metadata"] |= {"name": "twin", "uid": "twin"}
+    world.put(other)
+    job = a_job_document(owner_uid="twin")
+    job["metadata"] |= {"name": "twin-1", "uid": "job-twin"}
+    job["metadata"]["ownerReferences"][0]["name"] = "twin"
+    job["metadata"]["annotations"][OUTPUT_URL_ANNOTATION] = f"store://{PLACE}"
+    world.put(job, JOBS)
+    world.work()
+    assert (world.removed, world.finalizers) == ([], ["somebody.else/one"])
+
+
+def test_a_video_that_another_resource_is_looking_for_is_waited_for() -> None:
+    world = World()
+    world.has(deleted=99, **DELETE)
+    world.reuse._claims[f"store://{PLACE}"] = ("default", "twin")
+    with pytest.raises(TryAgain, match="looks for this very video"):
+        world.work()
+    world.reuse._claims.clear()
+    world.work()
+    assert world.removed
 
 
 def test_a_job_that_could_still_upload_goes_first() -> None:

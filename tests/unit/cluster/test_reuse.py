@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from t2v_api.delivery import RECORD_FILE, FileToUpload, Grant
 from t2v_api.result import read_outcome
+from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.names import OUTPUT_URL_ANNOTATION
@@ -101,6 +102,20 @@ def another(**resource: Any) -> dict[str, Any]:
 
 def look(world: World, key: Any = KEY) -> float | None:
     return asyncio.run(world.reconciler.reconcile(key))
+
+
+def test_a_video_whose_files_are_being_removed_is_asked_for_after_that() -> None:
+    world, _ = a_world()
+    world.has(spec=EXPLICIT)
+    look(world)
+    place = f"store://{folder_of(world, KEY[1])}"
+    world.server.drop(JOBS, the_jobs(world.server)[0])
+    world.server.put(RESOURCES, another(spec=EXPLICIT))
+    world.hears()
+    with world.reconciler._reuse.held(place), pytest.raises(TryAgain, match="being removed"):
+        look(world, OTHER)
+    look(world, OTHER)
+    assert len(the_jobs(world.server)) == 1
 
 
 def test_a_video_that_is_stored_costs_no_job() -> None:

@@ -89,6 +89,7 @@ class World:
         self.server = ApiServer(self._time)
         client: Any = self.server
         self.cache = Cache(client, (), with_workloads=False, news=lambda *_, **__: None)
+        self.ended: list[Any] = []
         self.sender = self.started()
 
     def started(self, secrets: WebhookSecrets | None = None) -> WebhookSender:
@@ -98,7 +99,8 @@ class World:
         async def read() -> WebhookSecrets:
             return secrets or WebhookSecrets.read({"current": SECRET.encode()})
 
-        return WebhookSender(client, self.cache, PublicClient(LOOPBACK), read, self._time)
+        public = PublicClient(LOOPBACK)
+        return WebhookSender(client, self.cache, public, read, self._time, self.ended.append)
 
     def _time(self) -> datetime:
         return at(self.now)
@@ -194,6 +196,7 @@ def test_what_is_told_once_is_not_told_again_by_anyone() -> None:
         assert world.sender._queue.depth == 0
         assert await world.work() is None
         assert len(receiver.got) == 1
+        assert world.ended == [KEY]
 
     run(test)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from t2v_api.reasons import Reason, Waiting
-from t2v_api.resource import KIND, Attempt, OutputPolicy, Phase
+from t2v_api.resource import KIND, Attempt, OutputPolicy, Phase, TextToVideoJobSpec
 from t2v_api.web_address import AddressRefused, check_literal
 
 from t2v_operator.config import VolumeStorage
@@ -162,10 +162,9 @@ def _changed_labels(situation: Situation) -> dict[str, str]:
 
 
 def _created(situation: Situation, history: History) -> Decision:
-    config = situation.config
-    deletes = situation.spec.output_policy is OutputPolicy.DELETE
-    if deletes and isinstance(config.storage, VolumeStorage):
-        text = "outputPolicy Delete needs a store; the operator cannot remove files from a volume"
+    needs_a_store = _what_removes_files(situation.spec)
+    if needs_a_store and isinstance(situation.config.storage, VolumeStorage):
+        text = f"{needs_a_store} needs a store; the operator cannot remove files from a volume"
         return situation.refused(Reason.INVALID_REQUEST, text)
     refused_url = _refused_url(situation)
     if refused_url:
@@ -187,6 +186,12 @@ def _created(situation: Situation, history: History) -> Decision:
         phase, reason, text, **(planned(plan) | history.fields), progress=None
     )
     return Decision(status, (CreateJob(manifest),), again_seconds=PATIENCE_SECONDS)
+
+
+def _what_removes_files(spec: TextToVideoJobSpec) -> str:
+    if spec.output_policy is OutputPolicy.DELETE:
+        return "outputPolicy Delete"
+    return "" if spec.output_ttl_seconds is None else f"outputTtlSeconds {spec.output_ttl_seconds}"
 
 
 def _refused_url(situation: Situation) -> Decision | None:

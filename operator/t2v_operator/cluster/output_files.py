@@ -1,0 +1,100 @@
+"""The files of a resource's videos in the store: which are nobody else's, and their removal."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from t2v_api.delivery import RECORD_FILE
+from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE
+
+from t2v_operator.cluster.cache import Cache
+from t2v_operator.cluster.effects import Effects
+from t2v_operator.cluster.reuse import Reuse
+from t2v_operator.cluster.store import Key
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.observed import ObservedJob, ObservedResource, Settled
+from t2v_operator.core.places import folder_url, key_in_store
+from t2v_operator.delivery.stores import Store
+
+FILES = (RECORD_FILE, VIDEO_FILE, POSTER_FILE, PREVIEW_FILE)
+"""The record first: without it the rest is no video."""
+JOB_SECONDS = 2.0
+"""Between two looks whether the Job is gone that could still upload."""
+
+
+class OutputFiles:
+    """Removes files; when, its users say."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        effects: Effects,
+        store: Store | None,
+        reuse: Reuse,
+        config: OperatorConfig,
+    ) -> None:
+        self._cache = cache
+        self._effects = effects
+        self._store = store
+        self._reuse = reuse
+        self._config = config
+
+    @property
+    def can_be_removed(self) -> bool:
+        """Whether they are in a store: on a volume the operator reaches none."""
+        return self._store is not None
+
+    async def stop_uploads(self, key: Key, resource: ObservedResource) -> bool:
+        """Remove the Job that still could. True when there is none any more."""
+        jobs = self._jobs(key, resource)
+        if all(job.is_finished for job in jobs):
+            return True
+        for job in jobs:
+            await self._effects.delete_job(job.name, job.uid, key[0])
+        return False
+
+    @contextmanager
+    def held(self, key: Key, resource: ObservedResource) -> Iterator[list[str]]:
+        """The keys of the resource's files that are nobody else's, nor become so in the block.
+
+        Raises TryAgain while another resource looks whether the video is there.
+        """
+        with ExitStack() as held:
+            keys: list[str] = []
+            for place in sorted(self._places(key, resource)):
+                folder = key_in_store(place, key[0])
+                held.enter_context(self._reuse.held(place))
+                if folder and not self._is_shared(key, folder.rpartition("/")[2]):
+                    keys += (f"{folder}/{name}" for name in FILES)
+            yield keys
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        """Raises StoreUnavailable."""
+        if self._store is not None and keys:
+            await self._store.remove(keys)
+
+    def _jobs(self, key: Key, resource: ObservedResource) -> list[ObservedJob]:
+        jobs = self._cache.jobs_of(key)
+        return [job for job in jobs if job.owner_uid == resource.metadata.uid]
+
+    def _places(self, key: Key, resource: ObservedResource) -> set[str]:
+        jobs = self._jobs(key, resource)
+        places = {job.plan_text.output_url for job in jobs if job.plan_text}
+        if resource.folder:
+            places.add(folder_url(key[0], resource.folder, self._config))
+        return places
+
+    def _is_shared(self, key: Key, folder: str) -> bool:
+        """Whether another resource of the namespace has the same video, or makes it."""
+        return any(
+            other != key and other[0] == key[0] and self._has(other, resource, folder)
+            for other, resource in self._cache.resources.items()
+        )
+
+    def _has(self, key: Key, resource: ObservedResource | Settled, folder: str) -> bool:
+        if isinstance(resource, Settled):
+            return resource.folder == folder
+        if resource.is_being_deleted:
+            return False
+        jobs = () if resource.is_finished else self._jobs(key, resource)
+        made = (job.plan_text.output_url for job in jobs if job.plan_text)
+        return resource.folder == folder or any(url.endswith(f"/{folder}") for url in made)
