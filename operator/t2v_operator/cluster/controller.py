@@ -174,17 +174,19 @@ class Operator:
 
     async def start(self, **_: Any) -> None:
         """Begin in the background. Whatever ends by itself ends the operator."""
-        for work in (self._serve_health(), self._cache.run(), self._lead(), self._report()):
+        for work in (self._lead(), self._serve_health(), self._cache.run(), self._report()):
             task = asyncio.create_task(work)
             task.add_done_callback(_end_operator)
             self._tasks.append(task)
 
     async def stop(self, **_: Any) -> None:
-        """End what runs, then let another replica lead at once."""
-        for task in reversed(self._tasks):
+        """Let another replica lead at once: not only when the last connection has ended."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        leading, others = self._tasks[:1], self._tasks[1:]
+        await asyncio.gather(*leading, return_exceptions=True)
         await self._leadership.release()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _lead(self) -> None:
         """Wait for the lease, then do the work, as long as it is held."""
