@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 def main() -> int:
     """Make the video that the environment asks for; returns the process's exit code."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    set_up_logging()
     # OpenMP's threads spin while they wait, unless told before torch is imported: on cores that
     # other processes use too, that slows denoising down several times.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -51,6 +51,12 @@ def main() -> int:
         if server:
             _hand_in(outcome, server, stop)
     return ExitCode.DONE if isinstance(outcome, GenerationResult) else outcome.exit_code
+
+
+def set_up_logging() -> None:
+    """To standard error; without the URLs of requests, for a grant's is a right of its own."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @contextlib.contextmanager

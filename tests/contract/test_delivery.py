@@ -1,6 +1,7 @@
 """The runner, the report server and the embedded store, over real connections on this machine."""
 
 import json
+import logging
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from t2v_api.progress import Progress, Stage
 from t2v_operator.delivery.certificates import make_certificate
 from t2v_runner import upload as upload_module
 from t2v_runner.errors import Stopped, StorageFailed
+from t2v_runner.main import set_up_logging
 from t2v_runner.report_server import (
     NotAnswered,
     ProgressTeller,
@@ -53,6 +55,17 @@ def test_a_video_goes_to_its_own_keys_with_nothing_but_the_pods_token(world: Wor
     assert world.operator.outcomes == [result]
     folder = world.stored / "videos" / "films" / "0123"
     assert all((folder / n).read_bytes() == (world.made / n).read_bytes() for n in FILES)
+
+
+def test_a_runner_does_not_log_its_grants(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.result()
+    caplog.set_level(logging.INFO, logger="httpx2")
+    set_up_logging()
+    with world.server() as server, caplog.at_level(logging.INFO):
+        upload(world.made, FILES, server, go_on)
+    # pytest also hears what a server keeps to itself.
+    said = [each.getMessage() for each in caplog.records if each.name != "uvicorn.access"]
+    assert not any("signature" in each for each in said)
 
 
 def test_a_video_that_lacks_a_file_is_not_there(world: World) -> None:
