@@ -39,14 +39,15 @@ def read_init_media(
         )
     deadline, pause = monotonic() + PATIENCE_SECONDS, FIRST_PAUSE_SECONDS
     while True:
+        wait = pause * random.uniform(0.7, 1.3)  # noqa: S311
         try:
             return _read(name, server)
         except InitMediaUnavailable as error:
             logger.warning("init media is not read yet: %s", error)
-            if monotonic() + pause > deadline:
+            if monotonic() + wait > deadline:
                 raise
         may_go_on()
-        sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
+        sleep(wait)
         pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
 
