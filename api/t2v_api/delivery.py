@@ -24,6 +24,8 @@ RESULT_PATH = "/v1/result"
 """POST a GenerationResult or a GenerationFailure, once everything else is done."""
 UPLOADS_PATH = "/v1/uploads"
 """POST an UploadRequest, get UploadGrants."""
+INIT_MEDIA_PATH = "/v1/init-media"
+"""GET an InitMediaLink, where the request names a file of the store."""
 
 BODY_BYTES = 64 * 1024
 """The report server takes no larger body."""
@@ -100,3 +102,12 @@ class UploadGrants(ContractModel):
     grants: tuple[Grant, ...]
     expires: AwareDatetime
     """After that the runner asks again."""
+
+
+class InitMediaLink(ContractModel):
+    """What opens the init media that the request names in the store, for some minutes."""
+
+    namespace: str
+    """Whose files were looked at."""
+    url: str | None = Field(default=None, max_length=8192)
+    """A right of its own: it stands in no message. None: there is no such file."""

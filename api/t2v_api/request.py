@@ -3,19 +3,28 @@
 import hashlib
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from t2v_api.base import ContractModel
 from t2v_api.profile import ModelId
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
+from t2v_api.store_name import STORE_NAME, check_store_name
 
 DRAWING_VERSION = 1
 """Goes up when a runner draws the same request otherwise than the runners before it."""
 
 PROMPT_CHARACTERS = 4096
-MediaUrl = Annotated[str, Field(max_length=2048, pattern=r"^(https?|file)://\S+$")]
-"""Where an init image or video is."""
+MediaUrl = Annotated[
+    str,
+    Field(
+        max_length=2048,
+        pattern=r"^(https?|file|store)://\S+$",
+        json_schema_extra={"pattern": rf"^((https?|file)://\S+|{STORE_NAME})$"},
+    ),
+    AfterValidator(check_store_name),
+]
+"""Where an init image or video is. The schema's pattern also says what the validator explains."""
 
 
 class GenerationRequest(ContractModel):

@@ -131,9 +131,11 @@ class TextToVideoJobSpec(ContractModel):
     guidance_scale: Annotated[float, GUIDANCE] | None = None
     """Scale of classifier-free guidance. Default: the model's."""
     init_image: MediaUrl | None = None
-    """URL of an image to start from; it stands for every frame."""
+    """URL of an image to start from; it stands for every frame. `store://PATH`: a file of this
+    namespace in the operator's store."""
     init_video: MediaUrl | None = None
-    """URL of a video to start from."""
+    """URL of a video to start from. `store://<digest>/video.mp4`: one of this namespace that was
+    made before."""
     strength: Annotated[float, STRENGTH] | None = None
     """How much of the init image or video is destroyed. 1.0 destroys all of its information.
     Default with init media: 0.7."""

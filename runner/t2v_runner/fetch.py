@@ -14,12 +14,19 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urljoin, urlsplit
 
-from t2v_api.web_address import PORTS, AddressRefused, WebAddress, check_literal
+from t2v_api.web_address import (
+    PORTS,
+    AddressRefused,
+    AllowedAddresses,
+    WebAddress,
+    check_literal,
+    read_web_address,
+)
 
 from t2v_runner.errors import InitMediaRefused, InitMediaUnavailable
 from t2v_runner.order import MediaRules
@@ -36,10 +43,21 @@ HEADERS: Final = {"User-Agent": "text-to-video-operator", "Accept": "*/*"}
 
 Resolver = Callable[[str], Sequence[str]]
 
+ANYWHERE = MediaRules(folder=None, allowed=AllowedAddresses(ranges=("0.0.0.0/0", "::/0")))
+
 
 @dataclass(frozen=True)
 class _Redirect:
     location: str
+
+
+class _AnotherAnswer(InitMediaRefused):
+    """The server answered, and did not give the media."""
+
+    def __init__(self, shown: str, status: int) -> None:
+        advice = "the URL must give the media itself"
+        super().__init__(f"{shown}: the server answered {status}; {advice}")
+        self.status = status
 
 
 def resolve_host(host: str) -> Sequence[str]:
@@ -63,6 +81,26 @@ def fetch(url: str, rules: MediaRules, resolve: Resolver = resolve_host) -> byte
             return answer
         url = urljoin(url, answer.location)
     raise InitMediaRefused(f"{target.shown}: more than {MAX_REDIRECTS} redirects; name the end")
+
+
+def fetch_link(link: str, name: str) -> bytes:
+    """The body behind a link of the operator's to the file `name` of its store.
+
+    It leads inside, so every address is taken, and no further: redirects are not followed. It is a
+    right of its own, so messages say `name` instead. Raises InitMediaRefused where the file itself
+    cannot be taken, else InitMediaUnavailable.
+    """
+    try:
+        target = replace(read_web_address(link), shown=name)
+    except AddressRefused:
+        raise InitMediaUnavailable(f"{name}: the operator's link to it cannot be used") from None
+    try:
+        answer = _get(target, ANYWHERE, resolve_host, time.monotonic() + TOTAL_SECONDS)
+    except _AnotherAnswer as error:
+        raise InitMediaUnavailable(f"{name}: the store answered {error.status}") from None
+    if isinstance(answer, _Redirect):
+        raise InitMediaUnavailable(f"{name}: the store answered with a redirect")
+    return answer
 
 
 def _parse(url: str, rules: MediaRules) -> WebAddress:
@@ -176,9 +214,7 @@ def _answer(response: http.client.HTTPResponse, target: WebAddress) -> bytes | _
     if status >= 500 or status in WORTH_A_RETRY:
         raise InitMediaUnavailable(f"{target.shown}: the server answered {status}")
     if not 200 <= status < 300:
-        raise InitMediaRefused(
-            f"{target.shown}: the server answered {status}; the URL must give the media itself"
-        )
+        raise _AnotherAnswer(target.shown, status)
     expected = response.length
     body = _read_body(response, target)
     if expected is not None and len(body) < expected:

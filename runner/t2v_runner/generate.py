@@ -5,6 +5,7 @@ import gc
 import hashlib
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from t2v_api.delivery import RECORD_FILE
 from t2v_api.progress import Stage
@@ -18,6 +19,7 @@ from t2v_runner.order import Order
 from t2v_runner.publish import Publication, left_behind
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
+from t2v_runner.stored_media import read_init_media
 from t2v_runner.upload import upload
 from t2v_runner.video import write_poster, write_preview, write_video
 
@@ -34,7 +36,7 @@ def generate(
     then nothing stands there under a final name, unless only the upload failed.
     """
     if not order.uploads:
-        return _make(order, reporter)
+        return _make(order, reporter, server)
     if server is None:
         raise RequestRefused("T2V_UPLOAD is set, and T2V_REPORT_URL is not")
     found = _finished_before(server)
@@ -44,7 +46,7 @@ def generate(
     if result:
         reporter.enter(Stage.UPLOAD)
     else:
-        result = _make(order, reporter)
+        result = _make(order, reporter, server)
     upload(order.output_dir, (*result.output, RECORD_FILE), server, reporter.check)
     return result
 
@@ -62,10 +64,11 @@ def _finished_before(server: ReportServer) -> GenerationResult | None:
     return None
 
 
-def _make(order: Order, reporter: Reporter) -> GenerationResult:
+def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> GenerationResult:
     request, profile = order.request, order.profile
+    read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
     with Publication(order.output_dir) as publication:
-        init_frames = read_init_frames(request, order.media)
+        init_frames = read_init_frames(request, order.media, read_stored)
 
         reporter.enter(Stage.DOWNLOAD)
         folder = locate_model(profile, order.models_dir)

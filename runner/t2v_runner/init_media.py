@@ -7,11 +7,13 @@ then only use formats of that kind and may follow no address inside the file.
 import io
 import re
 import warnings
+from collections.abc import Callable
 from enum import Enum, auto
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.request import GenerationRequest
+from t2v_api.store_name import STORE
 
 from t2v_runner.errors import InitMediaRefused
 from t2v_runner.fetch import fetch
@@ -31,6 +33,9 @@ VIDEO_FORMATS = ("mov", "matroska", "avi", "gif")
 """FFmpeg's names: MP4 and MOV, Matroska and WebM, AVI, GIF. None of them is a playlist."""
 TIME_TOLERANCE = Fraction(1, 1000)
 """Matroska rounds times to milliseconds: a frame that is late by less is in time."""
+
+ReadStored = Callable[[str], bytes]
+"""Takes a `store://` name, gives the file. Raises InitMediaRefused, InitMediaUnavailable."""
 
 
 class _Kind(Enum):
@@ -56,7 +61,9 @@ _SIGNATURES = (
 )
 
 
-def read_init_frames(request: GenerationRequest, rules: MediaRules) -> "Frames | None":
+def read_init_frames(
+    request: GenerationRequest, rules: MediaRules, read_stored: ReadStored
+) -> "Frames | None":
     """The init media as uint8 RGB of shape (num_frames, height, width, 3), as requested.
 
     None without init media. An image stands for every frame. A video is resampled in time: frame
@@ -67,7 +74,7 @@ def read_init_frames(request: GenerationRequest, rules: MediaRules) -> "Frames |
     url = request.init_media
     if url is None:
         return None
-    body = fetch(url, rules)
+    body = read_stored(url) if url.startswith(STORE) else fetch(url, rules)
     if request.init_image:
         return _image_frames(body, request)
     return _video_frames(body, request)

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 def main() -> int:
     """Make the video that the environment asks for; returns the process's exit code."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    set_up_logging()
     # OpenMP's threads spin while they wait, unless told before torch is imported: on cores that
     # other processes use too, that slows denoising down several times.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -54,6 +54,12 @@ def main() -> int:
     if isinstance(outcome, GenerationResult):
         return ExitCode.DONE
     return code_to_end_with(outcome.exit_code, os.environ)
+
+
+def set_up_logging() -> None:
+    """To standard error; without the URLs of requests, for a grant's is a right of its own."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @contextlib.contextmanager

@@ -14,10 +14,12 @@ from typing import Self
 
 from t2v_api.base import ContractError
 from t2v_api.delivery import (
+    INIT_MEDIA_PATH,
     PROGRESS_PATH,
     RESULT_PATH,
     UPLOADS_PATH,
     FileToUpload,
+    InitMediaLink,
     UploadGrants,
     UploadRequest,
 )
@@ -113,6 +115,17 @@ class ReportServer:
             return UploadGrants.parse_json(self._ask("POST", UPLOADS_PATH, request.json_line()))
         except ContractError as error:
             raise NotAnswered(str(error)) from None
+
+    def ask_for_init_media(self) -> InitMediaLink:
+        """What opens the init media that this video's request names in the store.
+
+        Raises NotAnswered, Refused.
+        """
+        try:
+            return InitMediaLink.parse_json(self._ask("GET", INIT_MEDIA_PATH))
+        except ContractError:
+            # The fault may quote the link.
+            raise NotAnswered("the report server's answer cannot be read") from None
 
     def _ask(self, method: str, path: str, body: str = "", seconds: float = ANSWER_SECONDS) -> str:
         import httpx2

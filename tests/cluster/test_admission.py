@@ -42,6 +42,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**IMAGE, "initVideo": "https://example.com/a.mp4"}, "not both"),
     ({"initImage": "ftp://example.com/a.png"}, "spec.initImage"),
     ({"initVideo": "somewhere"}, "spec.initVideo"),
+    ({"initVideo": "store://../other/a.mp4"}, "spec.initVideo"),
     ({"webhook": "no URL"}, "spec.webhook"),
     ({"webhook": "ftp://example.com"}, "spec.webhook"),
     ({"trackId": "x" * 257}, "spec.trackId"),
@@ -60,6 +61,7 @@ FAILED: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown-model": ({"modelId": "other"}, "ModelNotFound", "known: tiny-shapes"),
     "too-many-frames": ({"numFrames": 33}, "InvalidRequest", "numFrames is 33; this model draws"),
     "too-wide": ({"width": 1024}, "InvalidRequest", "width is 1024; this model draws at most 512"),
+    "no-store": ({"initImage": "store://a.png"}, "InitMediaRefused", "a volume is none"),
     "unknown-pool": ({"pool": "other"}, "InvalidRequest", "pool 'other' is not configured"),
 }
 AT_THE_LIMITS: dict[str, Any] = {

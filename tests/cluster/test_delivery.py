@@ -321,6 +321,33 @@ def _address_of_the_service(store: Installation, values: Path, kind: str) -> Ite
         store.upgrade(values, **store.embedded())
 
 
+def test_one_video_is_made_from_another_that_is_in_the_store(
+    store: Installation, workspace: Workspace
+) -> None:
+    first, second = (f"{each}-{secrets.token_hex(3)}" for each in ("first", "second"))
+    workspace.apply(a_manifest(first))
+    digest = ready(workspace, first)["outputUrl"].partition("?")[0].split("/")[-2]
+    media = f"store://{digest}/video.mp4"
+    workspace.apply(a_manifest(second, initVideo=media, strength=0.5))
+    status = ready(workspace, second)
+    assert status["resolved"]["initVideo"] == media
+    assert len(get(status["outputUrl"]).content) == status["video"]["bytes"]
+    (pod,) = workspace.children("pods", second)
+    log = workspace.kubectl("logs", pod["metadata"]["name"])
+    assert "signature=" not in log, "links and grants are rights"
+
+
+def test_init_media_that_is_not_in_the_store_is_refused_at_once(
+    store: Installation, workspace: Workspace
+) -> None:
+    name, media = f"missing-{secrets.token_hex(3)}", "store://uploads/missing.png"
+    workspace.apply(a_manifest(name, initImage=media))
+    status = workspace.wait_for_phase(name, "Failed")
+    assert status["conditions"][0]["reason"] == "InitMediaRefused"
+    assert status["message"] == f"{media} is not in the store of namespace {workspace.namespace}"
+    assert [attempt["exitCode"] for attempt in status["attempts"]] == [6]
+
+
 def test_files_go_with_their_resource_where_it_says_so(
     store: Installation, workspace: Workspace
 ) -> None:

@@ -2,132 +2,47 @@
 
 import hashlib
 import json
+import logging
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from aiohttp import ClientSession
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from t2v_api.delivery import BODY_BYTES, PROGRESS_PATH, RECORD_FILE, RESULT_PATH, UPLOADS_PATH
 from t2v_api.progress import Progress, Stage
-from t2v_api.result import GenerationResult, read_outcome
-from t2v_operator.config import EmbeddedStorage
-from t2v_operator.delivery.asgi import load_certificate
+from t2v_api.result import GenerationResult
 from t2v_operator.delivery.certificates import make_certificate
-from t2v_operator.delivery.report_server import Caller, Outcome, UnknownCaller, report_app
-from t2v_operator.delivery.signatures import SigningKeys
-from t2v_operator.delivery.store_server import store_app
-from t2v_operator.delivery.stores import EmbeddedStore
 from t2v_runner import upload as upload_module
 from t2v_runner.errors import Stopped, StorageFailed
 from t2v_runner.generate import generate
+from t2v_runner.main import set_up_logging
 from t2v_runner.order import MediaRules, Order
 from t2v_runner.publish import left_behind
 from t2v_runner.report_server import (
     NotAnswered,
     ProgressTeller,
     Refused,
-    ReportAddress,
-    ReportServer,
 )
 from t2v_runner.reporter import Reporter
 from t2v_runner.stop import StopSignal
 from t2v_runner.upload import upload
 
+from tests.contract.delivery_world import CALLER, FILES, World, a_world
 from tests.unit.builders import a_job
-from tests.unit.delivery.serving import client, served
-from tests.unit.observations import a_result
+from tests.unit.delivery.serving import client
 
-CALLER = Caller("films", "pod-1", "red-circle", "red-circle-1", "videos/films/0123")
 MODELS = Path(__file__).parents[2] / "models"
-FILES = ("video.mp4", "poster.jpg", "preview.webp", RECORD_FILE)
-KEYS = SigningKeys((b"a secret of 16 bytes",))
-
-
-@dataclass
-class Operator:
-    """What the report server hands to the operator."""
-
-    caller: Caller = CALLER
-    told: list[Progress] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    leader: Response | None = None
-
-    async def identify(self, token: str) -> Caller:
-        if token != "the pod's token":
-            raise UnknownCaller("the token is not one of a pod that may report here")
-        return self.caller
-
-    async def progress(self, caller: Caller, progress: Progress) -> None:
-        self.told.append(progress)
-
-    async def outcome(self, caller: Caller, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    async def hand_on(self, _: Request, __: bytes) -> Response | None:
-        return self.leader
-
-
-@dataclass
-class World:
-    """A store and a report server that run, and a pod that may use them."""
-
-    operator: Operator
-    address: ReportAddress
-    stored: Path
-    made: Path
-    store_port: int
-
-    def server(self, **changes: Any) -> ReportServer:
-        return ReportServer(replace(self.address, **changes))
-
-    def result(self) -> GenerationResult:
-        """The record of the video in `made`, which is written there."""
-        self.made.mkdir(exist_ok=True)
-        record = read_outcome(a_result())
-        assert isinstance(record, GenerationResult)
-        whole = record.model_copy(update={"output": FILES[:-1]})
-        for name in FILES[:-1]:
-            (self.made / name).write_bytes(name.encode() * 1000)
-        size = (self.made / "video.mp4").stat().st_size
-        whole = whole.model_copy(update={"video": whole.video.model_copy(update={"bytes": size})})
-        (self.made / RECORD_FILE).write_text(whole.json_line())
-        return whole
-
-    def files(self) -> list[str]:
-        folder = self.stored / "videos"
-        return sorted(p.name for p in folder.rglob("*") if p.is_file()) if folder.exists() else []
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    operator, made = Operator(), make_certificate(["localhost"], datetime.now(UTC))
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    load_certificate(tls, made.certificate, made.key)
-    stored = tmp_path / "store"
-    stored.mkdir()
-    token = tmp_path / "token"
-    token.write_text("the pod's token\n")
-    with served(store_app(stored, lambda: KEYS)) as store_port:
-        storage = EmbeddedStorage(url=f"http://127.0.0.1:{store_port}")
-
-        @asynccontextmanager
-        async def app() -> AsyncIterator[Starlette]:
-            async with ClientSession() as session:
-                store = EmbeddedStore(storage, KEYS, session)
-                yield report_app(operator.identify, operator, operator.hand_on, store)
-
-        with served(app(), tls) as port:
-            address = ReportAddress(f"https://localhost:{port}", made.authority.decode(), token)
-            yield World(operator, address, stored, tmp_path / "made", store_port)
+    with a_world(tmp_path) as made:
+        yield made
 
 
 def a_file(name: str, size: int) -> bytes:
@@ -181,6 +96,17 @@ def test_a_video_goes_to_its_own_keys_with_nothing_but_the_pods_token(world: Wor
     assert world.operator.outcomes == [result]
     folder = world.stored / "videos" / "films" / "0123"
     assert all((folder / n).read_bytes() == (world.made / n).read_bytes() for n in FILES)
+
+
+def test_a_runner_does_not_log_its_grants(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.result()
+    caplog.set_level(logging.INFO, logger="httpx2")
+    set_up_logging()
+    with world.server() as server, caplog.at_level(logging.INFO):
+        upload(world.made, FILES, server, go_on)
+    # pytest also hears what a server keeps to itself.
+    said = [each.getMessage() for each in caplog.records if each.name != "uvicorn.access"]
+    assert not any("signature" in each for each in said)
 
 
 def test_a_video_that_lacks_a_file_is_not_there(world: World) -> None:

@@ -111,8 +111,14 @@ def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
             ExitCode.INIT_MEDIA_REFUSED,
             "InitMediaRefused",
         ),
+        (
+            [],
+            {"initImage": "store://uploads/cat.png"},
+            ExitCode.INIT_MEDIA_REFUSED,
+            "InitMediaRefused",
+        ),
     ],
-    ids=["no model", "no init media", "a private address"],
+    ids=["no model", "no init media", "a private address", "no store"],
 )
 def test_what_the_runner_refuses_is_told_with_its_exit_code(
     tmp_path: Path, arguments: list[str], spec: dict[str, Any], code: ExitCode, reason: str

@@ -15,7 +15,7 @@ import pytest
 from t2v_api.web_address import AllowedAddresses, is_public
 from t2v_runner import fetch as fetching
 from t2v_runner.errors import InitMediaRefused, InitMediaUnavailable
-from t2v_runner.fetch import fetch
+from t2v_runner.fetch import fetch, fetch_link
 from t2v_runner.order import MediaRules
 
 OPEN = MediaRules(folder=None, allowed=AllowedAddresses(ranges=("0.0.0.0/0", "::/0")))
@@ -312,6 +312,50 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
         with pytest.raises(InitMediaRefused, match="certificate is not trusted"):
             fetch(url, OPEN, lambda _: ["127.0.0.1"])
         server.shutdown()
+
+
+NAME, SECRET = "store://uploads/cat.png", "hunter2"
+
+
+def test_a_link_of_the_operators_may_lead_inside_and_arrives_as_it_is(site: str) -> None:
+    assert fetch_link(f"{site}/path?sig=a%2Fb%3D&x=1", NAME) == b"/path?sig=a%2Fb%3D&x=1"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/to?/media&", "answered with a redirect"),
+        ("/status/403?", "the store answered 403"),
+        ("/status/404?", "the store answered 404"),
+        ("/status/503?", "the server answered 503"),
+        ("/cut?", "9 of 1000 bytes"),
+        ("/drip?", "too slow"),
+    ],
+)
+def test_a_link_that_does_not_give_the_file_is_worth_another_and_stays_a_secret(
+    site: str, path: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "TOTAL_SECONDS", 0.4)
+    with pytest.raises(InitMediaUnavailable, match=f"^{NAME}: .*{said}") as failure:
+        fetch_link(f"{site}{path}{SECRET}", NAME)
+    assert site not in str(failure.value)
+    assert SECRET not in str(failure.value)
+
+
+@pytest.mark.parametrize("link", ["", "ftp://s", "https://user:hunter2@s/", "http://127.0.0.1:9/"])
+def test_a_link_that_leads_nowhere_is_worth_another_and_stays_a_secret(link: str) -> None:
+    with pytest.raises(InitMediaUnavailable, match=f"^{NAME}: ") as failure:
+        fetch_link(link, NAME)
+    assert not any(part in str(failure.value) for part in (SECRET, "127.0.0.1", "ftp"))
+
+
+@pytest.mark.parametrize("path", ["endless", "claims/10001", "empty"])
+def test_a_file_of_the_store_keeps_the_same_bounds(
+    site: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "MAX_BYTES", 10_000)
+    with pytest.raises(InitMediaRefused, match=f"^{NAME}: "):
+        fetch_link(f"{site}/{path}?{SECRET}", NAME)
 
 
 @pytest.fixture

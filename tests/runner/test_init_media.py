@@ -1,5 +1,6 @@
 """Init images and videos become exactly the frames that the request asks for."""
 
+import io
 import struct
 import zlib
 from fractions import Fraction
@@ -42,11 +43,15 @@ def a_request(**changes: Any) -> GenerationRequest:
 
 def read(path: Path, field: str = "init_image", **changes: Any) -> Frames:
     request = a_request(**{field: f"file://{path}", "strength": 0.5}, **changes)
-    frames = read_init_frames(request, MediaRules(path.parent))
+    frames = read_init_frames(request, MediaRules(path.parent), no_store)
     assert frames is not None
     assert frames.dtype == np.uint8
     assert frames.shape == (request.num_frames, request.height, request.width, 3)
     return frames
+
+
+def no_store(name: str) -> bytes:
+    raise AssertionError(f"{name} is in no store")
 
 
 def save(image: Image.Image, path: Path, **how: Any) -> Path:
@@ -80,7 +85,21 @@ def greys_of(frames: Frames) -> list[int]:
 
 
 def test_a_request_without_init_media_has_no_init_frames() -> None:
-    assert read_init_frames(a_request(), MediaRules(None)) is None
+    assert read_init_frames(a_request(), MediaRules(None), no_store) is None
+
+
+def test_what_is_in_the_store_is_read_from_there_and_must_be_of_the_same_types() -> None:
+    png = io.BytesIO()
+    Image.new("RGB", (64, 64), RED).save(png, "png")
+    files = {"store://a/red.png": png.getvalue(), "store://a/page": b"<html>"}
+    rules = MediaRules(None)
+    request = a_request(init_image="store://a/red.png", strength=0.5)
+    frames = read_init_frames(request, rules, files.__getitem__)
+    assert frames is not None
+    assert (frames == RED).all()
+    with pytest.raises(InitMediaRefused, match="is an HTML or XML page"):
+        page = a_request(init_image="store://a/page", strength=0.5)
+        read_init_frames(page, rules, files.__getitem__)
 
 
 def test_an_image_stands_for_every_frame(tmp_path: Path) -> None:

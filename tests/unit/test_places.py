@@ -1,7 +1,10 @@
 """Which files a name leads to: those of the own namespace, and nobody else's."""
 
 import pytest
-from t2v_operator.core.places import key_in_store
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.places import key_in_store, key_of_init_media
+
+from tests.unit.builders import a_config
 
 DIGEST = "a" * 64
 
@@ -36,3 +39,23 @@ def test_a_name_of_the_own_namespace_names_its_key(key: str) -> None:
 )
 def test_any_other_name_names_none(url: str) -> None:
     assert key_in_store(url, "films") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix", "key"),
+    [
+        ("store://uploads/cat.png", "videos", "videos/films/uploads/cat.png"),
+        ("store://uploads/cat.png", "", "films/uploads/cat.png"),
+        (f"store://{DIGEST}/video.mp4", "a/b/", f"a/b/films/{DIGEST}/video.mp4"),
+        ("store://other/cat.png", "videos", "videos/films/other/cat.png"),
+        ("store://videos/other/cat.png", "videos", "videos/films/videos/other/cat.png"),
+        ("store://../other/cat.png", "videos", None),
+        ("https://films/uploads/cat.png", "videos", None),
+    ],
+)
+def test_init_media_is_looked_for_below_the_own_namespace_alone(
+    url: str, prefix: str, key: str | None
+) -> None:
+    document = a_config().document()
+    document["storage"]["prefix"] = prefix
+    assert key_of_init_media(url, "films", OperatorConfig.parse(document)) == key

@@ -20,7 +20,7 @@ from t2v_operator.config import OperatorConfig
 from t2v_operator.core.allowance import Allowance
 from t2v_operator.core.observe import observe_pod
 from t2v_operator.core.observed import ObservedJob, ObservedPod, ObservedResource, Settled
-from t2v_operator.core.places import key_in_store
+from t2v_operator.core.places import key_in_store, key_of_init_media
 from t2v_operator.delivery.report_server import Caller, CannotTell, UnknownCaller
 
 REMEMBERED_SECONDS = 120.0
@@ -81,11 +81,12 @@ class Callers:
             raise UnknownCaller(f"pod {found.pod} makes a video that is not wanted any more")
         place = job.plan_text.output_url if job.plan_text else ""
         folder = key_in_store(place, found.namespace)
+        # The Job has the name of just this request: what the resource names, its pod may read.
         spec = resource.spec
-        may_reuse = spec is not None and may_be_reused(
-            spec.model_id, spec.init_image or spec.init_video, self._config
-        )
-        return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse)
+        media = (spec.init_image or spec.init_video) if spec else None
+        may_reuse = spec is not None and may_be_reused(spec.model_id, media, self._config)
+        init_media = key_of_init_media(media, found.namespace, self._config) if media else None
+        return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse, init_media)
 
     async def _pod(self, found: _Reviewed) -> ObservedPod | None:
         """The very pod that the token is bound to; asked for where the watch is behind."""

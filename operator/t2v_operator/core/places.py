@@ -1,12 +1,14 @@
 """Where a video's files stand: a folder for each distinct video, and what opens it. Pure.
 
 A store's files are named by `store://` and their key. Only when a status is written does a name
-become a link that a browser opens, which may end and be made again.
+become a link that a browser opens, which may end and be made again. In a request such a name is
+no whole key: it begins below the namespace (`t2v_api.store_name`).
 """
 
 import re
 
 from t2v_api.resource import TextToVideoJobStatus
+from t2v_api.store_name import STORE, path_in_store
 
 from t2v_operator.config import OperatorConfig, VolumeStorage
 from t2v_operator.core.names import FOLDER, folder_in
@@ -17,8 +19,6 @@ OWN_KEY = re.compile(
     rf"(?:{PART}/)*(?P<namespace>[a-z0-9-]+)/{FOLDER.pattern}(?:/[A-Za-z0-9_-]+\.[a-z0-9]+)?"
 )
 """Of one video: the prefix, the namespace, the digest, perhaps a file."""
-STORE = "store://"
-"""Begins the name of a file in the store."""
 
 
 def folder_of(job: ResolvedJob) -> str:
@@ -26,9 +26,9 @@ def folder_of(job: ResolvedJob) -> str:
     return job.request.digest(job.profile.revision)
 
 
-def place(namespace: str, folder: str, config: OperatorConfig) -> str:
-    """The key of a video's folder in the storage."""
-    parts = (config.storage.prefix.strip("/"), namespace, folder)
+def place(namespace: str, path: str, config: OperatorConfig) -> str:
+    """The key in the storage of what stands at `path` among the namespace's files."""
+    parts = (config.storage.prefix.strip("/"), namespace, path)
     return "/".join(part for part in parts if part)
 
 
@@ -64,3 +64,12 @@ def key_in_store(url: str, namespace: str) -> str | None:
     match = OWN_KEY.fullmatch(url.removeprefix(STORE))
     is_own = match is not None and url.startswith(STORE) and match["namespace"] == namespace
     return match[0] if match and is_own else None
+
+
+def key_of_init_media(url: str, namespace: str, config: OperatorConfig) -> str | None:
+    """The key of the file that a request's init media names in the store; None for a web address.
+
+    It is always one of the namespace, which the name cannot leave.
+    """
+    path = path_in_store(url)
+    return place(namespace, path, config) if path else None

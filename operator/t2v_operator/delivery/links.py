@@ -1,8 +1,9 @@
 """Turn the store's names on a status into links that a browser opens."""
 
 from t2v_api.resource import TextToVideoJobStatus
+from t2v_api.store_name import STORE
 
-from t2v_operator.core.places import STORE, key_in_store
+from t2v_operator.core.places import key_in_store
 from t2v_operator.delivery.stores import Store
 
 

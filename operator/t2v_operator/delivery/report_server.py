@@ -18,9 +18,11 @@ from starlette.routing import Route
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.delivery import (
     BODY_BYTES,
+    INIT_MEDIA_PATH,
     PROGRESS_PATH,
     RESULT_PATH,
     UPLOADS_PATH,
+    InitMediaLink,
     UploadGrants,
     UploadRequest,
 )
@@ -53,6 +55,8 @@ class Caller:
     """The key of its folder in the store; None where its video goes to a volume."""
     may_reuse: bool = True
     """Whether it may take a video that is in the store already."""
+    init_media: str | None = None
+    """The key of the init media in the store; None where the request names none there."""
 
 
 class UnknownCaller(Exception):
@@ -152,12 +156,22 @@ def report_app(
         answer = UploadGrants(grants=tuple(grants), expires=grants_end())
         return Response(answer.json_line(), media_type="application/json")
 
+    async def init_media(request: Request) -> Response:
+        caller = await admitted(request)
+        if not store or not caller.init_media:
+            raise HTTPException(404, "this video's request names no file of the store")
+        is_there = await store.find(caller.init_media) is not None
+        url = await store.grant_to_read(caller.init_media) if is_there else None
+        answer = InitMediaLink(namespace=caller.namespace, url=url)
+        return Response(answer.json_line(), media_type="application/json")
+
     return Starlette(
         routes=[
             Route(PROGRESS_PATH, progress, methods=["POST"]),
             Route(RESULT_PATH, outcome, methods=["POST"]),
             Route(RESULT_PATH, found, methods=["GET"]),
             Route(UPLOADS_PATH, uploads, methods=["POST"]),
+            Route(INIT_MEDIA_PATH, init_media, methods=["GET"]),
         ],
         exception_handlers={StoreUnavailable: _store_unavailable},
     )

@@ -21,6 +21,8 @@ from t2v_operator.delivery.signatures import SigningKeys, signed_url
 
 GRANT_SECONDS = 900
 """How long an upload may begin."""
+READ_SECONDS = 300
+"""How long a pod may begin to read a file."""
 ANSWER_SECONDS = 5.0
 SMALL_BYTES = BODY_BYTES
 """Of what is read whole: a record."""
@@ -50,6 +52,10 @@ class Store(Protocol):
 
     async def grant(self, key: str, file: FileToUpload) -> Grant:
         """The right to upload `file` as `key`. Raises StoreUnavailable."""
+        ...
+
+    async def grant_to_read(self, key: str) -> str:
+        """What opens the file for a pod, from within the cluster. Raises StoreUnavailable."""
         ...
 
     async def link(self, key: str) -> str:
@@ -106,6 +112,10 @@ class EmbeddedStore:
         ends = int(time.time()) + GRANT_SECONDS
         url = signed_url(self._inside, "PUT", key, self._keys, ends, file)
         return Grant(name=file.name, url=url)
+
+    async def grant_to_read(self, key: str) -> str:
+        ends = int(time.time()) + READ_SECONDS
+        return signed_url(self._inside, "GET", key, self._keys, ends)
 
     async def link(self, key: str) -> str:
         ends = int(time.time()) + self._config.link_seconds
@@ -186,6 +196,9 @@ class BucketStore:
         if self._config.kind == "az":
             headers["x-ms-blob-type"] = "BlockBlob"
         return Grant(name=file.name, url=url, headers=headers)
+
+    async def grant_to_read(self, key: str) -> str:
+        return await self._sign("GET", key, READ_SECONDS)
 
     async def link(self, key: str) -> str:
         if self._config.url:

@@ -49,6 +49,9 @@ class FakeStore:
     async def grant(self, key: str, file: FileToUpload) -> Grant:
         raise NotImplementedError
 
+    async def grant_to_read(self, key: str) -> str:
+        raise NotImplementedError
+
     async def link(self, key: str) -> str:
         return f"https://videos.example.com/{key}?signed"
 

@@ -11,6 +11,7 @@ from t2v_operator.core.observe import observe_resource
 from t2v_operator.core.observed import Observed
 
 from tests.unit.builders import a_config, a_config_of_jobs
+from tests.unit.cluster.test_reuse import with_a_store
 from tests.unit.observations import (
     UID,
     a_job_seen,
@@ -40,6 +41,8 @@ from tests.unit.observations import (
         ({"width": 513}, Reason.INVALID_SPEC),
         ({"strength": 0.5}, Reason.INVALID_SPEC),
         ({"initImage": "file:///etc/passwd"}, Reason.INIT_MEDIA_REFUSED),
+        ({"initVideo": "store://uploads/cat.mp4"}, Reason.INIT_MEDIA_REFUSED),
+        ({"initVideo": "store://../cat.mp4"}, Reason.INVALID_SPEC),
     ],
     ids=str,
 )
@@ -52,6 +55,13 @@ def test_a_request_that_cannot_be_made_fails_before_any_job(
     assert (decision.status.phase, reason_of(decision.status)) == (Phase.FAILED, reason)
     again = decided(spec=spec, status=decision.status, now=500)
     assert again.status == decision.status, "a refusal is written once"
+
+
+def test_init_media_in_the_store_gets_its_job_where_there_is_a_store() -> None:
+    spec = {"initVideo": "store://uploads/cat.mp4"}
+    assert "give an https:// URL" in a_status(spec=spec).message
+    (created,) = decided(with_a_store(), spec=spec).actions
+    assert isinstance(created, CreateJob)
 
 
 @pytest.mark.parametrize("ended", [succeeded(), a_status(spec={"modelId": "other"})], ids=str)

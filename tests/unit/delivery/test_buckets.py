@@ -1,9 +1,10 @@
-"""A bucket whose server is there and says nothing: nobody waits for it."""
+"""A bucket: nobody waits for one that says nothing; what opens a file for a pod."""
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from t2v_operator.config import BucketStorage
@@ -37,3 +38,19 @@ def test_a_bucket_that_hangs_is_unavailable_soon(
 
         with pytest.raises(StoreUnavailable, match="TimeoutError"):
             asyncio.run(go())
+
+
+def test_a_pod_reads_by_a_link_of_minutes_though_the_bucket_is_served_to_everybody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the secret")
+    options = {"endpoint": "http://s3.inside:9000", "region": "eu"}
+    url = "https://videos.example.com"
+    store = BucketStore(BucketStorage(kind="s3", bucket="videos", options=options, url=url))
+    link = urlsplit(asyncio.run(store.grant_to_read(KEY)))
+    query = parse_qs(link.query)
+    assert (link.netloc, link.path) == ("s3.inside:9000", f"/videos/{KEY}")
+    assert query["X-Amz-Expires"] == ["300"]
+    assert query["X-Amz-SignedHeaders"] == ["host"]
+    assert "the secret" not in link.query

@@ -6,6 +6,7 @@ from typing import Any
 
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import KIND, Attempt, OutputPolicy, Phase, TextToVideoJobSpec
+from t2v_api.store_name import STORE
 from t2v_api.web_address import AddressRefused, check_literal
 
 from t2v_operator.config import VolumeStorage
@@ -201,6 +202,11 @@ def _refused_url(situation: Situation) -> Decision | None:
     if media and media.startswith("file:"):
         text = f"{media} names a file of a pod; a cluster takes http:// and https:// URLs"
         return situation.refused(Reason.INIT_MEDIA_REFUSED, text)
+    if media and media.startswith(STORE):
+        if isinstance(situation.config.storage, VolumeStorage):
+            text = f"{media} names a file of a store, and a volume is none; give an https:// URL"
+            return situation.refused(Reason.INIT_MEDIA_REFUSED, text)
+        media = None
     for url, reason in (
         (media, Reason.INIT_MEDIA_REFUSED),
         (spec.webhook, Reason.WEBHOOK_REFUSED),

@@ -1,0 +1,87 @@
+"""Who shows a token, and what its pod may have: what its own Job's request names, nothing else."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+from t2v_operator.cluster.callers import Callers
+from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
+from t2v_operator.delivery.report_server import Caller, UnknownCaller
+
+from tests.unit.cluster.test_reconcile import KEY, World
+from tests.unit.cluster.test_reuse import with_a_store
+from tests.unit.observations import a_job_document, a_pod_document, a_resource_document
+
+POD, UID = "pod-1", "uid-of-pod-1"
+CONFIG = with_a_store()
+AUDIENCE = CONFIG.report_server.audience
+
+
+def a_token() -> str:
+    claims = {"aud": [AUDIENCE], "kubernetes.io": {"pod": {"uid": UID}}}
+    return f"head.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()}.signature"
+
+
+async def review(token: str, audience: str) -> dict[str, Any]:
+    """What an API server says of the pod's token."""
+    names = {"pod-name": [POD], "pod-uid": [UID]}
+    extra = {f"authentication.kubernetes.io/{name}": value for name, value in names.items()}
+    user = {"username": "system:serviceaccount:default:default", "extra": extra}
+    return {"authenticated": True, "audiences": [audience], "user": user}
+
+
+def a_world(**spec: Any) -> tuple[World, Callers]:
+    """A resource, the Job of its request, and that Job's pod."""
+    world = World(CONFIG)
+    job = a_job_document(spec, config=CONFIG)
+    pod = a_pod_document(POD, running=True, job_uid=job["metadata"]["uid"])
+    for kind, document in (
+        (RESOURCES, a_resource_document(spec)),
+        (JOBS, job),
+        (PODS, pod),
+    ):
+        world.server.put(kind, document)
+    world.hears()
+    client: Any = world.server
+    client.review_token = review
+    return world, Callers(client, world.cache, CONFIG)
+
+
+def who_asks(callers: Callers) -> Caller:
+    return asyncio.run(callers.identify(a_token()))
+
+
+@pytest.mark.parametrize("field", ["initImage", "initVideo"])
+def test_a_pod_may_read_the_init_media_that_its_request_names(field: str) -> None:
+    _, callers = a_world(**{field: "store://uploads/cat"})
+    caller = who_asks(callers)
+    assert caller.init_media == "videos/default/uploads/cat"
+    assert caller.resource == KEY[1]
+    assert not caller.may_reuse, "another file may have that name tomorrow"
+
+
+@pytest.mark.parametrize("media", [{}, {"initImage": "https://example.com/cat.png"}], ids=str)
+def test_a_pod_whose_request_names_none_in_the_store_reads_none(media: dict[str, Any]) -> None:
+    _, callers = a_world(**media)
+    assert who_asks(callers).init_media is None
+
+
+def test_a_pod_of_an_earlier_request_reads_nothing_of_the_present_one() -> None:
+    world, callers = a_world(initImage="store://uploads/cat.png")
+    world.server.change(RESOURCES, KEY[1], spec={"initImage": "store://uploads/dog.png"})
+    world.hears()
+    with pytest.raises(UnknownCaller, match="not wanted any more"):
+        who_asks(callers)
+
+
+def test_a_forged_job_opens_only_what_the_resource_names() -> None:
+    world, callers = a_world(initImage="store://uploads/cat.png")
+    (job,) = world.server.all_of(JOBS)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    (request,) = (each for each in container["env"] if each["name"] == "T2V_REQUEST")
+    request["value"] = request["value"].replace("uploads/cat.png", "uploads/dog.png")
+    world.server.put(JOBS, job)
+    world.hears()
+    assert who_asks(callers).init_media == "videos/default/uploads/cat.png"
