@@ -185,7 +185,7 @@ def test_network_policies_need_the_namespaces_and_are_one_for_each(helm: Helm) -
     documents = rendered(
         helm,
         *("--set", "networkPolicies.enabled=true,networkPolicies.namespaces={films}"),
-        *("--set", "networkPolicies.internalRanges={10.0.0.0/8,2600:1f00::/24}"),
+        *("--set", "networkPolicies.internalRanges={10.0.0.0/8,fd00::/8,2600:1f00::/24}"),
     )
     egress = documents["NetworkPolicy", "video-runners"]["spec"]["egress"]
     four, six = next(r["to"] for r in egress if any("ipBlock" in t for t in r.get("to", ())))

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from harness.commands import run
 from harness.errors import CommandError, HarnessError
-from harness.network import remove_bridge
+from harness.network import remove_addresses_for_pods, remove_bridge
 from harness.waiting import wait_until
 
 _OUR_CHAINS = ("KUBE-", "CNI-")
+# Of kube-router.
+_POLICY_CHAINS = ("KUBE-ROUTER-", "KUBE-POD-FW-", "KUBE-NWPLCY-")
+_POLICY_SETS = ("KUBE-SRC-", "KUBE-DST-", "TMP-")
 
 
 def kill_pods(run_folder: Path) -> None:
@@ -33,7 +36,27 @@ def remove_mounts(run_folder: Path) -> None:
             run(["umount", "--lazy", mount])
 
 
+def remove_policies() -> None:
+    """Remove the rules and sets that enforce network policies; kube-proxy's stay untouched."""
+    rules = run(["iptables-save", "-t", "filter"]).splitlines()
+    marks = tuple(f":{prefix}" for prefix in _POLICY_CHAINS)
+    chains = [line[1:].split()[0] for line in rules if line.startswith(marks)]
+    outside = [line for line in rules if line.startswith("-A") and line.split()[1] not in chains]
+    jumps = [line for line in outside if any(chain in line.split() for chain in chains)]
+    steps = [
+        *(f"-D{line.removeprefix('-A')}" for line in jumps),
+        *(f"-F {chain}" for chain in chains),
+        *(f"-X {chain}" for chain in chains),
+    ]
+    run(["iptables-restore", "--noflush"], stdin="\n".join(["*filter", *steps, "COMMIT", ""]))
+    # The kernel lets go of a set a moment after the last rule that names it.
+    wait_until(_policy_sets_are_gone, "the policies' sets are gone", 20)
+
+
 def remove_network(run_folder: Path) -> None:
+    with suppress(CommandError, FileNotFoundError):
+        remove_policies()
+    remove_addresses_for_pods()
     remove_bridge()
     for program in ("iptables", "ip6tables"):
         _remove_chains(program)
@@ -106,6 +129,15 @@ def _remove_chains(program: str) -> None:
         others = [line for line in rules if not any(chain in line for chain in _OUR_CHAINS)]
         if others != rules:
             run([f"{program}-restore"], stdin="".join(others))
+
+
+def _policy_sets_are_gone() -> bool:
+    names = run(["ipset", "list", "-name"]).split()
+    left = [name for name in names if name.startswith(_POLICY_SETS)]
+    for name in left:
+        with suppress(CommandError):
+            run(["ipset", "destroy", name])
+    return not left
 
 
 def _removed(folders: list[Path]) -> bool:

@@ -19,6 +19,7 @@ API_SERVER = f"https://127.0.0.1:{API_SERVER_PORT}"
 ETCD_CLIENT_URL = "http://127.0.0.1:12379"
 ETCD_PEER_URL = "http://127.0.0.1:12380"
 KWOK = "kwok"
+KUBE_ROUTER = "kube-router"
 AUDIT_LOG = "audit.log"
 # The API server's own name towards the aggregated APIs that it asks on a user's behalf.
 FRONT_PROXY = "front-proxy-client"
@@ -176,6 +177,21 @@ def kwok(run: Path, stages: Path, annotation: str) -> Command:
         "--node-lease-duration-seconds=40",
         # Addresses for the pods, which nothing answers at.
         f"--cidr={SIMULATED_POD_RANGE}",
+    ]
+
+
+def kube_router(run: Path) -> Command:
+    """Enforces network policies, and does nothing else; not a part of the cluster itself."""
+    return [
+        go_program("kube-router"),
+        f"--kubeconfig={run / 'kubeconfigs' / 'admin'}",
+        f"--hostname-override={NODE}",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        "--run-firewall=true",
+        "--run-router=false",
+        "--run-service-proxy=false",
+        "--enable-cni=false",
+        "--health-port=0",
     ]
 
 

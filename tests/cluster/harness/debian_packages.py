@@ -14,6 +14,7 @@ PACKAGES = {
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "conntrack": "/usr/sbin/conntrack",
     "iptables": "/usr/sbin/iptables",
+    "ipset": "/usr/sbin/ipset",
     "iproute2": "/usr/sbin/ip",
     "socat": "/usr/bin/socat",
     "openssl": "/usr/bin/openssl",

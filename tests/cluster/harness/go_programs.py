@@ -57,6 +57,9 @@ PROGRAMS = {
         "sigs.k8s.io/kueue/cmd/kueue",
         f"-s -w -X sigs.k8s.io/kueue/pkg/version.GitVersion={KUEUE_VERSION}",
     ),
+    "kube-router": Program(
+        "kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
+    ),
     "promlint": Program("promlint", "."),
     "kstatus": Program("kstatus", "."),
 }

@@ -1,7 +1,8 @@
 """The addresses of the one-node cluster and the bridge its pods hang on."""
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from harness.commands import run
 from harness.errors import CommandError
@@ -15,6 +16,8 @@ SERVICE_RANGE = "10.97.0.0/16"
 SIMULATED_POD_RANGE = "10.107.0.0/16"
 API_SERVICE_ADDRESS = "10.97.0.1"
 API_SERVER_PORT = 6443
+# Of routes that hold for what comes from pods alone.
+_PODS_TABLE = "8700"
 
 
 def add_bridge() -> None:
@@ -35,3 +38,27 @@ def remove_bridge() -> None:
             run(["ip", "link", "delete", port["ifname"]])
     with suppress(CommandError):
         run(["ip", "link", "delete", BRIDGE])
+
+
+@contextmanager
+def addresses_for_pods(*addresses: str) -> Iterator[None]:
+    """Inside the block pods find this machine at these addresses; nobody else is led here.
+
+    Whoever listens at one needs the socket option IP_TRANSPARENT.
+    """
+    remove_addresses_for_pods()
+    try:
+        run(["ip", "rule", "add", "iif", BRIDGE, "lookup", _PODS_TABLE])
+        for address in addresses:
+            run(["ip", "route", "add", "local", address, "dev", "lo", "table", _PODS_TABLE])
+        yield
+    finally:
+        remove_addresses_for_pods()
+
+
+def remove_addresses_for_pods() -> None:
+    """Remove what `addresses_for_pods` made, also what a killed test left."""
+    with suppress(CommandError):
+        run(["ip", "rule", "delete", "iif", BRIDGE, "lookup", _PODS_TABLE])
+    with suppress(CommandError):
+        run(["ip", "route", "flush", "table", _PODS_TABLE])
