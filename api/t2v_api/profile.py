@@ -50,6 +50,11 @@ class ModelSource(ContractModel):
             raise ValueError("'hub' needs a 'revision', so that a video can be made again")
         return self
 
+    @property
+    def named(self) -> str:
+        """What names the weights: the hub commit, or the folder."""
+        return self.revision or f"path:{self.path}"
+
 
 class ModelDefaults(ContractModel):
     """What a request gets where it names nothing."""
@@ -144,7 +149,7 @@ class ModelProfile(ContractModel):
     @property
     def revision(self) -> str:
         """What names the weights: the hub commit, or the folder."""
-        return self.source.revision or f"path:{self.source.path}"
+        return self.source.named
 
     @property
     def is_pinned(self) -> bool:

@@ -256,8 +256,6 @@ class Attempt(ContractModel):
 
     pod_name: str | None = None
     """The pod that it ran in."""
-    restart: int = 0
-    """How often the runner had been started in that pod before."""
     reason: Reason | None = None
     """Why it failed. Null while it runs and when it succeeded."""
     message: str = ""

@@ -48,7 +48,8 @@ class GpuPool(ContractModel):
     """The Jobs' `managedBy`: kueue.x-k8s.io/multikueue where other clusters run them."""
 
 
-PREFIX = Field(pattern=r"^[A-Za-z0-9._/-]*$")
+PREFIX = Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?)?$")
+"""Of keys: the embedded store takes no part that begins otherwise."""
 WEB_ADDRESS = Field(pattern=r"^https?://[^\s?#]+$")
 SIGNED_SECONDS = Field(ge=60, le=7 * 24 * 3600)
 
@@ -123,6 +124,9 @@ class Webhooks(ContractModel):
     `previous` signs too while it is there. Made if missing."""
 
 
+MOST_RETRIES_IN_POD = 10
+
+
 class JobPolicy(ContractModel):
     """How long the operator waits before it gives up on a Job, or removes it."""
 
@@ -132,7 +136,7 @@ class JobPolicy(ContractModel):
     start_deadline_seconds: int = Field(default=900, ge=1)
     """A pod that has a node and does not start in that time has failed: its image, a volume or a
     Secret is missing. Waiting for a GPU does not count."""
-    retries_in_pod: Annotated[int, Field(ge=0, le=10)] = 3
+    retries_in_pod: Annotated[int, Field(ge=0, le=MOST_RETRIES_IN_POD)] = 3
     """After exit code 5 (storage, network) a runner is so often started again in its own pod, where
     what it has made or downloaded is still there. Needs Kubernetes 1.35, or 1.34 with the feature
     gate ContainerRestartRules; elsewhere, and after that, another pod follows. Not where

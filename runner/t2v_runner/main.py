@@ -53,7 +53,7 @@ def main() -> int:
             _hand_in(outcome, server, stop)
     if isinstance(outcome, GenerationResult):
         return ExitCode.DONE
-    return code_to_end_with(outcome.exit_code, os.environ)
+    return code_to_end_with(outcome, os.environ)
 
 
 def set_up_logging() -> None:

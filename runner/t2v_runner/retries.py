@@ -8,19 +8,30 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from t2v_api.progress import Stage
 from t2v_api.reasons import ExitCode
+from t2v_api.result import GenerationFailure
+
+from t2v_runner.publish import left_behind
 
 COUNT = ".retries"
 """One byte for each."""
+BEFORE_DENOISING = (Stage.START, Stage.DOWNLOAD, Stage.LOAD)
 
 logger = logging.getLogger(__name__)
 
 
-def code_to_end_with(code: ExitCode, environment: Mapping[str, str]) -> ExitCode:
-    """`code`, unless it would begin one retry more than T2V_RETRIES allows."""
-    allowed = int(environment.get("T2V_RETRIES", "0"))
+def code_to_end_with(failure: GenerationFailure, environment: Mapping[str, str]) -> ExitCode:
+    """The failure's own code, unless a retry would cost denoising again, or is one too many.
+
+    T2V_RETRIES says how many there may be.
+    """
+    code, allowed = failure.exit_code, int(environment.get("T2V_RETRIES", "0"))
     if code is not ExitCode.STORAGE_OR_NETWORK or not allowed:
         return code
+    has_begun = failure.stage not in BEFORE_DENOISING
+    if has_begun and left_behind(Path(environment["T2V_OUTPUT_DIR"])) is None:
+        return ExitCode.FAULT
     count = Path(environment["HOME"]) / COUNT
     try:
         with count.open("ab") as file:

@@ -44,6 +44,14 @@ def a_config_of_jobs(**jobs: Any) -> OperatorConfig:
     return OperatorConfig.parse(load_config(None).document() | {"jobs": jobs})
 
 
+def a_config_with_a_store(**more: Any) -> OperatorConfig:
+    """The default configuration with the embedded store."""
+    store = {"kind": "embedded", "url": "https://videos.example.com"}
+    report = {"url": "https://report.t2v-system.svc"}
+    document = load_config(None).document() | {"storage": store, "reportServer": report}
+    return OperatorConfig.parse(document | more)
+
+
 def a_job(config: OperatorConfig | None = None, **spec: Any) -> ResolvedJob:
     """A resolved job."""
     return resolve(a_resource(**spec), config or a_config())

@@ -156,7 +156,9 @@ def a_pod_document(
     if earlier:
         exit_code, message = earlier
         container["lastState"] = {"terminated": _terminated(exit_code, message, made - 60)}
-    is_without_container = bool(unschedulable) or (phase == "Failed" and exit_code is None)
+    is_without_container = bool(unschedulable) or (
+        phase == "Failed" and exit_code is None and not earlier
+    )
     return {
         "metadata": metadata,
         "spec": {"containers": [CONTAINER]} | ({} if unschedulable else {"nodeName": NODE}),

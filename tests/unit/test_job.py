@@ -8,7 +8,7 @@ import pytest
 from t2v_operator.core.job import build_job
 from t2v_operator.core.names import OUTPUT_URL_ANNOTATION, job_name, label_value, stable_id
 
-from tests.unit.builders import a_config, a_config_of_jobs, a_job, a_resource
+from tests.unit.builders import a_config, a_config_with_a_store, a_job, a_resource
 
 LABEL = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
 SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -60,13 +60,18 @@ RESTARTED = {"action": "Restart", "exitCodes": {"operator": "In", "values": [5]}
 def test_where_storage_or_network_fails_the_runner_is_started_again_in_its_pod(
     spec: dict[str, Any], policy: dict[str, Any], retries: str, rules: Any
 ) -> None:
-    job = build_job(a_job(**spec), a_config_of_jobs(**policy))
+    job = build_job(a_job(**spec), a_config_with_a_store(jobs=policy))
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     environment = {each["name"]: each["value"] for each in container["env"]}
     assert pod["restartPolicy"] == "Never"
     assert container.get("restartPolicyRules") == rules
     assert environment["T2V_RETRIES"] == retries
+
+
+def test_on_a_volume_nothing_is_left_behind_to_go_on_with() -> None:
+    (container,) = build_job(a_job(), a_config())["spec"]["template"]["spec"]["containers"]
+    assert "restartPolicyRules" not in container
 
 
 def test_what_a_kubernetes_user_sets_reaches_the_job() -> None:

@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase, TextToVideoJobStatus, WebhookStatus
-from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import CreateJob
 from t2v_operator.core.observe import observe_resource, settled
 from t2v_operator.core.output_ttl import seconds_left, without_output
 from t2v_operator.core.webhook import url_hash
 
-from tests.unit.builders import a_config
+from tests.unit.builders import a_config_with_a_store
 from tests.unit.observations import (
     a_record_of,
     a_resource_document,
@@ -168,8 +167,4 @@ def test_on_a_volume_what_removes_files_is_refused(fields: dict[str, Any]) -> No
     status = a_status(spec=fields)
     assert (status.phase, reason_of(status)) == (Phase.FAILED, Reason.INVALID_REQUEST)
     assert f"{next(iter(fields))} {next(iter(fields.values()))} needs a store" in status.message
-    document = a_config().document()
-    store = {"kind": "embedded", "url": "https://v.example.com"}
-    report = {"url": "https://report.t2v.svc"}
-    config = OperatorConfig.parse(document | {"storage": store, "reportServer": report})
-    assert a_status(config, spec=fields).phase is Phase.QUEUED
+    assert a_status(a_config_with_a_store(), spec=fields).phase is Phase.QUEUED

@@ -10,22 +10,25 @@ DIGEST = "a" * 64
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("prefix", "key"),
     [
-        f"videos/films/{DIGEST}",
-        f"videos/films/{DIGEST}/video.mp4",
-        f"a/b.c/films/{DIGEST}/result.json",
-        f"films/{DIGEST}",
+        ("videos", f"videos/films/{DIGEST}"),
+        ("videos/", f"videos/films/{DIGEST}/video.mp4"),
+        ("a/b.c", f"a/b.c/films/{DIGEST}/result.json"),
+        ("", f"films/{DIGEST}"),
     ],
 )
-def test_a_name_of_the_own_namespace_names_its_key(key: str) -> None:
-    assert key_in_store(f"store://{key}", "films") == key
+def test_a_name_of_the_own_namespace_names_its_key(prefix: str, key: str) -> None:
+    assert key_in_store(f"store://{key}", "films", prefix) == key
 
 
 @pytest.mark.parametrize(
     "url",
     [
         f"store://videos/other/{DIGEST}/video.mp4",
+        f"store://videos/other/{DIGEST}/video.mp4/films/{DIGEST}",
+        f"store://another/films/{DIGEST}/video.mp4",
+        f"store://films/{DIGEST}/video.mp4",
         f"https://videos/films/{DIGEST}/video.mp4",
         f"store://videos/films/{DIGEST}/../../other/{DIGEST}/video.mp4",
         f"store://videos//films/{DIGEST}",
@@ -38,7 +41,7 @@ def test_a_name_of_the_own_namespace_names_its_key(key: str) -> None:
     ],
 )
 def test_any_other_name_names_none(url: str) -> None:
-    assert key_in_store(url, "films") is None
+    assert key_in_store(url, "films", "videos") is None
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def _environment(
         "HF_HOME": os.environ.get("HF_HOME", str(Path.home() / ".cache" / "huggingface")),
         "TMPDIR": str(scratch),
         "T2V_OUTPUT_DIR": str(output_dir),
+        "T2V_RETRIES": "0",
         "T2V_MODELS_DIR": str(machine.models_dir),
         "T2V_UPLOAD": "",
         "T2V_REPORT_URL": "",

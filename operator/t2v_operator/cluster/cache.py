@@ -228,7 +228,7 @@ class Cache:
             keys.discard(key)
             if not keys:
                 del self._pods_of[uid]
-            if uid in self._resource_of and (before.started or before.loss):
+            if uid in self._resource_of and (before.started or before.loss or before.earlier_end):
                 gone = self._gone_pods[uid]
                 gone[before.name] = before.as_gone
                 while len(gone) > KEPT_ATTEMPTS:

@@ -80,7 +80,7 @@ class Callers:
         if job is None or isinstance(resource, Settled) or not _is_wanted(job, resource):
             raise UnknownCaller(f"pod {found.pod} makes a video that is not wanted any more")
         place = job.plan_text.output_url if job.plan_text else ""
-        folder = key_in_store(place, found.namespace)
+        folder = key_in_store(place, found.namespace, self._config.storage.prefix)
         # The Job has the name of just this request: what the resource names, its pod may read.
         spec = resource.spec
         media = (spec.init_image or spec.init_video) if spec else None

@@ -15,7 +15,7 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import RESOURCES
-from t2v_operator.cluster.output_files import JOB_SECONDS, OutputFiles
+from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key, Manifest
 from t2v_operator.cluster.work_queue import WorkQueue
@@ -30,6 +30,12 @@ LETS_GO = timedelta(minutes=10)
 """After the deletion: then the files stay, and the resource goes."""
 
 logger = logging.getLogger("t2v_operator")
+
+
+class StillThere(TryAgain):
+    """What has to go before the resource does."""
+
+    longest_seconds = 30.0
 
 
 class OutputCleaner:
@@ -74,8 +80,6 @@ class OutputCleaner:
             return None
         finalizers = [each for each in metadata.get("finalizers") or () if each != OUTPUT_FINALIZER]
         if resource.is_being_deleted:
-            if not await self._files.stop_uploads(key, resource):
-                return JOB_SECONDS
             await self._remove_files(key, resource, metadata)
         elif resource.spec and resource.spec.output_policy is OutputPolicy.DELETE:
             if not self._files.can_be_removed:
@@ -85,14 +89,17 @@ class OutputCleaner:
         return None
 
     async def _remove_files(self, key: Key, resource: ObservedResource, metadata: Manifest) -> None:
-        """Raises TryAgain while the resource is to wait."""
+        """Raises TryAgain while the resource is to wait, which has an end."""
+        since = datetime.fromisoformat(metadata["deletionTimestamp"])
+        is_late = self._clock() - since >= LETS_GO
+        if not await self._files.stop_uploads(key, resource) and not is_late:
+            raise StillThere("its Job is still being removed")
         try:
             with self._files.held(key, resource) as files:
                 await self._files.remove(files)
         except StoreUnavailable as error:
-            since = datetime.fromisoformat(metadata["deletionTimestamp"])
-            if self._clock() - since < LETS_GO:
-                raise TryAgain(str(error)) from error
+            if not is_late:
+                raise StillThere(str(error)) from error
             self._left()
             text = f"the files were not removed in {LETS_GO.seconds} s: {error}"
             notice = Notice("Warning", "OutputNotRemoved", text)

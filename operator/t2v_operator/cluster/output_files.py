@@ -1,10 +1,13 @@
 """The files of a resource's videos in the store: which are nobody else's, and their removal."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from t2v_api.delivery import RECORD_FILE
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE
+from t2v_api.store_name import STORE
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
@@ -13,12 +16,13 @@ from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.observed import ObservedJob, ObservedResource, Settled
 from t2v_operator.core.places import folder_url, key_in_store
-from t2v_operator.delivery.stores import Store
+from t2v_operator.core.record import read_record
+from t2v_operator.delivery.stores import Store, StoreUnavailable
 
 FILES = (RECORD_FILE, VIDEO_FILE, POSTER_FILE, PREVIEW_FILE)
 """The record first: without it the rest is no video."""
-JOB_SECONDS = 2.0
-"""Between two looks whether the Job is gone that could still upload."""
+AWAY_SECONDS = 5.0
+"""So long a store that did not answer is not asked again."""
 
 
 class OutputFiles:
@@ -37,6 +41,7 @@ class OutputFiles:
         self._store = store
         self._reuse = reuse
         self._config = config
+        self._is_away_until = -math.inf
 
     @property
     def can_be_removed(self) -> bool:
@@ -49,7 +54,8 @@ class OutputFiles:
         if all(job.is_finished for job in jobs):
             return True
         for job in jobs:
-            await self._effects.delete_job(job.name, job.uid, key[0])
+            if not job.is_being_deleted:
+                await self._effects.delete_job(job.name, job.uid, key[0])
         return False
 
     @contextmanager
@@ -61,16 +67,25 @@ class OutputFiles:
         with ExitStack() as held:
             keys: list[str] = []
             for place in sorted(self._places(key, resource)):
-                folder = key_in_store(place, key[0])
+                folder = key_in_store(place, key[0], self._config.storage.prefix)
+                if folder is None:
+                    continue
                 held.enter_context(self._reuse.held(place))
-                if folder and not self._is_shared(key, folder.rpartition("/")[2]):
+                if not self._is_needed(key, folder.rpartition("/")[2]):
                     keys += (f"{folder}/{name}" for name in FILES)
             yield keys
 
     async def remove(self, keys: Sequence[str]) -> None:
-        """Raises StoreUnavailable."""
-        if self._store is not None and keys:
+        """Raises StoreUnavailable: a store that hangs is not asked by each in turn."""
+        if self._store is None or not keys:
+            return
+        if time.monotonic() < self._is_away_until:
+            raise StoreUnavailable("the store did not answer just now")
+        try:
             await self._store.remove(keys)
+        except StoreUnavailable:
+            self._is_away_until = time.monotonic() + AWAY_SECONDS
+            raise
 
     def _jobs(self, key: Key, resource: ObservedResource) -> list[ObservedJob]:
         jobs = self._cache.jobs_of(key)
@@ -83,8 +98,8 @@ class OutputFiles:
             places.add(folder_url(key[0], resource.folder, self._config))
         return places
 
-    def _is_shared(self, key: Key, folder: str) -> bool:
-        """Whether another resource of the namespace has the same video, or makes it."""
+    def _is_needed(self, key: Key, folder: str) -> bool:
+        """Whether another resource of the namespace has the same video, makes it, or one of it."""
         return any(
             other != key and other[0] == key[0] and self._has(other, resource, folder)
             for other, resource in self._cache.resources.items()
@@ -95,6 +110,12 @@ class OutputFiles:
             return resource.folder == folder
         if resource.is_being_deleted:
             return False
-        jobs = () if resource.is_finished else self._jobs(key, resource)
-        made = (job.plan_text.output_url for job in jobs if job.plan_text)
-        return resource.folder == folder or any(url.endswith(f"/{folder}") for url in made)
+        record = read_record(resource)
+        if folder in (resource.folder, record.folder if record else None):
+            return True
+        if resource.is_finished:
+            return False
+        media = (resource.spec.init_image or resource.spec.init_video) if resource.spec else None
+        made = (job.plan_text.output_url for job in self._jobs(key, resource) if job.plan_text)
+        is_made = any(url.endswith(f"/{folder}") for url in made)
+        return is_made or (media or "").startswith(f"{STORE}{folder}/")

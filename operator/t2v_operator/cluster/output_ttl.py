@@ -13,7 +13,7 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import Effects, put_status
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import RESOURCES
-from t2v_operator.cluster.output_files import JOB_SECONDS, OutputFiles
+from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key, Manifest
 from t2v_operator.cluster.work_queue import WorkQueue
@@ -26,6 +26,8 @@ from t2v_operator.delivery.stores import StoreUnavailable
 
 WORKERS = 8
 WRITE_TRIES = 10
+LATER_SECONDS = 3600.0
+"""What is not due yet is looked at within that time."""
 
 logger = logging.getLogger("t2v_operator")
 
@@ -52,11 +54,11 @@ class OutputTtl:
 
     def consider(self, key: Key) -> None:
         """Look when the files of this resource are to go."""
-        resource = self._cache.resources.get(key)
-        if resource is None or not self._files.can_be_removed:
-            return
-        left = seconds_left(resource, self._clock())
-        if left is not None:
+        resource = self._cache.resources.get(key) if self._files.can_be_removed else None
+        left = seconds_left(resource, self._clock()) if resource else None
+        if left is None:
+            self._queue.forget(key)
+        else:
             self._queue.add_later(key, left)
 
     async def run(self) -> None:
@@ -82,12 +84,13 @@ class OutputTtl:
         resource = observe_resource(document)
         left = seconds_left(resource, self._clock())
         if left is None or left > 0:
-            return left
+            # The queue spreads what is due much later, in proportion.
+            return left if left is None else min(left, LATER_SECONDS)
         if not resource.keeper:
             await self._delete(resource, document["metadata"])
             return None
         if not await self._files.stop_uploads(key, resource):
-            return JOB_SECONDS
+            raise TryAgain("its Job is still being removed")
         with self._files.held(key, resource) as files:
             await self._files.remove(files)
             await self._say(resource)

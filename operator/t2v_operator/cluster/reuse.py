@@ -65,7 +65,7 @@ class Reuse:
             return
         self._claims[place] = key
         try:
-            folder = key_in_store(place, key[0])
+            folder = key_in_store(place, key[0], self._config.storage.prefix)
             yield await self._with_stored(observed, plan, folder, self._store)
         finally:
             del self._claims[place]

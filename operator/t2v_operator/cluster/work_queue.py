@@ -41,8 +41,7 @@ class WorkQueue(Generic[Key]):
 
     def add(self, key: Key) -> None:
         """Let the key's work be done at once. Call it from the event loop's thread."""
-        if timer := self._timers.pop(key, None):
-            timer.cancel()
+        self.forget(key)
         if key in self._working:
             self._added_meanwhile.add(key)
         elif key not in self._waiting:
@@ -58,6 +57,11 @@ class WorkQueue(Generic[Key]):
         if timer:
             timer.cancel()
         self._timers[key] = loop.call_later(seconds, self._fire, key)
+
+    def forget(self, key: Key) -> None:
+        """Let nothing be done later."""
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
 
     @property
     def depth(self) -> int:

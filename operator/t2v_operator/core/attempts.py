@@ -1,10 +1,9 @@
 """What the runs of the runner came to: from pods, or from a local process, to records. Pure."""
 
-import math
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from t2v_api.base import ContractError
 from t2v_api.progress import Stage
@@ -58,20 +57,19 @@ def history_on(status: TextToVideoJobStatus | None) -> History:
 
 
 def history_of(pods: Sequence[ObservedPod], before: History) -> History:
-    """The runs so far: those of `pods` as they are now, `before`'s whose pods are gone."""
+    """The runs so far: those in `pods` as they are now, and `before`'s that are seen no more."""
     dropped = before.count - len(before.latest)
-    begun = [pod for pod in pods if pod.started or pod.is_over or pod.earlier_end]
-    known = {attempt.pod_name for attempt in before.latest}
+    known = {_run(attempt) for attempt in before.latest}
     oldest = before.latest[0].start_time if before.latest else None
+    seen = [attempt for pod in pods for attempt in _attempts(pod, before)]
     if dropped and oldest:
         # What is older than the oldest that is kept was counted when it was dropped.
-        begun = [pod for pod in begun if pod.name in known or pod.created >= oldest]
-    seen = [attempt for pod in begun for attempt in _attempts(pod)]
-    runs = {(attempt.pod_name, attempt.restart) for attempt in seen}
+        seen = [each for each in seen if _run(each) in known or _beginning(each) >= oldest]
+    runs, there = {_run(attempt) for attempt in seen}, {pod.name for pod in pods}
     gone = [
-        _given_up(attempt, begun)
+        _given_up(attempt, attempt.pod_name in there)
         for attempt in before.latest
-        if (attempt.pod_name, attempt.restart) not in runs
+        if _run(attempt) not in runs
     ]
     dropped_disruptions = before.disruptions - _disrupted(before.latest)
     attempts = sorted((*gone, *seen), key=_beginning)
@@ -96,10 +94,14 @@ def _history(attempts: tuple[Attempt, ...], dropped: int, dropped_disruptions: i
     )
 
 
-def _beginning(attempt: Attempt) -> float:
+def _run(attempt: Attempt) -> tuple[str | None, datetime | None]:
+    """Tells runs apart: several may be in one pod, one after the other."""
+    return attempt.pod_name, attempt.start_time
+
+
+def _beginning(attempt: Attempt) -> datetime:
     """When it began, or was over; one that says neither has only just begun."""
-    time = attempt.start_time or attempt.completion_time
-    return time.timestamp() if time else math.inf
+    return attempt.start_time or attempt.completion_time or datetime.max.replace(tzinfo=UTC)
 
 
 def _disrupted(attempts: Sequence[Attempt]) -> int:
@@ -116,7 +118,6 @@ class RunnerEnd:
     start_time: datetime
     completion_time: datetime
     pod_name: str | None = None
-    restart: int = 0
 
     @property
     def attempt(self) -> Attempt:
@@ -124,7 +125,6 @@ class RunnerEnd:
         failure = self.outcome if isinstance(self.outcome, GenerationFailure) else None
         return Attempt(
             pod_name=self.pod_name,
-            restart=self.restart,
             reason=failure.reason if failure else None,
             message=failure.message if failure else "",
             exit_code=self.exit_code,
@@ -146,17 +146,18 @@ def outcome_of(termination_message: str, exit_code: int) -> GenerationResult | G
 
 def end_of(pod: ObservedPod) -> RunnerEnd | None:
     """How the pod's last run ended; None while it goes on."""
-    return _end(pod, pod.end, pod.restarts) if pod.is_over else None
+    return _end(pod, pod.end) if pod.is_over else None
 
 
-def _end(pod: ObservedPod, end: ContainerEnd | None, restart: int) -> RunnerEnd:
+def _end(pod: ObservedPod, end: ContainerEnd | None) -> RunnerEnd:
+    # A pod that was taken away between two runs ended after the first of them.
+    since = (pod.earlier_end.finished if pod.earlier_end else None) or pod.created
     return RunnerEnd(
         outcome=_outcome(pod, end),
         exit_code=end.exit_code if end else None,
-        start_time=(end.started if end else pod.started) or pod.created,
-        completion_time=(end.finished if end else None) or pod.created,
+        start_time=(end.started if end else pod.started) or since,
+        completion_time=(end.finished if end else None) or since,
         pod_name=pod.name,
-        restart=restart,
     )
 
 
@@ -179,25 +180,28 @@ def made_it(pods: Sequence[ObservedPod]) -> bool:
     return any(pod.end is not None and pod.end.exit_code == 0 for pod in pods)
 
 
-def _attempts(pod: ObservedPod) -> Iterator[Attempt]:
+def _attempts(pod: ObservedPod, before: History) -> Iterator[Attempt]:
     """The last two runs in the pod: the kubelet tells of no more."""
-    has_begun = pod.started is not None or pod.is_over
     if pod.earlier_end:
         # Whatever took the pod away came later.
-        yield _end(replace(pod, loss=""), pod.earlier_end, pod.restarts - has_begun).attempt
+        yield _end(replace(pod, loss=""), pod.earlier_end).attempt
     end = end_of(pod)
-    if end:
-        yield end.attempt
-    elif has_begun:
-        yield Attempt(pod_name=pod.name, restart=pod.restarts, start_time=pod.started)
+    if end is None:
+        if pod.started:
+            yield Attempt(pod_name=pod.name, start_time=pod.started)
+        return
+    going_on = [a for a in before.latest if a.pod_name == pod.name and not a.completion_time]
+    if going_on and pod.end is None:
+        # What is left of an evicted pod may not even say when its container began.
+        end = replace(end, start_time=going_on[-1].start_time or end.start_time)
+    yield end.attempt
 
 
-def _given_up(attempt: Attempt, pods: Sequence[ObservedPod]) -> Attempt:
+def _given_up(attempt: Attempt, pod_is_there: bool) -> Attempt:
     """A run that was seen going on, and whose end was not, ended without a word."""
     if attempt.completion_time or attempt.reason:
         return attempt
-    is_gone = all(pod.name != attempt.pod_name for pod in pods)
-    why = GONE if is_gone else UNSEEN
+    why = UNSEEN if pod_is_there else GONE
     return attempt.model_copy(update={"reason": Reason.RUNNER_VANISHED, "message": why})
 
 

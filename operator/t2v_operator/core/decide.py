@@ -18,6 +18,7 @@ from t2v_operator.core.rules.end import (
     a_failed_job_is_a_failure,
     a_job_that_is_disrupted_too_often_has_failed,
     a_result_that_was_handed_in_is_a_video,
+    a_runner_that_is_started_again_for_ever_has_failed,
 )
 from t2v_operator.core.rules.job import (
     a_job_being_deleted_is_waited_for,
@@ -75,6 +76,7 @@ AT_ITS_END: tuple[Rule, ...] = (
     a_failed_job_is_a_failure,
     a_job_being_deleted_is_waited_for,
     a_job_that_is_disrupted_too_often_has_failed,
+    a_runner_that_is_started_again_for_ever_has_failed,
 )
 
 ON_ITS_WAY: tuple[Rule, ...] = (

@@ -9,7 +9,7 @@ from typing import Any
 from t2v_api.reasons import ExitCode
 from t2v_api.resource import API_VERSION, KIND, TextToVideoJobSpec
 
-from t2v_operator.config import OperatorConfig
+from t2v_operator.config import OperatorConfig, VolumeStorage
 from t2v_operator.core.names import (
     APPLIED_ANNOTATION,
     JOB_LABEL,
@@ -204,8 +204,12 @@ def _restart_policy(job: ResolvedJob, config: OperatorConfig) -> Manifest:
 
 
 def _retries_in_pod(job: ResolvedJob, config: OperatorConfig) -> int:
-    """At most so many; the runner keeps count, since Kubernetes does not."""
-    is_retried_here = job.resource.spec.backoff_limit > 0 and not job.pool.managed_by
+    """At most so many; the runner keeps count, since Kubernetes does not.
+
+    On a volume nothing is uploaded, so no video is left behind to go on with.
+    """
+    uploads = not isinstance(config.storage, VolumeStorage)
+    is_retried_here = uploads and job.resource.spec.backoff_limit > 0 and not job.pool.managed_by
     return config.jobs.retries_in_pod if is_retried_here else 0
 
 

@@ -14,11 +14,8 @@ from t2v_operator.config import OperatorConfig, VolumeStorage
 from t2v_operator.core.names import FOLDER, folder_in
 from t2v_operator.core.request import ResolvedJob
 
-PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-OWN_KEY = re.compile(
-    rf"(?:{PART}/)*(?P<namespace>[a-z0-9-]+)/{FOLDER.pattern}(?:/[A-Za-z0-9_-]+\.[a-z0-9]+)?"
-)
-"""Of one video: the prefix, the namespace, the digest, perhaps a file."""
+VIDEO = re.compile(rf"{FOLDER.pattern}(?:/[A-Za-z0-9_-]+\.[a-z0-9]+)?")
+"""Of one video: the digest, perhaps a file."""
 
 
 def folder_of(job: ResolvedJob) -> str:
@@ -28,8 +25,13 @@ def folder_of(job: ResolvedJob) -> str:
 
 def place(namespace: str, path: str, config: OperatorConfig) -> str:
     """The key in the storage of what stands at `path` among the namespace's files."""
-    parts = (config.storage.prefix.strip("/"), namespace, path)
-    return "/".join(part for part in parts if part)
+    return _below(namespace, config.storage.prefix) + path
+
+
+def _below(namespace: str, prefix: str) -> str:
+    """What all keys of a namespace begin with."""
+    parts = (prefix.strip("/"), namespace, "")
+    return "/".join(parts).lstrip("/")
 
 
 def folder_url(namespace: str, folder: str, config: OperatorConfig) -> str:
@@ -55,15 +57,15 @@ def _place_of(url: str, namespace: str, config: OperatorConfig) -> str:
     return f"{folder_url(namespace, folder, config)}/{name}" if folder else url
 
 
-def key_in_store(url: str, namespace: str) -> str | None:
+def key_in_store(url: str, namespace: str, prefix: str) -> str | None:
     """The key of a folder, or of a file in it, that a `store://` name names; None for any other.
 
-    What a Job says can be forged by whoever may make Jobs, so it leads to no other namespace. The
-    prefix is the Job's: a configuration may have another one by now.
+    What a Job says can be forged by whoever may make Jobs, so it leads to nothing but this
+    namespace's place below the configured `prefix`.
     """
-    match = OWN_KEY.fullmatch(url.removeprefix(STORE))
-    is_own = match is not None and url.startswith(STORE) and match["namespace"] == namespace
-    return match[0] if match and is_own else None
+    own = _below(namespace, prefix)
+    name = url.removeprefix(f"{STORE}{own}")
+    return own + name if name != url and VIDEO.fullmatch(name) else None
 
 
 def key_of_init_media(url: str, namespace: str, config: OperatorConfig) -> str | None:

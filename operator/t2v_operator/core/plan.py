@@ -4,12 +4,13 @@ A Job may be older than the operator's configuration of today, so what is said o
 from the Job that made it. Pure; the neighbour that writes these manifests is `job`.
 """
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from t2v_api.base import ContractError
-from t2v_api.profile import ModelProfile
+from t2v_api.profile import ModelSource
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import ResolvedRequest
 
@@ -103,7 +104,11 @@ def _container(job: Manifest) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _revision(model: str) -> str:
-    return ModelProfile.parse_json(model).revision
+    """Of its source alone: the rest may be what an operator of another version allowed."""
+    try:
+        return ModelSource.parse(json.loads(model)["source"]).named
+    except (ValueError, LookupError, TypeError):
+        raise ContractError("no source of a model") from None
 
 
 @lru_cache(maxsize=256)

@@ -20,5 +20,5 @@ async def with_links(
 
 
 async def _opened(url: str, namespace: str, store: Store) -> str:
-    key = key_in_store(url, namespace)
+    key = key_in_store(url, namespace, store.prefix)
     return await store.link(key) if key else url

@@ -50,6 +50,11 @@ class StoredFile:
 class Store(Protocol):
     """Files by key: `videos/team/<digest>/video.mp4`."""
 
+    @property
+    def prefix(self) -> str:
+        """What all keys of the installation begin with."""
+        ...
+
     async def grant(self, key: str, file: FileToUpload) -> Grant:
         """The right to upload `file` as `key`. Raises StoreUnavailable."""
         ...
@@ -107,6 +112,10 @@ class EmbeddedStore:
         self._session = session
         self._address = address
         self._inside = config.internal_url or config.url
+
+    @property
+    def prefix(self) -> str:
+        return self._config.prefix
 
     async def grant(self, key: str, file: FileToUpload) -> Grant:
         ends = int(time.time()) + GRANT_SECONDS
@@ -181,6 +190,10 @@ class BucketStore:
         except (exceptions.BaseError, TypeError, ValueError) as error:
             text = " ".join(str(error).split())[:300]
             raise ConfigurationError(f"storage: {config.kind} {config.bucket}: {text}") from None
+
+    @property
+    def prefix(self) -> str:
+        return self._config.prefix
 
     async def grant(self, key: str, file: FileToUpload) -> Grant:
         """Bound to the key alone: no presigner at hand binds more.

@@ -165,11 +165,29 @@ def test_a_job_that_could_still_upload_goes_first() -> None:
     job["metadata"]["annotations"][OUTPUT_URL_ANNOTATION] = f"store://{PLACE}"
     world.put(job, JOBS)
     world.has(deleted=99, **DELETE)
-    assert world.work() == 2
-    assert world.server.count("delete", JOBS) == 1
+    for _ in range(2):
+        with pytest.raises(TryAgain, match="its Job is still being removed"):
+            world.work()
     assert world.removed == []
     world.cache.stores[JOBS].sweep({}, world.server.version, None)
     assert world.work() is None
+    assert world.removed
+
+
+def test_a_job_that_does_not_go_holds_the_resource_for_ten_minutes_alone() -> None:
+    """Its pod may stand on a node that does not come back."""
+    world = World()
+    job = a_job_document()
+    job["metadata"]["annotations"][OUTPUT_URL_ANNOTATION] = f"store://{PLACE}"
+    job["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    world.put(job, JOBS)
+    world.has(deleted=100, **DELETE)
+    with pytest.raises(TryAgain):
+        world.work()
+    world.now += 601
+    world.work()
+    assert world.finalizers == ["somebody.else/one"]
+    assert world.server.count("delete", JOBS) == 0, "it is being deleted already"
     assert world.removed
 
 

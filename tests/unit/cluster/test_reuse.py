@@ -9,11 +9,10 @@ from t2v_api.delivery import RECORD_FILE, FileToUpload, Grant
 from t2v_api.result import read_outcome
 from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
-from t2v_operator.config import OperatorConfig
 from t2v_operator.core.names import OUTPUT_URL_ANNOTATION
 from t2v_operator.delivery.stores import StoredFile, StoreUnavailable
 
-from tests.unit.builders import a_config
+from tests.unit.builders import a_config, a_config_with_a_store
 from tests.unit.cluster.api_server import the_jobs
 from tests.unit.cluster.test_reconcile import KEY, World
 from tests.unit.observations import (
@@ -33,6 +32,8 @@ DRAWN: dict[str, Any] = {"seed": None}
 
 class FakeStore:
     """Files by key; the record of each video that it holds is whole."""
+
+    prefix = "videos"
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -75,15 +76,7 @@ class FakeStore:
 
 def a_world(**config: Any) -> tuple[World, FakeStore]:
     store = FakeStore()
-    return World(with_a_store(**config), store), store
-
-
-def with_a_store(**config: Any) -> OperatorConfig:
-    document = a_config().document() | {
-        "storage": {"kind": "embedded", "url": "https://videos.example.com"},
-        "reportServer": {"url": "https://report.t2v.svc"},
-    }
-    return OperatorConfig.parse(document | config)
+    return World(a_config_with_a_store(**config), store), store
 
 
 def folder_of(world: World, name: str) -> str:

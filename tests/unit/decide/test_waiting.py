@@ -6,6 +6,7 @@ import pytest
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase
 from t2v_operator.core.decision import DeleteJob, ReplacePod
+from t2v_operator.core.observe import observe_pod
 from t2v_operator.core.observed import ObservedPod, object_to_ask_about
 
 from tests.unit.builders import a_config_of_jobs
@@ -13,6 +14,7 @@ from tests.unit.observations import (
     a_failure,
     a_job_seen,
     a_pod,
+    a_pod_document,
     a_pod_of_a_lost_node,
     a_result,
     a_status,
@@ -105,26 +107,61 @@ def test_a_runner_that_is_started_again_in_its_pod_has_not_ended(pod: ObservedPo
     assert reason_of(decision.status) == "Restarting"
     assert "attempt 1 failed (StorageFailed: in the runner's words)" in decision.status.message
     (attempt,) = decision.status.attempts
-    assert (attempt.reason, attempt.exit_code, attempt.restart) == (Reason.STORAGE_FAILED, 5, 0)
+    assert (attempt.reason, attempt.exit_code) == (Reason.STORAGE_FAILED, 5)
 
 
 def test_each_run_in_a_pod_is_an_attempt() -> None:
     first = a_status(status=queued(), job=a_job_seen(), pods=(a_pod(running=True),))
     again = a_pod(running=True, restarts=1, earlier=FAILED, made=60)
     second = a_status(status=first, job=a_job_seen(), pods=(again,))
-    assert [(each.restart, each.exit_code) for each in second.attempts] == [(0, 5), (1, None)]
+    assert [each.exit_code for each in second.attempts] == [5, None]
     done = a_pod(exit_code=0, message=a_result(), restarts=2, earlier=FAILED, made=120)
     last = a_status(status=second, job=a_job_seen(complete=True), pods=(done,))
     assert last.phase is Phase.SUCCEEDED
-    assert [(each.restart, each.exit_code) for each in last.attempts] == [(0, 5), (1, 5), (2, 0)]
+    assert [each.exit_code for each in last.attempts] == [5, 5, 0]
+    assert {each.pod_name for each in last.attempts} == {"pod-1"}
 
 
 def test_a_run_whose_end_was_not_seen_says_so() -> None:
     first = a_status(status=queued(), job=a_job_seen(), pods=(a_pod(running=True),))
-    later = a_pod(running=True, restarts=3, earlier=FAILED, made=60)
+    later = a_pod(running=True, restarts=3, earlier=FAILED, made=300)
     status = a_status(status=first, job=a_job_seen(), pods=(later,))
-    assert [each.restart for each in status.attempts] == [0, 2, 3]
+    assert [each.exit_code for each in status.attempts] == [None, 5, None]
     assert "while nobody looked" in status.attempts[0].message
+
+
+def test_more_runs_than_are_kept_are_counted_once() -> None:
+    status = queued()
+    for run in range(14):
+        pod = a_pod(
+            running=True, restarts=min(run, 10), earlier=FAILED if run else None, made=60 * run
+        )
+        for _ in range(3):
+            status = a_status(status=status, job=a_job_seen(), pods=(pod,))
+    assert (status.attempt_count, len(status.attempts)) == (14, 10)
+
+
+@pytest.mark.parametrize("exit_code", [None, 137], ids=["no word", "as an evicted pod has it"])
+def test_a_pod_that_is_taken_away_between_two_runs_is_one_more_attempt(
+    exit_code: int | None,
+) -> None:
+    waits = a_pod(waiting="CrashLoopBackOff", earlier=FAILED, phase="Running", made=60)
+    before = a_status(status=running(), job=a_job_seen(), pods=(waits,))
+    document = a_pod_document(earlier=FAILED, phase="Failed", disrupted="preempted", made=60)
+    if exit_code:
+        unknown = {"exitCode": exit_code, "reason": "ContainerStatusUnknown"}
+        document["status"]["containerStatuses"][0]["state"] = {"terminated": unknown}
+    gone = observe_pod(document)
+    after = a_status(status=before, job=a_job_seen(), pods=(gone,))
+    assert [each.reason for each in after.attempts] == [Reason.STORAGE_FAILED, Reason.DISRUPTED]
+
+
+def test_a_runner_that_does_not_keep_count_has_failed_at_last() -> None:
+    pod = a_pod(running=True, restarts=11, earlier=FAILED, made=600)
+    decision = decided(status=running(), job=a_job_seen(), pods=(pod,), now=700)
+    assert decision.status
+    assert decision.status.phase is Phase.FAILED
+    assert "started again 11 times in pod pod-1; the last time: in the" in decision.status.message
 
 
 def test_a_runner_that_is_not_started_again_in_time_has_failed() -> None:

@@ -3,6 +3,7 @@
 from t2v_api.reasons import Reason
 from t2v_api.result import GenerationFailure, GenerationResult
 
+from t2v_operator.config import MOST_RETRIES_IN_POD
 from t2v_operator.core.attempts import RunnerEnd, handed_in, made_it, result_of
 from t2v_operator.core.decision import Decision
 from t2v_operator.core.situation import Situation
@@ -71,3 +72,13 @@ def a_job_that_is_disrupted_too_often_has_failed(situation: Situation) -> Decisi
         f"the last time: {history.latest[-1].message}"
     )
     return situation.failed(Reason.DISRUPTED, text)
+
+
+def a_runner_that_is_started_again_for_ever_has_failed(situation: Situation) -> Decision | None:
+    """Runners keep count themselves; an older one does not, nor does one that a model took over."""
+    pods = [pod for pod in situation.observed.pods if pod.restarts > MOST_RETRIES_IN_POD]
+    if not pods:
+        return None
+    text = f"the runner was started again {pods[-1].restarts} times in pod {pods[-1].name}"
+    told = [each.message for each in situation.history.latest if each.message]
+    return situation.failed(Reason.STORAGE_FAILED, "; the last time: ".join([text, *told[-1:]]))

@@ -239,9 +239,8 @@ def _queue_problem(situation: Situation, job: ResolvedJob) -> str:
 
 
 def _deletions(history: History) -> int:
-    """How often the Job was deleted; of the runs that are only counted, each may have been one."""
-    seen = sum(each.reason is Reason.JOB_DELETED for each in history.latest)
-    return seen + max(0, history.count - len(history.latest))
+    """How often the Job was deleted, as far as the runs that are kept tell it."""
+    return sum(each.reason is Reason.JOB_DELETED for each in history.latest)
 
 
 def _cut_off(history: History, message: str, now: datetime) -> History:
