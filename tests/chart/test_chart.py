@@ -121,7 +121,6 @@ def test_a_service_with_an_address_of_its_own_gives_it_to_links(helm: Helm, kind
         "store.service.type=NodePort,config.storage.url=http://v.example.com",
         "store.service.type=NodePort,ingress.enabled=true",
         "store.service.type=LoadBalancer,httpRoute.enabled=true",
-        f"store.service.type=NodePort,{BUCKET}",
     ],
 )
 def test_whose_address_is_known_needs_no_right_to_read_it(helm: Helm, values: str) -> None:
@@ -242,13 +241,13 @@ def test_the_operator_may_do_what_it_needs_and_no_more(helm: Helm) -> None:
 
 def test_the_lease_is_the_only_right_in_the_releases_namespace(helm: Helm) -> None:
     documents = rendered(helm)
-    create, rest = documents["Role", "video-lease"]["rules"]
+    create, rest = documents["Role", f"{CLUSTER_NAME}:lease"]["rules"]
     assert (create["resources"], create["verbs"]) == (["leases"], ["create"])
     assert (rest["resourceNames"], rest["verbs"]) == (["video"], ["get", "update"])
     named = rendered(
         helm, "--set", "config.leaderElection.name=one,config.leaderElection.namespace=x"
     )
-    role = named["Role", "video-lease"]
+    role = named["Role", f"{CLUSTER_NAME}:lease"]
     assert role["metadata"]["namespace"] == "x"
     assert role["rules"][1]["resourceNames"] == ["one"]
     config_map = yaml.safe_load(named["ConfigMap", "video"]["data"]["config.yaml"])

@@ -37,6 +37,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and .Values.config.storage.claimName (ne .Values.config.storage.kind "volume") -}}
 {{- fail "config.storage.claimName is set: say config.storage.kind=volume as well, or remove claimName and url" -}}
 {{- end -}}
+{{- if .Values.config.storage.service -}}
+{{- fail "config.storage.service is for installations without this chart: set store.service.type" -}}
+{{- end -}}
+{{- if and (ne .Values.store.service.type "ClusterIP") (not (include "t2v.embedded" .)) -}}
+{{- fail (printf "store.service.type is %s, and there is no store: config.storage.kind is %s" .Values.store.service.type .Values.config.storage.kind) -}}
+{{- end -}}
 {{- $name := include "t2v.name" . -}}
 {{- $defaults := dict "leaderElection" (dict "name" $name) -}}
 {{- $_ := set $defaults "reportServer" (dict

@@ -22,6 +22,7 @@ LABELS = {
     "resourceset.fluxcd.controlplane.io/name": "Flux",
     "kapp.k14s.io/app": "kapp",
     "applyset.kubernetes.io/part-of": "an ApplySet",
+    "karmada.io/managed": "Karmada",
 }
 LABEL_VALUES = {("app.kubernetes.io/managed-by", "Helm"): "Helm"}
 MANAGERS = {

@@ -10,8 +10,7 @@ from t2v_operator.core.decision import CreateJob, Decision, DeleteJob, ReplacePo
 from t2v_operator.core.observe import observe_resource
 from t2v_operator.core.observed import Observed
 
-from tests.unit.builders import a_config, a_config_of_jobs
-from tests.unit.cluster.test_reuse import with_a_store
+from tests.unit.builders import a_config, a_config_of_jobs, a_config_with_a_store
 from tests.unit.observations import (
     UID,
     a_job_seen,
@@ -60,7 +59,7 @@ def test_a_request_that_cannot_be_made_fails_before_any_job(
 def test_init_media_in_the_store_gets_its_job_where_there_is_a_store() -> None:
     spec = {"initVideo": "store://uploads/cat.mp4"}
     assert "give an https:// URL" in a_status(spec=spec).message
-    (created,) = decided(with_a_store(), spec=spec).actions
+    (created,) = decided(a_config_with_a_store(), spec=spec).actions
     assert isinstance(created, CreateJob)
 
 
