@@ -124,8 +124,10 @@ def report_server(storage: Any, folder: Path) -> Iterator[ReportAddress]:
         thread.join()
 
 
-def clients(address: ReportAddress, tokens: list[str], video: Path, folder: Path) -> list[float]:
-    """Each has a token, reports, then uploads; the seconds of each upload."""
+def clients(
+    address: ReportAddress, tokens: list[str], video: Path | None, folder: Path
+) -> list[float]:
+    """Each has a token, reports, then uploads, if there is a video; the seconds that took."""
 
     def one(token: str) -> float:
         file = folder / secrets.token_hex(8)
@@ -142,18 +144,21 @@ def clients(address: ReportAddress, tokens: list[str], video: Path, folder: Path
                     )
                 )
             began = time.monotonic()
-            upload(video.parent, [video.name], server, lambda: None)
+            if video:
+                upload(video.parent, [video.name], server, lambda: None)
             return time.monotonic() - began
 
     with ThreadPoolExecutor(len(tokens)) as threads:
         return list(threads.map(one, tokens))
 
 
-def upload_at_once(address: ReportAddress, tokens: list[str], video: Path) -> list[float]:
-    """By clients in a few processes; the seconds of each upload, the fastest first."""
+def all_at_once(
+    address: ReportAddress, tokens: list[str], video: Path | None, niceness: int = 0
+) -> list[float]:
+    """In a few processes; the seconds of each upload, the fastest first."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(PROCESSES) as processes,
+        ProcessPoolExecutor(PROCESSES, initializer=os.nice, initargs=(niceness,)) as processes,
     ):
         shares = [tokens[start::PROCESSES] for start in range(PROCESSES)]
         jobs = [processes.submit(clients, address, share, video, Path(folder)) for share in shares]
@@ -162,7 +167,7 @@ def upload_at_once(address: ReportAddress, tokens: list[str], video: Path) -> li
 
 def measure(name: str, address: ReportAddress, count: int, video: Path, pid: int) -> dict[str, Any]:
     began = time.monotonic()
-    seconds = upload_at_once(address, [str(number) for number in range(count)], video)
+    seconds = all_at_once(address, [str(number) for number in range(count)], video)
     whole = time.monotonic() - began
     status = Path(f"/proc/{pid}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]

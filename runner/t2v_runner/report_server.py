@@ -53,8 +53,12 @@ class Refused(Exception):
     """The answer is no, in the server's words."""
 
     def __init__(self, status: int, text: str, who: str = "report server") -> None:
-        super().__init__(f"the {who} answered {status}: {' '.join(text.split())[:300]}")
+        super().__init__(_words(status, text, who))
         self.status = status
+
+
+def _words(status: int, text: str, who: str = "report server") -> str:
+    return f"the {who} answered {status}: {' '.join(text.split())[:300]}"
 
 
 def is_worth_another_try(status: int) -> bool:
@@ -141,7 +145,7 @@ class ReportServer:
             # Its text may quote the request, so only its kind is told.
             raise NotAnswered(f"the report server: {type(error).__name__}") from None
         if is_worth_another_try(answer.status_code):
-            raise NotAnswered(f"the report server answered {answer.status_code}")
+            raise NotAnswered(_words(answer.status_code, answer.text))
         if answer.status_code >= 400:
             raise Refused(answer.status_code, answer.text)
         return answer.text
