@@ -10,7 +10,7 @@ from t2v_api.profile import ModelId
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Goes up when a runner draws the same request otherwise than the runners before it."""
 
 PROMPT_CHARACTERS = 4096
@@ -40,6 +40,8 @@ class GenerationRequest(ContractModel):
     """Denoising steps."""
     guidance_scale: Annotated[float, GUIDANCE]
     """Scale of classifier-free guidance."""
+    guidance_scale_2: Annotated[float, GUIDANCE] | None = None
+    """That of the expert for little noise. Null: the same."""
     seed: Annotated[int, SEED]
     """Of every random number."""
     init_image: MediaUrl | None = None
