@@ -168,10 +168,12 @@ def _score(task: tuple[Scheduler, int, int]) -> Score:
 
 def _from_noise(scheduler: Scheduler, asked: Sequence[Any]) -> Iterator[Any]:
     from evaluate import sample
+    from t2v_runner.families import adapter_of
     from t2v_runner.model import load_pipeline
 
     request, profile = _request(scheduler, "any")
-    pipeline = load_pipeline(TINY_SHAPES, profile, request)
+    pipeline = load_pipeline(TINY_SHAPES, profile)
+    pipeline.scheduler = adapter_of(profile.family).scheduler(pipeline, request)
     return sample(pipeline, [case.prompt for case in asked], GUIDANCE, STEPS, SEED)
 
 
@@ -179,20 +181,23 @@ def _from_videos(scheduler: Scheduler, asked: Sequence[Any]) -> Iterator[Any]:
     """From the scene in the next colour."""
     import numpy as np
     from t2v_runner.denoise import denoise
+    from t2v_runner.families import adapter_of
     from t2v_runner.model import load_pipeline
     from t2v_runner.reporter import Reporter
     from t2v_runner.stop import StopSignal
     from world import COLOURS, draw_clip
 
+    _, profile = _request(scheduler, "any")
+    pipeline, adapter = load_pipeline(TINY_SHAPES, profile), adapter_of(profile.family)
+    reporter = Reporter(lambda progress: None, StopSignal())
     for number, case in enumerate(asked):
         colours = list(COLOURS)
         other = colours[(colours.index(case.scene.colour) + 1) % len(colours)]
         start = draw_clip(replace(case.scene, colour=other), np.random.default_rng(number))
-        request, profile = _request(
+        request, _ = _request(
             scheduler, case.prompt, init_video="file:///drawn.mp4", strength=STRENGTH
         )
-        pipeline = load_pipeline(TINY_SHAPES, profile, request)
-        yield denoise(pipeline, request, start, Reporter(lambda progress: None, StopSignal()))
+        yield denoise(pipeline, adapter, request, start, reporter).frames
 
 
 def _request(scheduler: Scheduler, prompt: str, **changes: Any) -> tuple[Any, Any]:

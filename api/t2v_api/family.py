@@ -26,12 +26,25 @@ class Traits:
     text_to_video: str
     """The diffusers pipeline class."""
     video_to_video: str | None
-    """Its sibling that takes `video` and `strength`; None where there is none."""
+    """The one that starts from a video; None where there is none."""
     prediction: Prediction
+    prompt_tokens: int
+    """How many tokens of a prompt the text encoder is given, with those that frame it."""
     grid: Grid = IMAGES
     """The sizes and numbers of frames that its pipelines can draw."""
     least_steps: int = 1
     """The pipeline's own schedule needs that many inference steps."""
+    also_named: tuple[str, ...] = ()
+    """Other classes that the model_index.json of such a model may name: they have its parts."""
+    takes_fps: bool = False
+    """Whether it draws other motion for another frame rate; else the same is played faster."""
+    takes_guidance_scale_2: bool = False
+    """Whether some of its models have a second expert, with a guidance scale of its own."""
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """What a model_index.json may name as its pipeline."""
+        return (self.text_to_video, *self.also_named)
 
 
 class ModelFamily(StrEnum):
@@ -54,29 +67,52 @@ class ModelFamily(StrEnum):
 
 _TRAITS = {
     ModelFamily.ANIMATEDIFF: Traits(
-        "AnimateDiffPipeline", "AnimateDiffVideoToVideoPipeline", Prediction.NOISE
+        "AnimateDiffPipeline", "AnimateDiffVideoToVideoPipeline", Prediction.NOISE, prompt_tokens=77
     ),
     ModelFamily.COGVIDEOX: Traits(
         "CogVideoXPipeline",
         "CogVideoXVideoToVideoPipeline",
         Prediction.NOISE,
+        prompt_tokens=226,
         # Not 4n+1: from an even number of latent frames its VAE decodes other numbers.
-        Grid(16, frames=8, offset=1),
+        grid=Grid(16, frames=8, offset=1),
     ),
     ModelFamily.WAN: Traits(
-        "WanPipeline", "WanVideoToVideoPipeline", Prediction.FLOW, Grid(16, frames=4, offset=1)
+        "WanPipeline",
+        "WanPipeline",
+        Prediction.FLOW,
+        prompt_tokens=512,
+        grid=Grid(16, frames=4, offset=1),
+        takes_guidance_scale_2=True,
     ),
     ModelFamily.LTX: Traits(
-        "LTXPipeline", "LTXConditionPipeline", Prediction.FLOW, Grid(32, frames=8, offset=1)
+        "LTXPipeline",
+        "LTXConditionPipeline",
+        Prediction.FLOW,
+        prompt_tokens=128,
+        grid=Grid(32, frames=8, offset=1),
+        also_named=("LTXConditionPipeline", "LTXImageToVideoPipeline"),
+        takes_fps=True,
     ),
     ModelFamily.HUNYUAN_VIDEO: Traits(
-        "HunyuanVideoPipeline", None, Prediction.FLOW, Grid(16, frames=4, offset=1)
+        "HunyuanVideoPipeline",
+        None,
+        Prediction.FLOW,
+        prompt_tokens=256,
+        grid=Grid(16, frames=4, offset=1),
     ),
     ModelFamily.MOCHI: Traits(
-        "MochiPipeline", None, Prediction.FLOW, Grid(16, frames=6, offset=1), least_steps=2
+        "MochiPipeline",
+        None,
+        Prediction.FLOW,
+        prompt_tokens=256,
+        grid=Grid(16, frames=6, offset=1),
+        least_steps=2,
     ),
-    ModelFamily.LATTE: Traits("LattePipeline", None, Prediction.NOISE, Grid(16)),
+    ModelFamily.LATTE: Traits(
+        "LattePipeline", None, Prediction.NOISE, prompt_tokens=120, grid=Grid(16)
+    ),
     ModelFamily.TEXT_TO_VIDEO_SD: Traits(
-        "TextToVideoSDPipeline", "VideoToVideoSDPipeline", Prediction.NOISE
+        "TextToVideoSDPipeline", "VideoToVideoSDPipeline", Prediction.NOISE, prompt_tokens=77
     ),
 }

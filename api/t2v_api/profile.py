@@ -68,6 +68,9 @@ class ModelDefaults(ContractModel):
     """Frames per second."""
     num_inference_steps: Annotated[int, STEPS]
     guidance_scale: Annotated[float, GUIDANCE]
+    guidance_scale_2: Annotated[float, GUIDANCE] | None = None
+    """That of Wan 2.2's expert for little noise, in videos whose `guidanceScale` is the model's.
+    Left out, both experts have the same."""
     scheduler: Scheduler
 
 
@@ -130,6 +133,16 @@ class ModelProfile(ContractModel):
             width=defaults.width, height=defaults.height, numFrames=defaults.num_frames
         ):
             raise ValueError(f"defaults.{problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_expert_has_one_guidance_scale(self) -> Self:
+        second = self.defaults.guidance_scale_2
+        if second is not None and not self.family.traits.takes_guidance_scale_2:
+            raise ValueError(
+                f"defaults.guidanceScale2 is {second}; {self.family} models have no second expert: "
+                "leave it out"
+            )
         return self
 
     @property

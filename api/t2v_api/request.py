@@ -11,7 +11,7 @@ from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_H
 from t2v_api.schedulers import Scheduler
 from t2v_api.store_name import STORE_NAME, check_store_name
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Goes up when a runner draws the same request otherwise than the runners before it."""
 
 PROMPT_CHARACTERS = 4096
@@ -49,6 +49,8 @@ class GenerationRequest(ContractModel):
     """Denoising steps."""
     guidance_scale: Annotated[float, GUIDANCE]
     """Scale of classifier-free guidance."""
+    guidance_scale_2: Annotated[float, GUIDANCE] | None = None
+    """That of the expert for little noise. Null: the same."""
     seed: Annotated[int, SEED]
     """Of every random number."""
     init_image: MediaUrl | None = None

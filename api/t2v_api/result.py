@@ -26,6 +26,11 @@ MOST_FILES = 8
 """Of one video."""
 FileName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.[a-z0-9]+$")]
 
+MOST_NOTICES = 4
+"""Of one video."""
+Notice = Annotated[str, Field(max_length=160, pattern=r"^[ -~]+$")]
+"""A sentence of ours, in ASCII."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -68,6 +73,8 @@ class GenerationResult(ContractModel):
     """Seconds for each stage."""
     generation_time: float = Field(ge=0)
     """Seconds from the runner's start to the finished video."""
+    notices: tuple[Notice, ...] = Field(default=(), max_length=MOST_NOTICES)
+    """What of the request the model did not use, as only the runner could know."""
 
 
 class GenerationFailure(ContractModel):

@@ -11,10 +11,11 @@ from t2v_api.delivery import RECORD_FILE
 from t2v_api.progress import Stage
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE, GenerationResult, Video
 
-from t2v_runner.denoise import denoise
+from t2v_runner.denoise import denoise, denoisers
 from t2v_runner.errors import RequestRefused
+from t2v_runner.families import adapter_of
 from t2v_runner.init_media import read_init_frames
-from t2v_runner.model import load_pipeline, locate_model
+from t2v_runner.model import check_request, load_pipeline, locate_model
 from t2v_runner.order import Order
 from t2v_runner.publish import Publication, left_behind
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
@@ -66,6 +67,7 @@ def _finished_before(server: ReportServer) -> GenerationResult | None:
 
 def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> GenerationResult:
     request, profile = order.request, order.profile
+    check_request(profile, request)
     read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
     with Publication(order.output_dir) as publication:
         init_frames = read_init_frames(request, order.media, read_stored)
@@ -75,9 +77,10 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
 
         reporter.enter(Stage.LOAD)
         with _nothing_is_garbage():
-            pipeline = load_pipeline(folder, profile, request)
+            pipeline = load_pipeline(folder, profile)
         start = init_frames if request.starts_from_media else None
-        frames = denoise(pipeline, request, start, reporter)
+        drawn = denoise(pipeline, adapter_of(profile.family), request, start, reporter)
+        frames = drawn.frames
 
         reporter.enter(Stage.ENCODE)
         write_video(frames, request.fps, publication.path(VIDEO_FILE))
@@ -102,9 +105,10 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
             seed=request.seed,
             scheduler=request.scheduler,
             model_revision=profile.revision,
-            scheduler_class=type(pipeline.scheduler).__name__,
+            scheduler_class=drawn.scheduler_class,
             device=pipeline.device.type,
-            dtype=str(pipeline.dtype).removeprefix("torch."),
+            dtype=str(denoisers(pipeline)[0].dtype).removeprefix("torch."),
+            notices=drawn.notices,
             timings=timings,
             generation_time=generation_time,
         )

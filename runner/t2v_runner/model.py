@@ -5,6 +5,7 @@ Only safetensors and only diffusers's own classes: a model folder never brings c
 
 import json
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from t2v_runner.errors import (
     ModelNotLoadable,
     StorageFailed,
 )
-from t2v_runner.schedulers.build import build_scheduler, check_scheduler
+from t2v_runner.families import adapter_of
+from t2v_runner.schedulers.build import check_scheduler
 
 if TYPE_CHECKING:
     import torch
@@ -39,11 +41,12 @@ def locate_model(profile: ModelProfile, models_dir: Path) -> Path:
 def check_model_folder(folder: Path, profile: ModelProfile) -> None:
     """Whether `folder` holds a whole pipeline of the profile's family. Raises ModelNotLoadable."""
     index = _read_json(folder / "model_index.json", profile)
-    expected = profile.family.traits.text_to_video
-    if index.get("_class_name") != expected:
+    expected = profile.family.traits.index_names
+    if index.get("_class_name") not in expected:
         raise ModelNotLoadable(
             f"{folder / 'model_index.json'} names the pipeline {index.get('_class_name')!r}; "
-            f"model {profile.id} is of family {profile.family} and needs {expected!r}"
+            f"model {profile.id} is of family {profile.family} and needs "
+            f"{' or '.join(map(repr, expected))}"
         )
     for name, value in index.items():
         if name.startswith("_") or not isinstance(value, list) or value[0] is None:
@@ -56,23 +59,56 @@ def check_model_folder(folder: Path, profile: ModelProfile) -> None:
         _check_component(folder / name)
 
 
-def load_pipeline(folder: Path, profile: ModelProfile, request: GenerationRequest) -> Any:
-    """The diffusers pipeline of `folder` with the request's scheduler, on the best device.
+def check_request(profile: ModelProfile, request: GenerationRequest) -> None:
+    """Whether this model can draw it, as far as that is known before anything is loaded.
 
-    From init media it is the sibling that starts from a video. Raises ModelNotLoadable,
-    RequestRefused, SchedulerNotSupported, InitMediaNotSupported.
+    Raises RequestRefused, SchedulerNotSupported, InitMediaNotSupported.
+    """
+    if request.starts_from_media and profile.family.traits.video_to_video is None:
+        raise InitMediaNotSupported(
+            f"model {profile.id} ({profile.family}) takes no init image or video"
+        )
+    check_scheduler(profile.family, request)
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a model is loaded to."""
+
+    name: str
+    """As torch names it."""
+    dtype: "torch.dtype"
+    """What a component is loaded as, unless its family says otherwise."""
+
+
+def choose_device() -> Device:
+    """CUDA in bfloat16 (float16 where the GPU only imitates that), else the CPU in float32."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return Device("cpu", torch.float32)
+    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return Device("cuda", torch.bfloat16 if has_bfloat16 else torch.float16)
+
+
+def load_pipeline(folder: Path, profile: ModelProfile, device: Device | None = None) -> Any:
+    """The diffusers pipeline of `folder`, on the best device unless one is named.
+
+    It is of the class that the folder's index names, with the folder's own scheduler: what a
+    request needs is done to it for that request. Raises ModelNotLoadable.
     """
     import diffusers
     import torch
 
     _be_quiet()
-    sibling = _video_to_video(profile) if request.starts_from_media else None
-    check_scheduler(profile.family, request)
-    traits = profile.family.traits
-    device, dtype = choose_device()
+    device = device or choose_device()
+    class_name = _read_json(folder / "model_index.json", profile)["_class_name"]
     try:
-        pipeline = getattr(diffusers, traits.text_to_video).from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True
+        pipeline = getattr(diffusers, class_name).from_pretrained(
+            str(folder),
+            dtype=adapter_of(profile.family).dtypes(folder, device.dtype),
+            use_safetensors=True,
+            local_files_only=True,
         )
     except torch.OutOfMemoryError:
         raise
@@ -80,49 +116,8 @@ def load_pipeline(folder: Path, profile: ModelProfile, request: GenerationReques
         if "can't allocate memory" in str(error):
             raise
         raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
-    pipeline.scheduler = build_scheduler(
-        pipeline.scheduler, profile.family, request.scheduler, request.starts_from_media
-    )
-    if sibling:
-        pipeline = _as(sibling, pipeline)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
-
-
-def choose_device() -> "tuple[torch.device, torch.dtype]":
-    """CUDA in bfloat16 (float16 on older GPUs) where there is one, else the CPU in float32."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return torch.device("cpu"), torch.float32
-    dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.device("cuda"), dtype
-
-
-def _video_to_video(profile: ModelProfile) -> Any:
-    import diffusers
-
-    name = profile.family.traits.video_to_video
-    if name is None:
-        raise InitMediaNotSupported(
-            f"model {profile.id} ({profile.family}) takes no init image or video"
-        )
-    return getattr(diffusers, name)
-
-
-def _as(sibling: Any, pipeline: Any) -> Any:
-    """A pipeline of another class that shares this one's components."""
-    import inspect
-
-    wanted = inspect.signature(sibling.__init__).parameters
-    components = {key: value for key, value in pipeline.components.items() if key in wanted}
-    if sibling.__name__ == "LTXConditionPipeline":
-        # It gives timesteps of its own, so nothing may shift them again.
-        scheduler = pipeline.scheduler
-        components["scheduler"] = type(scheduler).from_config(
-            scheduler.config, use_dynamic_shifting=False, shift=1.0, shift_terminal=None
-        )
-    return sibling(**components)
+    return pipeline.to(device.name)
 
 
 def _be_quiet() -> None:

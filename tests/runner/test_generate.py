@@ -12,7 +12,7 @@ from t2v_api.reasons import Reason
 from t2v_api.result import GenerationResult
 from t2v_api.schedulers import Scheduler, verdict
 from t2v_runner import main as runner
-from t2v_runner.errors import OutOfMemory, RunnerError
+from t2v_runner.errors import OutOfMemory, RunnerError, SchedulerNotSupported
 from t2v_runner.generate import generate
 from t2v_runner.order import MediaRules, Order
 from t2v_runner.reporter import Reporter
@@ -68,6 +68,21 @@ def test_the_record_tells_the_truth_about_the_file(tmp_path: Path) -> None:
     ]
     assert set(result.timings) >= {"load", "encode-prompt", "denoise", "decode", "encode"}
     assert sum(result.timings.values()) == pytest.approx(result.generation_time, abs=0.1)
+
+
+def test_the_record_tells_what_the_model_did_not_read(tmp_path: Path) -> None:
+    result, _ = make(tmp_path, prompt="a red circle " + "very " * 200)
+    (notice,) = result.notices
+    assert notice.startswith("prompt has ")
+    assert notice.endswith(" tokens; this model reads the first 77")
+
+
+def test_what_the_family_cannot_draw_costs_no_download(tmp_path: Path) -> None:
+    job = a_job()
+    request = job.request.model_copy(update={"scheduler": Scheduler.DDIM_INVERSE})
+    order = Order(request, job.profile, tmp_path, tmp_path / "no models", MediaRules(folder=None))
+    with pytest.raises(SchedulerNotSupported):
+        generate(order, Reporter(lambda progress: None, StopSignal()))
 
 
 def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-import torch
 import transformers
+from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 from t2v_api.family import ModelFamily
 from t2v_api.profile import ModelDefaults, ModelLimits, ModelProfile, ModelSource
 from t2v_api.schedulers import Scheduler
@@ -29,12 +29,6 @@ FRAMES = {
 }
 """A number of frames that each family can draw, more than one latent frame. CogVideoX can draw
 8n+1, not 4n+1: from an even number of latent frames its VAE decodes other numbers."""
-
-
-def save_tiny_model(family: ModelFamily, folder: Path) -> None:
-    """Write a whole pipeline folder, equal at each call."""
-    torch.manual_seed(0)
-    BUILDERS[family]().save_pretrained(str(folder))
 
 
 def a_profile(family: ModelFamily, folder: Path) -> ModelProfile:
@@ -314,9 +308,18 @@ def a_t5_tokenizer() -> Any:
 
 
 def a_llama_tokenizer() -> Any:
+    """The template that the pipeline puts before a prompt has as many tokens as it cuts off."""
     pieces = ["<unk>", "<s>", "</s>", "<pad>", "▁", *LETTERS]
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
-    return transformers.LlamaTokenizerFast(vocab=vocabulary, merges=[], pad_token="<pad>")
+    tokenizer = transformers.LlamaTokenizerFast(vocab=vocabulary, merges=[], pad_token="<pad>")
+    before, after = DEFAULT_PROMPT_TEMPLATE["template"].split("{}")
+    # All but the first of one length, so that no other ones are found in it.
+    count = DEFAULT_PROMPT_TEMPLATE["crop_start"]
+    length = len(before) // count
+    first = len(before) - (count - 1) * length
+    pieces = [before[at : at + length] for at in range(first, len(before), length)]
+    tokenizer.add_tokens([before[:first], *pieces, after])
+    return tokenizer
 
 
 BUILDERS: dict[ModelFamily, Callable[[], Any]] = {

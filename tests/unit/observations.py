@@ -326,7 +326,7 @@ def a_record_of(status: TextToVideoJobStatus, **resource: Any) -> str:
     return record.json_line()
 
 
-def a_result() -> str:
+def a_result(*notices: str) -> str:
     """What a runner says of its video."""
     return GenerationResult.model_validate(
         {
@@ -349,6 +349,7 @@ def a_result() -> str:
             "dtype": "float32",
             "timings": {Stage.START: 1.0},
             "generation_time": 12.34,
+            "notices": notices,
         },
         strict=False,
     ).json_line()

@@ -59,6 +59,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, change: Any, message: str) -> No
         ("defaults", "numFrames", 33, "models.0: defaults.numFrames is 33, above the limit of 32"),
         ("limits", "sizeMultiple", 48, "defaults.width is 64; this model needs a multiple of 48"),
         ("limits", "maxInferenceSteps", 24, "defaults.numInferenceSteps is 25, above the limit"),
+        ("defaults", "guidanceScale2", 3.0, "AnimateDiff models have no second expert: leave it"),
     ],
 )
 def test_a_model_that_no_job_can_be_made_for_is_refused(

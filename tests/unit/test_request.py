@@ -201,6 +201,53 @@ def test_two_changes_are_two_notices() -> None:
     assert len(job.notices) == 2
 
 
+@pytest.mark.parametrize(
+    ("family", "spec", "notice"),
+    [
+        pytest.param(
+            "AnimateDiff",
+            {"negativePrompt": "blurry", "guidanceScale": 1.0},
+            "negativePrompt has no effect with guidanceScale 1",
+            id="a negative prompt without guidance",
+        ),
+        pytest.param(
+            "AnimateDiff",
+            {"fps": 24},
+            "fps is 24; AnimateDiff models draw the same frames for every fps, only played faster "
+            "or slower (this model's own is 8)",
+            id="another frame rate",
+        ),
+        pytest.param(
+            "LTX",
+            {"scheduler": "EulerDiscreteScheduler", "fps": 24, "negativePrompt": "blurry"},
+            None,
+            id="a family that takes both",
+        ),
+        pytest.param("AnimateDiff", {"fps": 24, **MEDIA}, None, id="a video is read at that rate"),
+    ],
+)
+def test_what_changes_no_picture_is_told(
+    family: str, spec: dict[str, Any], notice: str | None
+) -> None:
+    assert a_job(a_config(family=family), **spec).notices == ((notice,) if notice else ())
+
+
+@pytest.mark.parametrize(
+    ("spec", "scales"),
+    [
+        pytest.param({}, (4.0, 3.0), id="the model's own two"),
+        pytest.param({"guidanceScale": 5.0}, (5.0, None), id="the user's for both experts"),
+    ],
+)
+def test_the_second_expert_follows_what_the_user_asks_for(
+    spec: dict[str, Any], scales: tuple[float, float | None]
+) -> None:
+    defaults = a_config(family="Wan").models[0].defaults.document()
+    defaults |= {"guidanceScale": 4.0, "guidanceScale2": 3.0}
+    request = a_job(a_config(family="Wan", defaults=defaults), **spec).request
+    assert (request.guidance_scale, request.guidance_scale_2) == scales
+
+
 @pytest.mark.parametrize("spec", [{}, {"scheduler": "DDIMInverseScheduler", **MEDIA}], ids=str)
 def test_what_is_done_as_asked_needs_no_notice(spec: dict[str, Any]) -> None:
     job = a_job(schedulerPolicy="Strict", **spec)

@@ -1,6 +1,7 @@
 """Resolve a resource: every value that the user left open is decided here. No I/O, no clock."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from t2v_api.base import nearest
@@ -53,7 +54,8 @@ def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
     request = _request(resource, profile, sampling)
     _keep_limits(request, profile)
     pool = _pool(spec.pool, config)
-    return ResolvedJob(resource, request, profile, pool, sampling.notices)
+    notices = (*sampling.notices, *_unused(request, profile))
+    return ResolvedJob(resource, request, profile, pool, notices)
 
 
 def _request(
@@ -74,6 +76,7 @@ def _request(
         scheduler=sampling.scheduler,
         num_inference_steps=sampling.steps,
         guidance_scale=spec.guidance_scale or defaults.guidance_scale,
+        guidance_scale_2=None if spec.guidance_scale else defaults.guidance_scale_2,
         seed=_drawn_seed(resource) if spec.seed is None else spec.seed,
         init_image=spec.init_image,
         init_video=spec.init_video,
@@ -146,6 +149,19 @@ def _steps(
     if spec.scheduler_policy is SchedulerPolicy.STRICT:
         raise RequestRefused(Reason.INVALID_REQUEST, f"{problem}, or schedulerPolicy Nearest")
     return least, f"{problem}, which is used"
+
+
+def _unused(request: GenerationRequest, profile: ModelProfile) -> Iterator[str]:
+    """What is asked for and changes no picture; how long a prompt is, the runner says."""
+    if request.negative_prompt and request.guidance_scale == 1:
+        yield "negativePrompt has no effect with guidanceScale 1"
+    # An init video is read at that rate.
+    matters = profile.family.traits.takes_fps or request.init_video is not None
+    if request.fps != profile.defaults.fps and not matters:
+        yield (
+            f"fps is {request.fps}; {profile.family} models draw the same frames for every fps, "
+            f"only played faster or slower (this model's own is {profile.defaults.fps})"
+        )
 
 
 def _drawn_seed(resource: TextToVideoJob) -> int:

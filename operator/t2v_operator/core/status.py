@@ -94,7 +94,8 @@ def ended_status(
         )
     result = end.outcome
     urls = _urls(plan, result.output)
-    message = with_notices(f"video made in {result.generation_time:.1f} s", plan)
+    made = f"video made in {result.generation_time:.1f} s"
+    message = with_notices(made, plan, result.notices)
     return status_of(
         subject,
         Phase.SUCCEEDED,
@@ -122,7 +123,7 @@ def reused_status(subject: Subject, stored: StoredVideo) -> TextToVideoJobStatus
         subject,
         Phase.SUCCEEDED,
         SUCCEEDED,
-        with_notices(message, plan),
+        with_notices(message, plan, record.notices),
         **(planned(plan) | {"job_name": None}),
         reused=True,
         output_url=urls[0] if urls else None,
@@ -192,9 +193,13 @@ def _finished(now: datetime) -> Progress:
     return Progress(stage=Stage.UPLOAD, step=0, steps=0, percent=100, updated_time=now)
 
 
-def with_notices(message: str, plan: Plan | None) -> str:
-    """`message`, and what the user should know about how the request was understood."""
-    return f"{message}; {plan.notices}" if plan and plan.notices else message
+def with_notices(message: str, plan: Plan | None, of_the_run: tuple[str, ...] = ()) -> str:
+    """`message`, and what the user should know about how the request was understood.
+
+    `of_the_run`: what only the runner could know of it.
+    """
+    planned = plan.notices if plan else ""
+    return "; ".join(filter(None, (message, planned, *of_the_run)))
 
 
 def _conditions(subject: Subject, phase: Phase, reason: str, message: str) -> tuple[Condition, ...]:

@@ -4,6 +4,8 @@ By itself diffusers's DDIMInverseScheduler is no generator (mean -3.55 of 2.0): 
 into noise. Of pipelines it knows only what a video-to-video one does with `strength`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -58,3 +60,25 @@ class AdaptedDDIMInverseScheduler(DDIMScheduler):  # type: ignore[misc]
         else:
             result = super().step(model_output, timestep, sample, return_dict=return_dict)
         return result
+
+
+@contextmanager
+def inverting(pipeline: Any, strength: float, guidance_scale: float) -> Iterator[None]:
+    """On its way up the pipeline's scheduler follows the model without a prompt.
+
+    With the prompt's guidance both ways the init video would come back as it was.
+    """
+    pipeline.scheduler.strength = strength
+    is_guided = guidance_scale > 1  # then the model is asked without and with the prompt at once
+
+    def unprompted(_: Any, arguments: Any, named: dict[str, Any]) -> Any:
+        if is_guided and pipeline.scheduler.is_inverting:
+            without, _with = named["encoder_hidden_states"].chunk(2)
+            named["encoder_hidden_states"] = torch.cat([without, without])
+        return arguments, named
+
+    hook = pipeline.unet.register_forward_pre_hook(unprompted, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()

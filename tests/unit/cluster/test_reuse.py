@@ -40,8 +40,8 @@ class FakeStore:
         self.asked: list[str] = []
         self.is_away = False
 
-    def holds(self, folder: str) -> None:
-        record = read_outcome(a_result())
+    def holds(self, folder: str, *notices: str) -> None:
+        record = read_outcome(a_result(*notices))
         size = record.video.bytes  # type: ignore[union-attr]
         self.files[f"{folder}/{RECORD_FILE}"] = record.json_line().encode()
         for name in record.output:  # type: ignore[union-attr]
@@ -120,12 +120,13 @@ def test_a_video_that_is_stored_costs_no_job() -> None:
     look(world)
     folder = folder_of(world, KEY[1])
     world.server.drop(JOBS, the_jobs(world.server)[0])
-    store.holds(folder)
+    store.holds(folder, "prompt has 99 tokens; this model reads the first 77")
     world.server.put(RESOURCES, another(spec=EXPLICIT))
     world.hears()
     look(world, OTHER)
     status = status_of(world, OTHER[1])
     assert (status["phase"], status["reused"]) == ("Succeeded", True)
+    assert status["message"].endswith("; prompt has 99 tokens; this model reads the first 77")
     assert status["output"][0] == f"https://videos.example.com/{folder}/video.mp4?signed"
     assert status["outputUrl"] == status["output"][0]
     assert "jobName" not in status

@@ -44,6 +44,19 @@ def test_a_finished_job_is_a_video_with_all_that_is_known_of_it() -> None:
     assert [(each.pod_name, each.exit_code) for each in status.attempts] == [("pod-1", 0)]
 
 
+def test_what_the_model_did_not_use_is_told() -> None:
+    spec = {"negativePrompt": "blurry", "guidanceScale": 1.0}
+    cut = "prompt has 131 tokens; this model reads the first 77"
+    status = a_status(
+        spec=spec,
+        job=a_job_seen(spec, complete=True),
+        pods=(a_pod(exit_code=0, message=a_result(cut)),),
+    )
+    assert status.message == (
+        f"video made in 12.3 s; negativePrompt has no effect with guidanceScale 1; {cut}"
+    )
+
+
 def test_a_job_that_ended_while_the_operator_was_away_is_recorded() -> None:
     never_seen_running = a_status(
         job=a_job_seen(complete=True), pods=(a_pod(exit_code=0, message=a_result()),)

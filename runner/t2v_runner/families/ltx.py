@@ -1,0 +1,70 @@
+"""LTX-Video."""
+
+from typing import TYPE_CHECKING, Any
+
+from t2v_api.family import ModelFamily
+from t2v_api.request import GenerationRequest
+from t2v_api.schedulers import Scheduler
+
+from t2v_runner.families.base import Adapter, pictures, size, strength_of, words
+
+if TYPE_CHECKING:
+    from t2v_runner.families.base import Frames
+
+CONDITION = "LTXConditionPipeline"
+CONDITION_TOKENS = 256
+"""What that pipeline reads of a prompt."""
+DECODING = {"decode_timestep": 0.05, "decode_noise_scale": 0.025}
+"""Of decoders that denoise once more: the values of the models' own documentation."""
+
+
+class LTX(Adapter):
+    """From a video by LTXConditionPipeline, whose name the index of 0.9.7 has too.
+
+    Such a model is made for that pipeline's timesteps, so it draws from text by it as well, where
+    the scheduler is the one that takes them.
+    """
+
+    family = ModelFamily.LTX
+
+    def class_name(self, loaded: Any, request: GenerationRequest) -> str:
+        is_its_own = type(loaded).__name__ == CONDITION
+        if is_its_own and request.scheduler is Scheduler.EULER_DISCRETE:
+            return CONDITION
+        return super().class_name(loaded, request)
+
+    def scheduler(self, loaded: Any, request: GenerationRequest) -> Any:
+        scheduler = super().scheduler(loaded, request)
+        changes: dict[str, Any] = {}
+        if self.class_name(loaded, request) == CONDITION:
+            # It gives timesteps of its own, so nothing may shift them again.
+            changes = {"use_dynamic_shifting": False, "shift": 1.0, "shift_terminal": None}
+        elif request.num_inference_steps == 1:
+            changes = {"shift_terminal": None}  # the stretching divides by zero
+        return type(scheduler).from_config(scheduler.config, **changes) if changes else scheduler
+
+    def from_text(self, pipeline: Any, request: GenerationRequest) -> dict[str, Any]:
+        decoding = DECODING if pipeline.vae.config.timestep_conditioning else {}
+        frames = {"num_frames": request.num_frames, "frame_rate": request.fps}
+        return words(request) | size(request) | frames | decoding
+
+    def from_video(
+        self, pipeline: Any, request: GenerationRequest, init_frames: "Frames"
+    ) -> dict[str, Any]:
+        # The pipeline keeps a `video` as it is; what it starts from are its latents.
+        return self.from_text(pipeline, request) | {
+            "latents": _latents(pipeline, request, init_frames),
+            "denoise_strength": strength_of(request),
+        }
+
+    def prompt_tokens(self, pipeline: Any) -> int:
+        is_condition = type(pipeline).__name__ == CONDITION
+        return CONDITION_TOKENS if is_condition else super().prompt_tokens(pipeline)
+
+
+def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -> Any:
+    """The frames in the model's own space, as LTXConditionPipeline itself encodes a condition."""
+    vae, processor = pipeline.vae, pipeline.video_processor
+    pixels = processor.preprocess_video(pictures(init_frames), request.height, request.width)
+    encoded = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode()
+    return pipeline._normalize_latents(encoded, vae.latents_mean, vae.latents_std)

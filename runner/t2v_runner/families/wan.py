@@ -1,0 +1,159 @@
+"""Wan 2.1 and 2.2.
+
+2.2 comes as A14B, with one expert for much noise and one for little, and as TI2V-5B, whose VAE
+shrinks pictures 16 times. WanVideoToVideoPipeline knows neither, so WanPipeline itself starts from
+videos here: from their noised latents, at the step that the strength says.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2v_api.family import ModelFamily
+from t2v_api.request import GenerationRequest
+
+from t2v_runner.errors import RequestRefused
+from t2v_runner.families.base import Adapter, pictures, read_config, strength_of
+from t2v_runner.families.reversible import cast, wrapped
+
+if TYPE_CHECKING:
+    import torch
+
+    from t2v_runner.families.base import Frames
+
+
+class Wan(Adapter):
+    """Its VAE encodes in float32, and that of 2.2 decodes in it too."""
+
+    family = ModelFamily.WAN
+
+    def dtypes(self, folder: Path, dtype: "torch.dtype") -> "dict[str, torch.dtype]":
+        import torch
+
+        index = read_config(folder / "model_index.json")
+        is_2_2 = index.get("boundary_ratio") is not None or index.get("expand_timesteps", False)
+        return {"default": dtype, "vae": torch.float32 if is_2_2 else dtype}
+
+    def from_text(self, pipeline: Any, request: GenerationRequest) -> dict[str, Any]:
+        """Without a guidance scale of its own the second expert takes the first one's."""
+        arguments = super().from_text(pipeline, request)
+        if request.guidance_scale_2 is not None and _has_two_experts(pipeline):
+            arguments["guidance_scale_2"] = request.guidance_scale_2
+        return arguments
+
+    @contextmanager
+    def prepared(
+        self,
+        loaded: Any,
+        request: GenerationRequest,
+        init_frames: "Frames | None",
+        generator: "torch.Generator",
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
+        _check_size(loaded, request)
+        with ExitStack() as changes, super().prepared(loaded, request, None, generator) as call:
+            pipeline, arguments = call
+            if init_frames is not None:
+                clean = _latents(pipeline, request, init_frames)
+                first = _first_step(request)
+                arguments["latents"] = _noised(pipeline, request, clean, first, generator)
+                changes.enter_context(_beginning_at(pipeline.scheduler, first))
+            yield pipeline, arguments
+
+    def notices(self, pipeline: Any, request: GenerationRequest) -> list[str]:
+        said = super().notices(pipeline, request)
+        if request.guidance_scale_2 is not None and not _has_two_experts(pipeline):
+            said.append("guidanceScale2 has no effect: this model has one expert")
+        return said
+
+    def count_tokens(self, pipeline: Any, text: str) -> int:
+        from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+
+        return super().count_tokens(pipeline, prompt_clean(text))
+
+
+def _has_two_experts(pipeline: Any) -> bool:
+    return pipeline.config.boundary_ratio is not None
+
+
+def _check_size(pipeline: Any, request: GenerationRequest) -> None:
+    """TI2V-5B draws fewer sizes than the rest of its family, and would draw another one."""
+    multiple = pipeline.vae_scale_factor_spatial * pipeline.transformer.config.patch_size[1]
+    for name, value in (("width", request.width), ("height", request.height)):
+        if value % multiple:
+            raise RequestRefused(
+                f"{name} is {value}; this model draws multiples of {multiple}, try "
+                f"{max(1, round(value / multiple)) * multiple}"
+            )
+
+
+def _first_step(request: GenerationRequest) -> int:
+    """The step that a video of this strength comes in at."""
+    steps = request.num_inference_steps
+    return steps - int(steps * strength_of(request))
+
+
+def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -> "torch.Tensor":
+    """The frames in the model's own space: (1, channels, frames, height, width) in float32."""
+    import torch
+
+    vae, processor = pipeline.vae, pipeline.video_processor
+    pixels = processor.preprocess_video(pictures(init_frames), request.height, request.width)
+    with cast(vae, torch.float32):
+        encoded: torch.Tensor = vae.encode(pixels.to(vae.device, torch.float32)).latent_dist.mode()
+
+    def per_channel(values: list[float]) -> torch.Tensor:
+        return torch.tensor(values).view(1, -1, 1, 1, 1).to(encoded)
+
+    return (encoded - per_channel(vae.config.latents_mean)) * (
+        1.0 / per_channel(vae.config.latents_std)
+    )
+
+
+def _noised(
+    pipeline: Any,
+    request: GenerationRequest,
+    clean: "torch.Tensor",
+    first: int,
+    generator: "torch.Generator",
+) -> "torch.Tensor":
+    """The latents with as much noise as the scheduler expects at step `first`."""
+    from diffusers.utils.torch_utils import randn_tensor
+
+    scheduler = pipeline.scheduler
+    noise = randn_tensor(clean.shape, generator, clean.device, clean.dtype)
+    scheduler.set_timesteps(request.num_inference_steps, device=clean.device)
+    timestep = scheduler.timesteps[first * scheduler.order :][:1]
+    noised: torch.Tensor = (
+        scheduler.add_noise(clean, noise, timestep)
+        if hasattr(scheduler, "add_noise")
+        else scheduler.scale_noise(clean, timestep, noise)
+    )
+    return noised
+
+
+@contextmanager
+def _beginning_at(scheduler: Any, first: int) -> Iterator[None]:
+    """The pipeline takes the steps from `first` on, the scheduler counts them from there.
+
+    The scheduler itself keeps its whole schedule: how it ends, and in singlestep solvers what kind
+    of step is due, hang on the place in it.
+    """
+    skipped = first * scheduler.order
+    whole: Any = None
+
+    def set_timesteps(real: Any, *arguments: Any, **named: Any) -> None:
+        nonlocal whole
+        real(*arguments, **named)
+        whole = scheduler.timesteps
+        scheduler.timesteps = whole[skipped:]
+
+    def set_begin_index(real: Any, begin_index: int = 0) -> None:
+        scheduler.timesteps = whole
+        real(begin_index + skipped)
+
+    with (
+        wrapped(scheduler, "set_timesteps", set_timesteps),
+        wrapped(scheduler, "set_begin_index", set_begin_index),
+    ):
+        yield

@@ -1,0 +1,292 @@
+"""What each family makes of a request: the call, the notices, and nothing that stays behind."""
+
+import contextlib
+import inspect
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from PIL.Image import Image
+from t2v_api.family import ModelFamily
+from t2v_api.progress import Progress
+from t2v_api.request import GenerationRequest
+from t2v_api.schedulers import Scheduler, usable
+from t2v_runner.denoise import denoise, denoisers
+from t2v_runner.errors import Stopped
+from t2v_runner.reporter import Reporter
+from t2v_runner.stop import StopSignal
+
+from tests.runner.drawing import Frames, Loader, Tiny, a_request, a_tiny, drawn, from_video
+from tests.runner.tiny_models import FRAMES
+
+pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast")
+
+
+STARTS = pytest.mark.parametrize(
+    ("name", "is_video"),
+    [
+        pytest.param(name, is_video, id=f"{name} from {'a video' if is_video else 'text'}")
+        for name, family in [
+            *((each.value, each) for each in ModelFamily),
+            ("Wan 2.2 A14B", ModelFamily.WAN),
+            ("Wan 2.2 TI2V-5B", ModelFamily.WAN),
+            ("LTX 0.9.7", ModelFamily.LTX),
+        ]
+        for is_video in ([False, True] if family.traits.video_to_video else [False])
+    ],
+)
+
+
+def asked(
+    family: ModelFamily, is_video: bool, **changes: Any
+) -> tuple[GenerationRequest, Frames | None]:
+    if is_video:
+        return from_video(family, **{"num_inference_steps": 4} | changes)
+    return a_request(family, **{"num_inference_steps": 4} | changes), None
+
+
+class Called(Exception):
+    """The pipeline was called."""
+
+
+def called_with(
+    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, request: GenerationRequest, start: Frames | None
+) -> dict[str, Any]:
+    """The arguments of the pipeline's call, in a form that can be compared.
+
+    The real call knows them all; it is not made, because Latte could not draw another number of
+    frames than it was trained for.
+    """
+    calls: list[dict[str, Any]] = []
+    kind = getattr(diffusers, tiny.adapter.class_name(tiny.pipeline, request))
+    real = kind.__call__
+
+    def record(pipeline: Any, **arguments: Any) -> Any:
+        calls.append({name: comparable(value) for name, value in arguments.items()})
+        calls[-1]["scheduler"] = type(pipeline.scheduler).__name__
+        inspect.signature(real).bind(pipeline, **arguments)
+        raise Called
+
+    with monkeypatch.context() as patch, pytest.raises(Called):
+        patch.setattr(kind, "__call__", record)
+        drawn(tiny, request, start)
+    (arguments,) = calls
+    return arguments
+
+
+def comparable(value: Any) -> Any:
+    if isinstance(value, torch.Generator):
+        return value.initial_seed()
+    if isinstance(value, torch.Tensor):
+        return value.numpy().tobytes()
+    if isinstance(value, list) and isinstance(value[0], Image):
+        return b"".join(each.tobytes() for each in value)
+    return value
+
+
+CHANGES: dict[str, Any] = {
+    "prompt": "a blue square",
+    "negative_prompt": "blurry",
+    "width": 96,
+    "height": 96,
+    "num_frames": 0,  # a family's own: see below
+    "fps": 12,
+    "scheduler": None,  # likewise
+    "num_inference_steps": 5,
+    "guidance_scale": 3.0,
+    "guidance_scale_2": 3.0,
+    "seed": 8,
+    "strength": 0.76,
+}
+NOT_OF_THE_CALL = {"model_id", "init_image", "init_video"}
+"""They say which pipeline it is, and what the frames are that it starts from."""
+
+FROM_TEXT = {
+    "prompt": {"prompt"},
+    "negative_prompt": {"negative_prompt"},
+    "width": {"width"},
+    "height": {"height"},
+    "num_frames": {"num_frames"},
+    "fps": set(),
+    "scheduler": {"scheduler"},
+    "num_inference_steps": {"num_inference_steps"},
+    "guidance_scale": {"guidance_scale"},
+    "guidance_scale_2": set(),
+    "seed": {"generator"},
+}
+OF_A_VIDEO = {"strength": {"strength"}, "num_frames": {"video"}}
+SIZE_OF_A_VIDEO = {"width": {"width", "video"}, "height": {"height", "video"}}
+LATENTS = {"width": {"width", "latents"}, "height": {"height", "latents"}}
+TEXT_CHANGES: dict[str, dict[str, set[str]]] = {
+    "LTX": {"fps": {"frame_rate"}},
+    "LTX 0.9.7": {"fps": {"frame_rate"}},
+    "HunyuanVideo": {"negative_prompt": {"negative_prompt", "true_cfg_scale", "guidance_scale"}},
+    "Latte": {"num_frames": {"video_length"}},
+    "Wan 2.2 A14B": {"guidance_scale_2": {"guidance_scale_2"}},
+}
+LTX_VIDEO = LATENTS | {"strength": {"denoise_strength"}, "num_frames": {"num_frames", "latents"}}
+WAN_VIDEO = LATENTS | {
+    # The noise in the latents is the seed's, and as much as the first step's.
+    "seed": {"generator", "latents"},
+    "strength": {"latents"},
+    "num_inference_steps": {"num_inference_steps", "latents"},
+    "num_frames": {"num_frames", "latents"},
+}
+VIDEO_CHANGES: dict[str, dict[str, set[str]]] = {
+    "LTX": LTX_VIDEO,
+    "LTX 0.9.7": LTX_VIDEO,
+    "Wan": WAN_VIDEO,
+    "Wan 2.2 A14B": WAN_VIDEO,
+    "Wan 2.2 TI2V-5B": WAN_VIDEO,
+    "TextToVideoSD": {"width": {"video"}, "height": {"video"}},
+}
+
+
+def arguments_of(field: str, name: str, is_video: bool) -> set[str] | None:
+    """The call's arguments that the field goes into; None where there is no such field."""
+    routes = FROM_TEXT | TEXT_CHANGES.get(name, {})
+    if is_video:
+        routes |= OF_A_VIDEO | SIZE_OF_A_VIDEO | VIDEO_CHANGES.get(name, {})
+    return routes.get(field)
+
+
+@STARTS
+def test_each_field_reaches_the_pipeline_by_the_name_that_it_knows(
+    monkeypatch: pytest.MonkeyPatch, load: Loader, name: str, is_video: bool
+) -> None:
+    tiny = load(name)
+    base, start = asked(tiny.family, is_video)
+    others = [each for each in usable(tiny.family, is_video) if each is not base.scheduler]
+    own = {
+        "num_frames": FRAMES[tiny.family] + tiny.family.traits.grid.frames,
+        "scheduler": others[0] if others else None,
+    }
+    before = called_with(monkeypatch, tiny, base, start)
+    assert set(CHANGES) | NOT_OF_THE_CALL == set(GenerationRequest.model_fields)
+    for field, value in (CHANGES | own).items():
+        expected = arguments_of(field, name, is_video)
+        if expected is None or value is None:
+            continue
+        request, frames = asked(tiny.family, is_video, **{field: value})
+        after = called_with(monkeypatch, tiny, request, frames)
+        changed = {key for key in before | after if before.get(key) != after.get(key)}
+        if field == "scheduler":
+            changed &= {"scheduler"}  # noise in latents is the scheduler's, too
+        assert changed == expected, field
+
+
+@STARTS
+def test_a_pipeline_serves_again_as_if_it_were_fresh(
+    load: Loader, name: str, is_video: bool
+) -> None:
+    tiny = load(name)
+    request, start = asked(tiny.family, is_video, seed=11)
+    fresh = drawn(a_tiny(name, tiny.folder), request, start).frames
+    for scheduler in usable(tiny.family, is_video)[-3:]:
+        steps = max(4, 15 if scheduler is Scheduler.SCORE_SDE_VE else 0)
+        drawn(
+            tiny,
+            *asked(
+                tiny.family,
+                is_video,
+                scheduler=scheduler,
+                prompt="other",
+                num_inference_steps=steps,
+                negative_prompt="dark",
+            ),
+        )
+    drawn(tiny, *asked(tiny.family, False, num_inference_steps=2))
+    assert drawn(tiny, request, start).frames.tobytes() == fresh.tobytes()
+
+
+@STARTS
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["drawn", "stopped"])
+def test_nothing_of_a_request_stays_on_the_pipeline(
+    load: Loader, name: str, is_video: bool, is_stopped: bool
+) -> None:
+    tiny = load(name)
+    request, start = asked(tiny.family, is_video)
+    if is_video and Scheduler.DDIM_INVERSE in usable(tiny.family, is_video):
+        request = request.model_copy(update={"scheduler": Scheduler.DDIM_INVERSE})
+    before = state(tiny.pipeline)
+
+    def tell(progress: Progress) -> None:
+        if is_stopped and progress.step:
+            raise Stopped("in the middle")
+
+    ending = pytest.raises(Stopped) if is_stopped else contextlib.nullcontext()
+    with ending:
+        denoise(tiny.pipeline, tiny.adapter, request, start, Reporter(tell, StopSignal()))
+    assert state(tiny.pipeline) == before
+
+
+def state(pipeline: Any) -> dict[str, Any]:
+    """What a request may have changed, as far as another one would notice."""
+    parts = [each for each in pipeline.components.values() if isinstance(each, torch.nn.Module)]
+    return {
+        "config": dict(pipeline.config),
+        "scheduler": (id(pipeline.scheduler), dict(pipeline.scheduler.config)),
+        "methods": [
+            name for owner in (pipeline, *parts) for name in vars(owner) if callable_of(owner, name)
+        ],
+        "hooks": [(len(each._forward_pre_hooks), len(each._forward_hooks)) for each in parts],
+        "dtypes": [each.dtype for each in parts],
+        "denoisers": [id(each) for each in denoisers(pipeline)],
+    }
+
+
+def callable_of(owner: Any, name: str) -> bool:
+    return hasattr(type(owner), name) and callable(vars(owner)[name])
+
+
+@STARTS
+def test_what_is_cut_off_a_prompt_is_told_and_nothing_else_is_cut(
+    load: Loader, name: str, is_video: bool
+) -> None:
+    tiny = load(name)
+    most, fits = longest(tiny, is_video)
+
+    def result(words: int, last: str) -> tuple[tuple[str, ...], bytes]:
+        prompt = " ".join(["a"] * (words - 1) + [last])
+        found = drawn(tiny, *asked(tiny.family, is_video, prompt=prompt, num_inference_steps=2))
+        return found.notices, found.frames.tobytes()
+
+    one, other = result(fits, "b"), result(fits, "c")
+    assert one[0] == other[0] == ()
+    assert one[1] != other[1]
+    one, other = result(fits + 2, "b"), result(fits + 2, "c")
+    assert one == other
+    (notice,) = one[0]
+    count = tiny.adapter.count_tokens(tiny.pipeline, " ".join(["a"] * (fits + 2)))
+    assert notice == f"prompt has {count} tokens; this model reads the first {most}"
+    assert count > most
+
+
+def longest(tiny: Tiny, is_video: bool) -> tuple[int, int]:
+    """How many tokens it reads, and how many one-letter words fit into them."""
+    request, _ = asked(tiny.family, is_video)
+    kind = getattr(diffusers, tiny.adapter.class_name(tiny.pipeline, request))
+    most = tiny.adapter.prompt_tokens(kind.__new__(kind))
+    counts = [tiny.adapter.count_tokens(tiny.pipeline, " ".join(["a"] * n)) for n in range(1, most)]
+    return most, sum(count <= most for count in counts)
+
+
+def test_a_negative_prompt_is_counted_where_it_is_read(load: Loader) -> None:
+    tiny, long = load("AnimateDiff"), "a " * 80
+    said = drawn(tiny, a_request(tiny.family, negative_prompt=long)).notices
+    assert said == ("negativePrompt has 82 tokens; this model reads the first 77",)
+    unguided = a_request(tiny.family, negative_prompt=long, guidance_scale=1.0)
+    assert drawn(tiny, unguided).notices == ()
+
+
+def test_hunyuan_video_is_guided_once(monkeypatch: pytest.MonkeyPatch, load: Loader) -> None:
+    tiny = load("HunyuanVideo")
+
+    def scales(**changes: Any) -> tuple[Any, Any]:
+        request = a_request(tiny.family, guidance_scale=6.0, **changes)
+        call = called_with(monkeypatch, tiny, request, None)
+        return call["guidance_scale"], call.get("true_cfg_scale", 1.0)
+
+    assert scales() == (6.0, 1.0)
+    assert scales(negative_prompt="blurry") == (1.0, 6.0)
