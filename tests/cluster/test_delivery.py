@@ -136,7 +136,7 @@ def test_grants_are_for_the_pod_of_the_present_job_alone(
     store: Installation, workspace: Workspace
 ) -> None:
     name = f"grants-{secrets.token_hex(3)}"
-    workspace.apply(a_manifest(name, numInferenceSteps=50, numFrames=32))
+    workspace.apply(a_manifest(name, prompt=f"a ball {name}", numInferenceSteps=50, numFrames=32))
     workspace.wait_for(name, lambda s: bool(s.get("progress")), "running")
     (pod,) = workspace.children("pods", name)
     audience, pod_name = f"{RELEASE}.{SYSTEM}", pod["metadata"]["name"]

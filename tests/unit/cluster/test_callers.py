@@ -10,12 +10,12 @@ from t2v_operator.cluster.callers import Callers
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
 from t2v_operator.delivery.report_server import Caller, UnknownCaller
 
+from tests.unit.builders import a_config_with_a_store
 from tests.unit.cluster.test_reconcile import KEY, World
-from tests.unit.cluster.test_reuse import with_a_store
 from tests.unit.observations import a_job_document, a_pod_document, a_resource_document
 
 POD, UID = "pod-1", "uid-of-pod-1"
-CONFIG = with_a_store()
+CONFIG = a_config_with_a_store()
 AUDIENCE = CONFIG.report_server.audience
 
 

@@ -14,8 +14,8 @@ from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.core.names import OUTPUT_FINALIZER, OUTPUT_URL_ANNOTATION
 from t2v_operator.delivery.stores import StoreUnavailable
 
+from tests.unit.builders import a_config_with_a_store
 from tests.unit.cluster.api_server import ApiServer
-from tests.unit.cluster.test_reuse import with_a_store
 from tests.unit.observations import (
     a_job_document,
     a_record_of,
@@ -46,9 +46,9 @@ class World:
         store: Any = self
         recorder: Any = self
         self.cache = Cache(client, (), with_workloads=False, news=lambda *_, **__: None)
-        self.reuse = Reuse(self.cache, store, with_a_store())
+        self.reuse = Reuse(self.cache, store, a_config_with_a_store())
         effects = Effects(client, self.cache)
-        files = OutputFiles(self.cache, effects, store, self.reuse, with_a_store())
+        files = OutputFiles(self.cache, effects, store, self.reuse, a_config_with_a_store())
         self.cleaner = OutputCleaner(
             client, self.cache, effects, files, recorder, self._count, lambda: at(self.now)
         )

@@ -12,9 +12,9 @@ from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.output_ttl import OutputTtl
 from t2v_operator.core.names import OUTPUT_FINALIZER, OUTPUT_URL_ANNOTATION
 
+from tests.unit.builders import a_config_with_a_store
 from tests.unit.cluster import test_output_cleaner
 from tests.unit.cluster.test_output_cleaner import FOLDER, KEY, PLACE
-from tests.unit.cluster.test_reuse import with_a_store
 from tests.unit.observations import (
     a_job_document,
     a_record_of,
@@ -40,7 +40,9 @@ class World(test_output_cleaner.World):
     def __init__(self, has_store: bool = True) -> None:
         super().__init__()
         store: Any = self if has_store else None
-        files = OutputFiles(self.cache, self.cleaner._effects, store, self.reuse, with_a_store())
+        files = OutputFiles(
+            self.cache, self.cleaner._effects, store, self.reuse, a_config_with_a_store()
+        )
         client: Any = self.server
         recorder: Any = self
         self.ttl = OutputTtl(
