@@ -121,6 +121,7 @@ class WebhookSender:
                 answer = await self._send(resource, status, spec.webhook, identity)
             finally:
                 self._under_way.subtract(shares)
+                self._let_begin()
             # Until it is written down it is known here: a refused write sends nothing again.
             self._answers[key] = identity, answer
         again = await self._record(key, resource, spec.webhook, answer)
