@@ -2,7 +2,7 @@
 
 import json
 
-from installation import LONG, RELEASE, Installation, Workspace, a_manifest
+from installation import LONG, RELEASE, SYSTEM, Installation, Workspace, a_manifest
 
 
 def assert_right(workspace: Workspace, name: str) -> None:
@@ -29,7 +29,7 @@ def test_killed_between_the_job_and_the_status(
     installation: Installation, workspace: Workspace
 ) -> None:
     """The right to write a status is taken away, so that the Job is made and nothing said."""
-    rules = installation.cluster.kubectl("get", "clusterrole", RELEASE, "-o", "json")
+    rules = installation.cluster.kubectl("get", "clusterrole", f"{RELEASE}.{SYSTEM}", "-o", "json")
     without = json.loads(rules)
     without["rules"] = [
         r for r in without["rules"] if "texttovideojobs/status" not in r["resources"]
