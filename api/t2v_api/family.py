@@ -54,7 +54,9 @@ class ModelFamily(StrEnum):
     COGVIDEOX = "CogVideoX"
     WAN = "Wan"
     LTX = "LTX"
+    LTX2 = "LTX2"
     HUNYUAN_VIDEO = "HunyuanVideo"
+    HUNYUAN_VIDEO_15 = "HunyuanVideo15"
     MOCHI = "Mochi"
     LATTE = "Latte"
     TEXT_TO_VIDEO_SD = "TextToVideoSD"
@@ -94,11 +96,27 @@ _TRAITS = {
         also_named=("LTXConditionPipeline", "LTXImageToVideoPipeline"),
         takes_fps=True,
     ),
+    ModelFamily.LTX2: Traits(
+        "LTX2Pipeline",
+        "LTX2ConditionPipeline",
+        Prediction.FLOW,
+        prompt_tokens=1024,
+        grid=Grid(32, frames=8, offset=1),
+        also_named=("LTX2ConditionPipeline", "LTX2ImageToVideoPipeline"),
+        takes_fps=True,
+    ),
     ModelFamily.HUNYUAN_VIDEO: Traits(
         "HunyuanVideoPipeline",
         None,
         Prediction.FLOW,
         prompt_tokens=256,
+        grid=Grid(16, frames=4, offset=1),
+    ),
+    ModelFamily.HUNYUAN_VIDEO_15: Traits(
+        "HunyuanVideo15Pipeline",
+        None,
+        Prediction.FLOW,
+        prompt_tokens=1000,
         grid=Grid(16, frames=4, offset=1),
     ),
     ModelFamily.MOCHI: Traits(

@@ -20,6 +20,7 @@ from t2v_runner.order import Order
 from t2v_runner.publish import Publication, left_behind
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
+from t2v_runner.sound import describe
 from t2v_runner.stored_media import read_init_media
 from t2v_runner.upload import upload
 from t2v_runner.video import write_poster, write_preview, write_video
@@ -83,7 +84,7 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
         frames = drawn.frames
 
         reporter.enter(Stage.ENCODE)
-        write_video(frames, request.fps, publication.path(VIDEO_FILE))
+        write_video(frames, request.fps, publication.path(VIDEO_FILE), drawn.sound)
         write_poster(frames[0], publication.path(POSTER_FILE))
         write_preview(frames, request.fps, publication.path(PREVIEW_FILE))
 
@@ -101,6 +102,7 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
                 frames=len(frames),
                 fps=request.fps,
                 duration=len(frames) / request.fps,
+                audio=describe(drawn.sound) if drawn.sound else None,
             ),
             seed=request.seed,
             scheduler=request.scheduler,

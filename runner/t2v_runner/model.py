@@ -27,7 +27,8 @@ PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
 MAX_HEADER_BYTES = 100_000_000
 """What the safetensors format allows."""
-LIBRARIES = ("diffusers", "transformers")
+LIBRARIES = ("diffusers", "transformers", "ltx2")
+"""The last is a room of diffusers, by which indexes name LTX-2's own parts."""
 
 
 def locate_model(profile: ModelProfile, models_dir: Path) -> Path:
@@ -54,7 +55,7 @@ def check_model_folder(folder: Path, profile: ModelProfile) -> None:
         if value[0] not in LIBRARIES:
             raise ModelNotLoadable(
                 f"{folder}: component {name!r} wants the library {value[0]!r}; "
-                f"only {' and '.join(LIBRARIES)} are loaded, never a model's own code"
+                f"only {', '.join(LIBRARIES)} are loaded, never a model's own code"
             )
         _check_component(folder / name)
 
