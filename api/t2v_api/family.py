@@ -36,6 +36,8 @@ class Traits:
     """The pipeline's own schedule needs that many inference steps."""
     also_named: tuple[str, ...] = ()
     """Other classes that the model_index.json of such a model may name: they have its parts."""
+    base_model: str | None = None
+    """What the model_index.json of a model names that is set in motion by a motion adapter."""
     takes_fps: bool = False
     """Whether it draws other motion for another frame rate; else the same is played faster."""
     takes_guidance_scale_2: bool = False
@@ -69,7 +71,11 @@ class ModelFamily(StrEnum):
 
 _TRAITS = {
     ModelFamily.ANIMATEDIFF: Traits(
-        "AnimateDiffPipeline", "AnimateDiffVideoToVideoPipeline", Prediction.NOISE, prompt_tokens=77
+        "AnimateDiffPipeline",
+        "AnimateDiffVideoToVideoPipeline",
+        Prediction.NOISE,
+        prompt_tokens=77,
+        base_model="StableDiffusionPipeline",
     ),
     ModelFamily.COGVIDEOX: Traits(
         "CogVideoXPipeline",

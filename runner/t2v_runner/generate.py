@@ -15,7 +15,12 @@ from t2v_runner.denoise import denoise, denoisers
 from t2v_runner.errors import RequestRefused
 from t2v_runner.families import adapter_of
 from t2v_runner.init_media import read_init_frames
-from t2v_runner.model import check_request, load_pipeline, locate_model
+from t2v_runner.model import (
+    check_request,
+    load_pipeline,
+    locate_model,
+    locate_motion_adapter,
+)
 from t2v_runner.order import Order
 from t2v_runner.publish import Publication, left_behind
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
@@ -75,10 +80,11 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
 
         reporter.enter(Stage.DOWNLOAD)
         folder = locate_model(profile, order.models_dir)
+        motion_adapter = locate_motion_adapter(profile, order.models_dir)
 
         reporter.enter(Stage.LOAD)
         with _nothing_is_garbage():
-            pipeline = load_pipeline(folder, profile)
+            pipeline = load_pipeline(folder, profile, motion_adapter=motion_adapter)
         start = init_frames if request.starts_from_media else None
         drawn = denoise(pipeline, adapter_of(profile.family), request, start, reporter)
         frames = drawn.frames
