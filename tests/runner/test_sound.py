@@ -3,13 +3,16 @@
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from t2v_api.family import ModelFamily
+from t2v_api.request import GenerationRequest
 from t2v_api.result import Audio
+from t2v_runner.families.reversible import wrapped
 from t2v_runner.generate import generate
 from t2v_runner.order import MediaRules, Order
 from t2v_runner.reporter import Reporter
@@ -17,7 +20,7 @@ from t2v_runner.sound import Sound, describe, lasting
 from t2v_runner.stop import StopSignal
 from t2v_runner.video import read_frames, write_video
 
-from tests.runner.drawing import Loader, a_request, check_frames, drawn, from_video
+from tests.runner.drawing import Frames, Loader, a_request, check_frames, drawn, from_video
 from tests.runner.tiny_models import a_profile
 
 RATE = 24_000
@@ -156,3 +159,27 @@ def test_a_model_without_sound_has_none_in_its_video(tmp_path: Path, load: Loade
 
 def test_a_sound_of_one_channel_is_described_as_such() -> None:
     assert describe(a_tone(1.0, channels=1)).channels == 1
+
+
+def test_frames_come_in_where_the_strength_says_and_the_sound_from_noise(load: Loader) -> None:
+    tiny = load("LTX2")
+
+    def times(request: GenerationRequest, start: Frames | None) -> list[tuple[float, float]]:
+        seen: list[tuple[float, float]] = []
+
+        def look(real: Any, **named: Any) -> Any:
+            of_frames = named["timestep"].flatten()[0]
+            of_sound = named.get("audio_timestep", named["timestep"]).flatten()[0]
+            seen.append((float(of_frames), float(of_sound)))
+            return real(**named)
+
+        with wrapped(tiny.pipeline.transformer, "forward", look):
+            drawn(tiny, request, start)
+        return seen
+
+    whole = times(a_request(tiny.family, num_inference_steps=8, guidance_scale=1.0), None)
+    few = times(a_request(tiny.family, num_inference_steps=4, guidance_scale=1.0), None)
+    left = times(*from_video(tiny.family, num_inference_steps=8, guidance_scale=1.0))
+    assert [frames for frames, _ in left] == pytest.approx([frames for frames, _ in whole[4:]])
+    assert [sound for _, sound in left] == pytest.approx([sound for _, sound in few])
+    assert left[0][1] == 1000
