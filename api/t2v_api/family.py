@@ -36,6 +36,8 @@ class Traits:
     """The pipeline's own schedule needs that many inference steps."""
     also_named: tuple[str, ...] = ()
     """Other classes that the model_index.json of such a model may name: they have its parts."""
+    base_model: str | None = None
+    """What the model_index.json of a model names that is set in motion by a motion adapter."""
     takes_fps: bool = False
     """Whether it draws other motion for another frame rate; else the same is played faster."""
     takes_guidance_scale_2: bool = False
@@ -54,7 +56,9 @@ class ModelFamily(StrEnum):
     COGVIDEOX = "CogVideoX"
     WAN = "Wan"
     LTX = "LTX"
+    LTX2 = "LTX2"
     HUNYUAN_VIDEO = "HunyuanVideo"
+    HUNYUAN_VIDEO_15 = "HunyuanVideo15"
     MOCHI = "Mochi"
     LATTE = "Latte"
     TEXT_TO_VIDEO_SD = "TextToVideoSD"
@@ -67,7 +71,11 @@ class ModelFamily(StrEnum):
 
 _TRAITS = {
     ModelFamily.ANIMATEDIFF: Traits(
-        "AnimateDiffPipeline", "AnimateDiffVideoToVideoPipeline", Prediction.NOISE, prompt_tokens=77
+        "AnimateDiffPipeline",
+        "AnimateDiffVideoToVideoPipeline",
+        Prediction.NOISE,
+        prompt_tokens=77,
+        base_model="StableDiffusionPipeline",
     ),
     ModelFamily.COGVIDEOX: Traits(
         "CogVideoXPipeline",
@@ -94,11 +102,27 @@ _TRAITS = {
         also_named=("LTXConditionPipeline", "LTXImageToVideoPipeline"),
         takes_fps=True,
     ),
+    ModelFamily.LTX2: Traits(
+        "LTX2Pipeline",
+        "LTX2ConditionPipeline",
+        Prediction.FLOW,
+        prompt_tokens=1024,
+        grid=Grid(32, frames=8, offset=1),
+        also_named=("LTX2ConditionPipeline", "LTX2ImageToVideoPipeline"),
+        takes_fps=True,
+    ),
     ModelFamily.HUNYUAN_VIDEO: Traits(
         "HunyuanVideoPipeline",
         None,
         Prediction.FLOW,
         prompt_tokens=256,
+        grid=Grid(16, frames=4, offset=1),
+    ),
+    ModelFamily.HUNYUAN_VIDEO_15: Traits(
+        "HunyuanVideo15Pipeline",
+        None,
+        Prediction.FLOW,
+        prompt_tokens=1000,
         grid=Grid(16, frames=4, offset=1),
     ),
     ModelFamily.MOCHI: Traits(

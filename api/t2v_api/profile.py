@@ -55,6 +55,19 @@ class ModelSource(ContractModel):
         """What names the weights: the hub commit, or the folder."""
         return self.revision or f"path:{self.path}"
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision names the same weights for ever: a commit; no branch or tag does.
+
+        A folder does as well: who changes its weights gives it another name.
+        """
+        return self.path is not None or bool(COMMIT.fullmatch(self.revision or ""))
+
+
+def name_all(*sources: ModelSource | None) -> str:
+    """What names the weights of a model that comes from one source or more."""
+    return "+".join(source.named for source in sources if source)
+
 
 class ModelDefaults(ContractModel):
     """What a request gets where it names nothing."""
@@ -108,6 +121,8 @@ class ModelProfile(ContractModel):
     id: ModelId
     description: str = ""
     source: ModelSource
+    motion_adapter: ModelSource | None = None
+    """AnimateDiff's other half, where `source` is a Stable Diffusion model."""
     family: ModelFamily
     defaults: ModelDefaults
     limits: ModelLimits
@@ -145,6 +160,12 @@ class ModelProfile(ContractModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_motion_adapter_has_a_base_model(self) -> Self:
+        if self.motion_adapter is not None and self.family.traits.base_model is None:
+            raise ValueError(f"motionAdapter: {self.family} models have none: leave it out")
+        return self
+
     @property
     def grid(self) -> Grid:
         """The sizes and numbers of frames that it can draw. Raises ValueError."""
@@ -161,13 +182,18 @@ class ModelProfile(ContractModel):
 
     @property
     def revision(self) -> str:
-        """What names the weights: the hub commit, or the folder."""
-        return self.source.named
+        """What names the weights: the hub commit or the folder of each source."""
+        return name_all(self.source, self.motion_adapter)
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the revision names the same weights for ever: a commit; no branch or tag does.
+        """Whether the revision names the same weights for ever."""
+        return all(each.is_pinned for each in (self.source, self.motion_adapter) if each)
 
-        A folder does as well: who changes its weights gives it another name.
-        """
-        return self.source.path is not None or bool(COMMIT.fullmatch(self.source.revision or ""))
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """What the model_index.json of its source may name as the pipeline."""
+        traits = self.family.traits
+        if self.motion_adapter and traits.base_model:
+            return (traits.base_model,)
+        return traits.index_names

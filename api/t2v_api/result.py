@@ -34,6 +34,17 @@ Notice = Annotated[str, Field(max_length=160, pattern=r"^[ -~]+$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Audio(ContractModel):
+    """The sound in the MP4, as long as its frames."""
+
+    codec: str = Field(max_length=16)
+    """As FFmpeg names it."""
+    sample_rate: int = Field(ge=1)
+    """Samples a second."""
+    channels: int = Field(ge=1)
+    """2: stereo."""
+
+
 class Video(ContractModel):
     """The MP4 as it was written."""
 
@@ -53,6 +64,8 @@ class Video(ContractModel):
     """Frames per second."""
     duration: float = Field(gt=0)
     """Seconds."""
+    audio: Audio | None = None
+    """Null where the model makes no sound."""
 
 
 class GenerationResult(ContractModel):

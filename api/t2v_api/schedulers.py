@@ -139,7 +139,7 @@ _FLOW_CUSTOM_SIGMAS = _FLOW_EULER | {
     Scheduler.UNIPC_MULTISTEP: "UniPCMultistepScheduler",
     Scheduler.LCM: "FlowMatchLCMScheduler",
 }
-"""LTX and HunyuanVideo pass sigmas of their own; the other classes refuse them."""
+"""LTX, LTX-2 and both HunyuanVideos pass sigmas of their own; the other classes refuse them."""
 
 _FLOW = _FLOW_CUSTOM_SIGMAS | {
     Scheduler.HEUN_DISCRETE: "FlowMatchHeunDiscreteScheduler",
@@ -185,7 +185,15 @@ def _classes(family: ModelFamily, from_video: bool) -> dict[Scheduler, str]:
         case ModelFamily.LTX if from_video:
             # Each token has a time of its own then, which one class understands.
             return _FLOW_EULER
-        case ModelFamily.LTX | ModelFamily.HUNYUAN_VIDEO:
+        case ModelFamily.LTX2 if from_video:
+            # The sigmas that are left are passed as they are, and others shift them once more.
+            return _FLOW_EULER
+        case (
+            ModelFamily.LTX
+            | ModelFamily.LTX2
+            | ModelFamily.HUNYUAN_VIDEO
+            | ModelFamily.HUNYUAN_VIDEO_15
+        ):
             return _FLOW_CUSTOM_SIGMAS
         case ModelFamily.WAN:
             return _FLOW

@@ -6,6 +6,7 @@ What has to be called, and how, is its family's to say. The pipeline can serve a
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.progress import Stage
@@ -15,6 +16,7 @@ from t2v_runner.errors import RequestRefused
 from t2v_runner.families.base import Adapter
 from t2v_runner.families.reversible import wrapped
 from t2v_runner.reporter import Reporter
+from t2v_runner.sound import Sound, lasting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +31,8 @@ class Drawn:
 
     frames: "Frames"
     """uint8 RGB of shape (num_frames, height, width, 3)."""
+    sound: Sound | None
+    """As long as the frames."""
     scheduler_class: str
     """What ran."""
     notices: tuple[str, ...]
@@ -59,16 +63,19 @@ def denoise(
         _reported(pipeline, reporter),
     ):
         notices = tuple(adapter.notices(pipeline, request))
-        video = pipeline(**arguments, generator=generator, output_type="np").frames[0]
+        output = pipeline(**arguments, generator=generator, output_type="np")
+        sound = adapter.sound(pipeline, output)
         scheduler_class = type(pipeline.scheduler).__name__
-    frames = _to_frames(video)
+    frames = _to_frames(output.frames[0])
     if frames.shape[:3] != (request.num_frames, request.height, request.width):
         count, height, width, _ = frames.shape
         raise RequestRefused(
             f"asked for {request.num_frames} frames of {request.width}x{request.height}, the model "
             f"draws {count} of {width}x{height}; ask for a number and size that it can draw"
         )
-    return Drawn(frames, scheduler_class, notices)
+    if sound:
+        sound = lasting(sound, Fraction(request.num_frames, request.fps))
+    return Drawn(frames, sound, scheduler_class, notices)
 
 
 def denoisers(pipeline: Any) -> list[Any]:

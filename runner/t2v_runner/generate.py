@@ -15,11 +15,17 @@ from t2v_runner.denoise import denoise, denoisers
 from t2v_runner.errors import RequestRefused
 from t2v_runner.families import adapter_of
 from t2v_runner.init_media import read_init_frames
-from t2v_runner.model import check_request, load_pipeline, locate_model
+from t2v_runner.model import (
+    check_request,
+    load_pipeline,
+    locate_model,
+    locate_motion_adapter,
+)
 from t2v_runner.order import Order
 from t2v_runner.publish import Publication, left_behind
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
+from t2v_runner.sound import describe
 from t2v_runner.stored_media import read_init_media
 from t2v_runner.upload import upload
 from t2v_runner.video import write_poster, write_preview, write_video
@@ -74,16 +80,17 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
 
         reporter.enter(Stage.DOWNLOAD)
         folder = locate_model(profile, order.models_dir)
+        motion_adapter = locate_motion_adapter(profile, order.models_dir)
 
         reporter.enter(Stage.LOAD)
         with _nothing_is_garbage():
-            pipeline = load_pipeline(folder, profile)
+            pipeline = load_pipeline(folder, profile, motion_adapter=motion_adapter)
         start = init_frames if request.starts_from_media else None
         drawn = denoise(pipeline, adapter_of(profile.family), request, start, reporter)
         frames = drawn.frames
 
         reporter.enter(Stage.ENCODE)
-        write_video(frames, request.fps, publication.path(VIDEO_FILE))
+        write_video(frames, request.fps, publication.path(VIDEO_FILE), drawn.sound)
         write_poster(frames[0], publication.path(POSTER_FILE))
         write_preview(frames, request.fps, publication.path(PREVIEW_FILE))
 
@@ -101,6 +108,7 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
                 frames=len(frames),
                 fps=request.fps,
                 duration=len(frames) / request.fps,
+                audio=describe(drawn.sound) if drawn.sound else None,
             ),
             seed=request.seed,
             scheduler=request.scheduler,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2v_api.profile import ModelProfile
+from t2v_api.profile import ModelProfile, ModelSource
 from t2v_api.request import GenerationRequest
 
 from t2v_runner.errors import (
@@ -18,6 +18,7 @@ from t2v_runner.errors import (
     StorageFailed,
 )
 from t2v_runner.families import adapter_of
+from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
 from t2v_runner.schedulers.build import check_scheduler
 
 if TYPE_CHECKING:
@@ -27,36 +28,64 @@ PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
 MAX_HEADER_BYTES = 100_000_000
 """What the safetensors format allows."""
-LIBRARIES = ("diffusers", "transformers")
+LIBRARIES = ("diffusers", "transformers", "ltx2")
+"""The last is a room of diffusers, by which indexes name LTX-2's own parts."""
 
 
 def locate_model(profile: ModelProfile, models_dir: Path) -> Path:
     """The model's folder; a hub model is downloaded first. Raises ModelNotLoadable."""
-    source = profile.source
-    folder = models_dir / source.path if source.path is not None else _download(profile)
+    folder = _locate(profile.source, models_dir)
     check_model_folder(folder, profile)
     return folder
+
+
+def locate_motion_adapter(profile: ModelProfile, models_dir: Path) -> Path | None:
+    """Its folder, where the profile has one; from the hub it is downloaded first.
+
+    Raises ModelNotLoadable.
+    """
+    if profile.motion_adapter is None:
+        return None
+    folder = _locate(profile.motion_adapter, models_dir)
+    name = _read_json(folder / "config.json", profile).get("_class_name")
+    if name != "MotionAdapter":
+        raise ModelNotLoadable(f"{folder / 'config.json'} is of {name!r}, not of 'MotionAdapter'")
+    _check_component(folder)
+    return folder
+
+
+def _locate(source: ModelSource, models_dir: Path) -> Path:
+    return models_dir / source.path if source.path is not None else _download(source)
 
 
 def check_model_folder(folder: Path, profile: ModelProfile) -> None:
     """Whether `folder` holds a whole pipeline of the profile's family. Raises ModelNotLoadable."""
     index = _read_json(folder / "model_index.json", profile)
-    expected = profile.family.traits.index_names
+    expected = profile.index_names
     if index.get("_class_name") not in expected:
         raise ModelNotLoadable(
             f"{folder / 'model_index.json'} names the pipeline {index.get('_class_name')!r}; "
             f"model {profile.id} is of family {profile.family} and needs "
-            f"{' or '.join(map(repr, expected))}"
+            f"{' or '.join(map(repr, expected))}{_and_motion(profile)}"
         )
     for name, value in index.items():
         if name.startswith("_") or not isinstance(value, list) or value[0] is None:
             continue
+        if profile.motion_adapter and name in LEFT_OUT:
+            continue
         if value[0] not in LIBRARIES:
             raise ModelNotLoadable(
                 f"{folder}: component {name!r} wants the library {value[0]!r}; "
-                f"only {' and '.join(LIBRARIES)} are loaded, never a model's own code"
+                f"only {', '.join(LIBRARIES)} are loaded, never a model's own code"
             )
         _check_component(folder / name)
+
+
+def _and_motion(profile: ModelProfile) -> str:
+    if profile.motion_adapter:
+        return " beside its motionAdapter"
+    base = profile.family.traits.base_model
+    return f", or {base!r} and a motionAdapter" if base else ""
 
 
 def check_request(profile: ModelProfile, request: GenerationRequest) -> None:
@@ -91,11 +120,17 @@ def choose_device() -> Device:
     return Device("cuda", torch.bfloat16 if has_bfloat16 else torch.float16)
 
 
-def load_pipeline(folder: Path, profile: ModelProfile, device: Device | None = None) -> Any:
+def load_pipeline(
+    folder: Path,
+    profile: ModelProfile,
+    device: Device | None = None,
+    motion_adapter: Path | None = None,
+) -> Any:
     """The diffusers pipeline of `folder`, on the best device unless one is named.
 
     It is of the class that the folder's index names, with the folder's own scheduler: what a
-    request needs is done to it for that request. Raises ModelNotLoadable.
+    request needs is done to it for that request. A base model is set in motion by the adapter.
+    Raises ModelNotLoadable.
     """
     import diffusers
     import torch
@@ -103,13 +138,14 @@ def load_pipeline(folder: Path, profile: ModelProfile, device: Device | None = N
     _be_quiet()
     device = device or choose_device()
     class_name = _read_json(folder / "model_index.json", profile)["_class_name"]
+    dtypes = adapter_of(profile.family).dtypes(folder, device.dtype)
     try:
-        pipeline = getattr(diffusers, class_name).from_pretrained(
-            str(folder),
-            dtype=adapter_of(profile.family).dtypes(folder, device.dtype),
-            use_safetensors=True,
-            local_files_only=True,
-        )
+        if motion_adapter:
+            pipeline = set_in_motion(folder, motion_adapter, dtypes)
+        else:
+            pipeline = getattr(diffusers, class_name).from_pretrained(
+                str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True
+            )
     except torch.OutOfMemoryError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
@@ -130,12 +166,11 @@ def _be_quiet() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def _download(profile: ModelProfile) -> Path:
+def _download(source: ModelSource) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    source = profile.source
-    assert source.hub  # the profile has a path or a hub repository
+    assert source.hub  # a source has a path or a hub repository
     try:
         folder = snapshot_download(
             source.hub, revision=source.revision, allow_patterns=list(HUB_PATTERNS)

@@ -4,6 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from t2v_runner.sound import Sound, Track
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,11 +18,13 @@ PREVIEW_QUALITY = 60
 """libwebp's, of 100."""
 
 
-def write_video(frames: "NDArray[np.uint8]", fps: int, path: Path) -> None:
+def write_video(
+    frames: "NDArray[np.uint8]", fps: int, path: Path, sound: Sound | None = None
+) -> None:
     """Write `frames`, uint8 RGB of shape (frames, height, width, 3), as H.264 yuv420p.
 
     Exactly these frames at exactly this size, at constant `fps`; the index stands before the
-    data (faststart). Height and width must be even.
+    data (faststart). Height and width must be even. The `sound` lies beside its frames in the file.
     """
     import av
 
@@ -36,12 +40,17 @@ def write_video(frames: "NDArray[np.uint8]", fps: int, path: Path) -> None:
         stream.codec_context.color_primaries = 1
         stream.codec_context.color_trc = 1
         stream.codec_context.color_range = 1
+        track = Track(container, sound) if sound else None
         for index in range(count):
             picture = av.VideoFrame.from_ndarray(frames[index], format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
             picture.pts, picture.time_base = index, Fraction(1, fps)
             container.mux(stream.encode(picture))
+            if track:
+                track.write(until=Fraction(index + 1, fps))
         container.mux(stream.encode())
+        if track:
+            track.end()
 
 
 def write_poster(frame: "NDArray[np.uint8]", path: Path) -> None:

@@ -45,9 +45,19 @@ FLOW_MODELS: dict[str, tuple[ModelFamily, Any]] = {
             use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, shift_terminal=0.1
         ),
     ),
+    "LTX-2": (
+        ModelFamily.LTX2,
+        diffusers.FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, shift_terminal=0.1
+        ),
+    ),
     "HunyuanVideo": (
         ModelFamily.HUNYUAN_VIDEO,
         diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+    ),
+    "HunyuanVideo-1.5": (
+        ModelFamily.HUNYUAN_VIDEO_15,
+        diffusers.FlowMatchEulerDiscreteScheduler(shift=5.0),
     ),
     "Mochi": (
         ModelFamily.MOCHI,
@@ -181,7 +191,10 @@ def flow_run(model: str, scheduler: Scheduler, steps: int, strength: float | Non
     match family:
         case ModelFamily.LTX:
             timesteps = {"sigmas": np.linspace(1.0, 1 / steps, steps), "mu": 1.5}
-        case ModelFamily.HUNYUAN_VIDEO:
+        case ModelFamily.LTX2:
+            # Of 121 frames of 768x512, as its pipeline reckons it.
+            timesteps = {"sigmas": np.linspace(1.0, 1 / steps, steps), "mu": 2.78}
+        case ModelFamily.HUNYUAN_VIDEO | ModelFamily.HUNYUAN_VIDEO_15:
             timesteps = {"sigmas": np.linspace(1.0, 0.0, steps + 1)[:-1]}
         case ModelFamily.MOCHI:
             timesteps = {"sigmas": np.array(linear_quadratic_schedule(steps, 0.025))}

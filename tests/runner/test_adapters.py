@@ -32,6 +32,7 @@ STARTS = pytest.mark.parametrize(
             ("Wan 2.2 A14B", ModelFamily.WAN),
             ("Wan 2.2 TI2V-5B", ModelFamily.WAN),
             ("LTX 0.9.7", ModelFamily.LTX),
+            ("LTX-2 with conditions", ModelFamily.LTX2),
         ]
         for is_video in ([False, True] if family.traits.video_to_video else [False])
     ],
@@ -65,6 +66,8 @@ def called_with(
     def record(pipeline: Any, **arguments: Any) -> Any:
         calls.append({name: comparable(value) for name, value in arguments.items()})
         calls[-1]["scheduler"] = type(pipeline.scheduler).__name__
+        if hasattr(pipeline, "guider"):
+            calls[-1]["guider"] = pipeline.guider.guidance_scale
         inspect.signature(real).bind(pipeline, **arguments)
         raise Called
 
@@ -122,10 +125,21 @@ TEXT_CHANGES: dict[str, dict[str, set[str]]] = {
     "LTX": {"fps": {"frame_rate"}},
     "LTX 0.9.7": {"fps": {"frame_rate"}},
     "HunyuanVideo": {"negative_prompt": {"negative_prompt", "true_cfg_scale", "guidance_scale"}},
+    "HunyuanVideo15": {"guidance_scale": {"guider"}},
+    "LTX2": {"fps": {"frame_rate"}},
+    "LTX-2 with conditions": {"fps": {"frame_rate"}},
     "Latte": {"num_frames": {"video_length"}},
     "Wan 2.2 A14B": {"guidance_scale_2": {"guidance_scale_2"}},
 }
 LTX_VIDEO = LATENTS | {"strength": {"denoise_strength"}, "num_frames": {"num_frames", "latents"}}
+LTX2_VIDEO = {
+    # How the sigmas are shifted hangs on the size of the latents.
+    "width": {"width", "latents", "sigmas"},
+    "height": {"height", "latents", "sigmas"},
+    "num_frames": {"num_frames", "latents", "sigmas"},
+    "num_inference_steps": {"num_inference_steps", "sigmas"},
+    "strength": {"sigmas"},
+}
 WAN_VIDEO = LATENTS | {
     # The noise in the latents is the seed's, and as much as the first step's.
     "seed": {"generator", "latents"},
@@ -136,6 +150,8 @@ WAN_VIDEO = LATENTS | {
 VIDEO_CHANGES: dict[str, dict[str, set[str]]] = {
     "LTX": LTX_VIDEO,
     "LTX 0.9.7": LTX_VIDEO,
+    "LTX2": LTX2_VIDEO,
+    "LTX-2 with conditions": LTX2_VIDEO,
     "Wan": WAN_VIDEO,
     "Wan 2.2 A14B": WAN_VIDEO,
     "Wan 2.2 TI2V-5B": WAN_VIDEO,

@@ -1,6 +1,8 @@
 """What of a model folder is loaded, and what is refused before anything is."""
 
+import contextlib
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,10 @@ import pytest
 from t2v_api.profile import ModelProfile
 from t2v_operator.config import load_config
 from t2v_runner.errors import ModelNotLoadable
-from t2v_runner.model import check_model_folder, check_safetensors, locate_model
+from t2v_runner.model import check_model_folder, check_safetensors, load_pipeline, locate_model
+
+from tests.runner.drawing import Loader
+from tests.runner.tiny_models import a_profile
 
 PROFILE = load_config(None).catalogue["tiny-shapes"]
 
@@ -108,3 +113,16 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
     (tmp_path / "w.safetensors").write_bytes(content)
     with pytest.raises(ModelNotLoadable, match=r"w\.safetensors"):
         check_safetensors(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("code", ["ltx2.py", "__init__.py"])
+def test_code_beside_a_part_of_ltx2_is_not_run(tmp_path: Path, load: Loader, code: str) -> None:
+    """Its index names a room of diffusers where other models name a library."""
+    tiny = load("LTX2")
+    folder = tmp_path / "model"
+    shutil.copytree(tiny.folder, folder)
+    (folder / "connectors" / code).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    profile = a_profile(tiny.family, folder)
+    with contextlib.suppress(ModelNotLoadable):
+        load_pipeline(locate_model(profile, tmp_path), profile)
+    assert not (tmp_path / "ran").exists()

@@ -22,7 +22,9 @@ FRAMES = {
     ModelFamily.COGVIDEOX: 9,
     ModelFamily.WAN: 5,
     ModelFamily.LTX: 9,
+    ModelFamily.LTX2: 9,
     ModelFamily.HUNYUAN_VIDEO: 5,
+    ModelFamily.HUNYUAN_VIDEO_15: 5,
     ModelFamily.MOCHI: 7,
     ModelFamily.LATTE: 4,
     ModelFamily.TEXT_TO_VIDEO_SD: 4,
@@ -313,13 +315,15 @@ def a_llama_tokenizer() -> Any:
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = transformers.LlamaTokenizerFast(vocab=vocabulary, merges=[], pad_token="<pad>")
     before, after = DEFAULT_PROMPT_TEMPLATE["template"].split("{}")
-    # All but the first of one length, so that no other ones are found in it.
-    count = DEFAULT_PROMPT_TEMPLATE["crop_start"]
-    length = len(before) // count
-    first = len(before) - (count - 1) * length
-    pieces = [before[at : at + length] for at in range(first, len(before), length)]
-    tokenizer.add_tokens([before[:first], *pieces, after])
+    tokenizer.add_tokens([*in_pieces(before, DEFAULT_PROMPT_TEMPLATE["crop_start"]), after])
     return tokenizer
+
+
+def in_pieces(text: str, count: int) -> list[str]:
+    """All but the first of one length, so that no other ones are found in it."""
+    length = len(text) // count
+    first = len(text) - (count - 1) * length
+    return [text[:first], *(text[at : at + length] for at in range(first, len(text), length))]
 
 
 BUILDERS: dict[ModelFamily, Callable[[], Any]] = {

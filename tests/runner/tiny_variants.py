@@ -7,6 +7,8 @@ import diffusers
 import transformers
 from t2v_api.family import ModelFamily
 
+from tests.runner.tiny_hunyuan_video_15 import a_distilled_hunyuan_video_15, a_hunyuan_video_15
+from tests.runner.tiny_ltx2 import an_ltx2, an_ltx2_3, an_ltx2_with_conditions
 from tests.runner.tiny_models import (
     BUILDERS,
     TEXT_SIZE,
@@ -102,6 +104,13 @@ VARIANTS: dict[str, tuple[ModelFamily, Callable[[], Any]]] = {
     "LTX 0.9.7": (ModelFamily.LTX, an_ltx_0_9_7),
     "LTX for images": (ModelFamily.LTX, an_ltx_for_images),
     "CogVideoX-2b": (ModelFamily.COGVIDEOX, a_cogvideox_2b),
+    "LTX-2.3": (ModelFamily.LTX2, an_ltx2_3),
+    "LTX-2 with conditions": (ModelFamily.LTX2, an_ltx2_with_conditions),
+    "HunyuanVideo-1.5 distilled": (ModelFamily.HUNYUAN_VIDEO_15, a_distilled_hunyuan_video_15),
 }
-TINY_MODELS = {family.value: (family, build) for family, build in BUILDERS.items()} | VARIANTS
+FAMILIES = BUILDERS | {
+    ModelFamily.LTX2: an_ltx2,
+    ModelFamily.HUNYUAN_VIDEO_15: a_hunyuan_video_15,
+}
+TINY_MODELS = {family.value: (family, build) for family, build in FAMILIES.items()} | VARIANTS
 """Every tiny model by its name."""

@@ -107,6 +107,45 @@ def test_a_hub_model_needs_a_revision(tmp_path: Path) -> None:
     assert "models.0.source: 'hub' needs a 'revision'" in str(refusal.value)
 
 
+HUB = {"hub": "owner/motion", "revision": "a" * 40}
+
+
+@pytest.mark.parametrize(
+    ("family", "adapter", "message"),
+    [
+        ("Wan", HUB, "motionAdapter: Wan models have none: leave it out"),
+        ("AnimateDiff", {"hub": "owner/motion"}, "motionAdapter: 'hub' needs a 'revision'"),
+        ("AnimateDiff", {}, "motionAdapter: give exactly one of 'path' and 'hub'"),
+    ],
+)
+def test_a_motion_adapter_is_animatediff_s_and_a_source(
+    tmp_path: Path, family: str, adapter: dict[str, str], message: str
+) -> None:
+    document = load_config(None).document()
+    document["models"][0] |= {"family": family, "motionAdapter": adapter}
+    document["models"][0]["defaults"]["numFrames"] = 17
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(written(tmp_path, document))
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "revision", "is_pinned"),
+    [
+        (None, "path:tiny-shapes", True),
+        (HUB, f"path:tiny-shapes+{'a' * 40}", True),
+        (HUB | {"revision": "main"}, "path:tiny-shapes+main", False),
+    ],
+)
+def test_both_sources_of_a_model_name_its_weights(
+    tmp_path: Path, adapter: dict[str, str] | None, revision: str, is_pinned: bool
+) -> None:
+    document = load_config(None).document()
+    document["models"][0] |= {"motionAdapter": adapter} if adapter else {}
+    profile = load_config(written(tmp_path, document)).models[0]
+    assert (profile.revision, profile.is_pinned) == (revision, is_pinned)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         load_config(tmp_path / "absent.yaml")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from t2v_operator.core.job import build_job
 from t2v_operator.core.names import OUTPUT_URL_ANNOTATION, job_name, label_value, stable_id
+from t2v_operator.core.plan import read_plan
 
 from tests.unit.builders import a_config, a_config_with_a_store, a_job, a_resource
 
@@ -120,6 +121,15 @@ def test_a_changed_model_makes_its_videos_elsewhere() -> None:
         manifest = build_job(a_job(a_config(source=source), seed=1), a_config(source=source))
         places.add(manifest["metadata"]["annotations"][OUTPUT_URL_ANNOTATION])
     assert len(places) == 2
+
+
+def test_a_job_s_plan_names_both_sources_of_its_model() -> None:
+    adapter = {"hub": "owner/motion", "revision": "v1"}
+    config = a_config(motionAdapter=adapter)
+    plan = read_plan(build_job(a_job(config), config))
+    assert plan
+    assert plan.model_revision == "path:tiny-shapes+v1"
+    assert a_job(config).profile.revision == plan.model_revision
 
 
 def test_equal_requests_have_equal_places() -> None:

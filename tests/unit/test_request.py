@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from t2v_api.family import ModelFamily, Prediction
 from t2v_api.reasons import Reason
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
@@ -26,6 +27,24 @@ def test_what_the_user_says_wins() -> None:
     request = a_job(width=128, scheduler="PNDMScheduler", seed=0, guidanceScale=1.0).request
     assert (request.width, request.scheduler, request.seed) == (128, Scheduler.PNDM, 0)
     assert request.guidance_scale == 1.0
+
+
+@pytest.mark.parametrize("steps", [4, 8])
+@pytest.mark.parametrize("family", ModelFamily)
+def test_a_distilled_model_is_a_profile_of_few_steps_without_guidance(
+    family: ModelFamily, steps: int
+) -> None:
+    schedulers = {Prediction.FLOW: Scheduler.EULER_DISCRETE, Prediction.NOISE: Scheduler.DDIM}
+    grid = family.traits.grid
+    defaults = a_config().models[0].defaults.document() | {
+        "numFrames": 2 * grid.frames + grid.offset,
+        "numInferenceSteps": steps,
+        "guidanceScale": 1.0,
+        "scheduler": schedulers[family.traits.prediction],
+    }
+    job = a_job(a_config(family=family, defaults=defaults))
+    assert (job.request.num_inference_steps, job.request.guidance_scale) == (steps, 1.0)
+    assert job.notices == ()
 
 
 def test_a_null_seed_is_drawn_once_for_a_resource() -> None:

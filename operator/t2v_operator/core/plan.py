@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from t2v_api.base import ContractError
-from t2v_api.profile import ModelSource
+from t2v_api.profile import ModelSource, name_all
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import ResolvedRequest
 
@@ -104,10 +104,14 @@ def _container(job: Manifest) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _revision(model: str) -> str:
-    """Of its source alone: the rest may be what an operator of another version allowed."""
+    """Of its sources alone: the rest may be what an operator of another version allowed."""
     try:
-        return ModelSource.parse(json.loads(model)["source"]).named
-    except (ValueError, LookupError, TypeError):
+        document = json.loads(model)
+        adapter = document.get("motionAdapter")
+        return name_all(
+            ModelSource.parse(document["source"]), ModelSource.parse(adapter) if adapter else None
+        )
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise ContractError("no source of a model") from None
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from t2v_runner.sound import Sound
+
     Frames = NDArray[np.uint8]
 
 
@@ -75,6 +77,10 @@ class Adapter:
                 yield pipeline, self.from_text(pipeline, request)
             else:
                 yield pipeline, self.from_video(pipeline, request, init_frames)
+
+    def sound(self, pipeline: Any, output: Any) -> "Sound | None":
+        """The sound in what the pipeline has returned. Most make none."""
+        return None
 
     def notices(self, pipeline: Any, request: GenerationRequest) -> list[str]:
         """What of the request this model does not use, a sentence each."""

@@ -13,12 +13,8 @@ def pipeline_for(loaded: Any, class_name: str, scheduler: Any) -> Iterator[Any]:
     if type(loaded).__name__ != class_name:
         yield _sibling(loaded, class_name, scheduler)
         return
-    before = loaded.scheduler
-    loaded.scheduler = scheduler
-    try:
+    with replaced(loaded, "scheduler", scheduler):
         yield loaded
-    finally:
-        loaded.scheduler = before
 
 
 def _sibling(loaded: Any, class_name: str, scheduler: Any) -> Any:
@@ -31,6 +27,17 @@ def _sibling(loaded: Any, class_name: str, scheduler: Any) -> Any:
     sibling = kind(**(shared | {"scheduler": scheduler}))
     sibling.set_progress_bar_config(disable=True)
     return sibling
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """The attribute `name` is `value`."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 @contextmanager

@@ -1,0 +1,147 @@
+"""LTX-2: frames and sound, drawn together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from t2v_api.family import ModelFamily
+from t2v_api.request import GenerationRequest
+
+from t2v_runner.families.base import Adapter, pictures, size, strength_of, words
+from t2v_runner.families.ltx import DECODING
+from t2v_runner.families.reversible import replaced, wrapped
+from t2v_runner.sound import Sound
+
+if TYPE_CHECKING:
+    import torch
+
+    from t2v_runner.families.base import Frames
+
+UNGUIDED = {
+    "audio_guidance_scale": 1.0,
+    "stg_scale": 0.0,
+    "audio_stg_scale": 0.0,
+    "modality_scale": 1.0,
+    "audio_modality_scale": 1.0,
+    "guidance_rescale": 0.0,
+    "audio_guidance_rescale": 0.0,
+}
+"""Guidance scale 1 is that of distilled models, which are asked once at each step."""
+
+
+class LTX2(Adapter):
+    """Its pipelines guide sound and frames by scales of their own, and in three ways.
+
+    The request's scale is that of the frames; the others stay as its authors advise, the sound's at
+    7, unless the request wants no guidance at all.
+    """
+
+    family = ModelFamily.LTX2
+
+    def scheduler(self, loaded: Any, request: GenerationRequest) -> Any:
+        return _scheduler(super().scheduler(loaded, request), request.num_inference_steps)
+
+    def from_text(self, pipeline: Any, request: GenerationRequest) -> dict[str, Any]:
+        frames = {"num_frames": request.num_frames, "frame_rate": request.fps}
+        decoding = DECODING if pipeline.vae.config.timestep_conditioning else {}
+        guidance = UNGUIDED if request.guidance_scale == 1 else {}
+        return words(request) | size(request) | frames | decoding | guidance
+
+    def from_video(
+        self, pipeline: Any, request: GenerationRequest, init_frames: "Frames"
+    ) -> dict[str, Any]:
+        latents = _latents(pipeline, request, init_frames)
+        # The pipeline noises the latents as far as the first sigma says.
+        sigmas = _sigmas_left(pipeline.scheduler, request, latents[0, 0].numel())
+        return self.from_text(pipeline, request) | {"latents": latents, "sigmas": sigmas}
+
+    @contextmanager
+    def prepared(
+        self,
+        loaded: Any,
+        request: GenerationRequest,
+        init_frames: "Frames | None",
+        generator: "torch.Generator",
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
+        with super().prepared(loaded, request, init_frames, generator) as (pipeline, arguments):
+            if init_frames is None:
+                # It copies its scheduler for the sound: not with what is wrapped around it.
+                pipeline.scheduler.__deepcopy__ = lambda _: self.scheduler(loaded, request)
+                yield pipeline, arguments
+                return
+            whole = super().scheduler(loaded, request)
+            with (
+                replaced(pipeline, "scheduler", _unshifted(pipeline.scheduler)),
+                _sounding_anew(pipeline, whole, len(arguments["sigmas"])),
+            ):
+                yield pipeline, arguments
+
+    def sound(self, pipeline: Any, output: Any) -> Sound:
+        samples = output.audio[0].float().cpu().numpy()
+        return Sound(samples, pipeline.vocoder.config.output_sampling_rate)
+
+    def count_tokens(self, pipeline: Any, text: str) -> int:
+        return super().count_tokens(pipeline, text.strip())
+
+
+def _scheduler(scheduler: Any, steps: int) -> Any:
+    """For so many steps: the stretching divides by zero in one."""
+    if steps > 1:
+        return scheduler
+    return type(scheduler).from_config(scheduler.config, shift_terminal=None)
+
+
+def _unshifted(scheduler: Any) -> Any:
+    """One that takes sigmas as they are."""
+    changes = {"use_dynamic_shifting": False, "shift": 1.0, "shift_terminal": None}
+    return type(scheduler).from_config(scheduler.config, **changes)
+
+
+def _sigmas_left(scheduler: Any, request: GenerationRequest, tokens: int) -> list[float]:
+    """What of the model's schedule a video of this strength comes in at, and what follows."""
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import calculate_shift
+
+    steps = request.num_inference_steps
+    config = scheduler.config
+    shift = calculate_shift(
+        tokens,
+        config.get("base_image_seq_len", 1024),
+        config.get("max_image_seq_len", 4096),
+        config.get("base_shift", 0.95),
+        config.get("max_shift", 2.05),
+    )
+    scheduler.set_timesteps(sigmas=_even(steps), mu=shift)
+    left: list[float] = scheduler.sigmas[steps - int(steps * strength_of(request)) : -1].tolist()
+    return left
+
+
+def _even(steps: int) -> list[float]:
+    """The sigmas that LTX-2 gives a scheduler to shift."""
+    return [1 - step / steps for step in range(steps)]
+
+
+@contextmanager
+def _sounding_anew(pipeline: Any, scheduler: Any, steps: int) -> Iterator[None]:
+    """The sound comes from noise, in the steps that the frames have left: no init media has one.
+
+    The pipeline gives the sound's scheduler the sigmas of the frames, and their times at each step.
+    """
+    scheduler = _scheduler(scheduler, steps)
+
+    def set_timesteps(real: Any, *arguments: Any, **named: Any) -> None:
+        real(*arguments, **named | {"sigmas": _even(steps)})
+        scheduler.set_begin_index(0)
+
+    with (
+        wrapped(scheduler, "set_timesteps", set_timesteps),
+        replaced(pipeline, "audio_scheduler", scheduler),
+    ):
+        yield
+
+
+def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -> "torch.Tensor":
+    """The frames as the VAE has them: the pipeline normalises them itself, in their own dtype."""
+    vae, processor = pipeline.vae, pipeline.video_processor
+    pixels = processor.preprocess_video(pictures(init_frames), request.height, request.width)
+    latents: torch.Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode().float()
+    return latents
