@@ -20,6 +20,7 @@ from typing import Any
 
 from t2v_api.family import ModelFamily
 from t2v_api.schedulers import Scheduler, Support, least_steps, verdict
+from t2v_api.start import Start
 
 ROOT = Path(__file__).parents[1]
 TINY_SHAPES = ROOT / "models" / "tiny-shapes"
@@ -88,14 +89,14 @@ def with_tables(page: str, tables: dict[str, str]) -> str:
 def verdict_table() -> str:
     """What each family makes of each scheduler, from noise and from a video."""
     columns = [
-        (family, from_video)
+        (family, start)
         for family in ModelFamily
-        for from_video in (False, True)
-        if not from_video or _differs_from_video(family)
+        for start in (Start.TEXT, Start.VIDEO)
+        if start is Start.TEXT or _differs_from_video(family)
     ]
-    head = [f"{family}, from video" if from_video else family for family, from_video in columns]
+    head = [family if start is Start.TEXT else f"{family}, from video" for family, start in columns]
     rows = [
-        [_short(scheduler), *(_cell(family, scheduler, video) for family, video in columns)]
+        [_short(scheduler), *(_cell(family, scheduler, start) for family, start in columns)]
         for scheduler in Scheduler
     ]
     return _table(["scheduler", *head], rows)
@@ -154,14 +155,14 @@ def _score(task: tuple[Scheduler, int, int]) -> Score:
     torch.set_num_threads(1)
     scheduler, seen, held_out = task
     asked = [case for case in cases(seen, held_out) if case.group != "free"]
-    from_video = scheduler is Scheduler.DDIM_INVERSE
-    draw = _from_videos if from_video else _from_noise
+    start = Start.VIDEO if scheduler is Scheduler.DDIM_INVERSE else Start.TEXT
+    draw = _from_videos if start is Start.VIDEO else _from_noise
     videos = list(draw(scheduler, asked))
     results = [Result(case, check(video)) for case, video in zip(asked, videos, strict=True)]
     right = {name: sum(result.is_right(name) for result in results) for name in JOINT}
     right["joint"] = sum(result.is_jointly_right() for result in results)
     print(f"{scheduler}: {right['joint']} of {len(asked)}", flush=True)
-    runs_as = verdict(ModelFamily.ANIMATEDIFF, scheduler, from_video).class_name
+    runs_as = verdict(ModelFamily.ANIMATEDIFF, scheduler, start).class_name
     shown = [videos[number] for number in ON_THE_SHEET]
     return Score(scheduler, runs_as, len(asked), right, shown)
 
@@ -248,11 +249,11 @@ def _document(scores: Sequence[Score]) -> dict[str, Any]:
 def _differs_from_video(family: ModelFamily) -> bool:
     if family.traits.video_to_video is None:
         return False
-    return any(verdict(family, each) != verdict(family, each, True) for each in Scheduler)
+    return any(verdict(family, each) != verdict(family, each, Start.VIDEO) for each in Scheduler)
 
 
-def _cell(family: ModelFamily, scheduler: Scheduler, from_video: bool) -> str:
-    decision = verdict(family, scheduler, from_video)
+def _cell(family: ModelFamily, scheduler: Scheduler, start: Start) -> str:
+    decision = verdict(family, scheduler, start)
     if decision.support is Support.REPLACED:
         return f"→ {_short(decision.scheduler)}"
     return decision.support.lower()

@@ -25,7 +25,9 @@ RESULT_PATH = "/v1/result"
 UPLOADS_PATH = "/v1/uploads"
 """POST an UploadRequest, get UploadGrants."""
 INIT_MEDIA_PATH = "/v1/init-media"
-"""GET an InitMediaLink, where the request names a file of the store."""
+"""GET an InitMediaLink for a file of the store that the request names."""
+INIT_MEDIA_NAME = "name"
+"""The parameter of that: a `store://` name, as it stands in the request."""
 
 BODY_BYTES = 64 * 1024
 """The report server takes no larger body."""

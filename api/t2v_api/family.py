@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from t2v_api.grid import Grid
+from t2v_api.start import Start
 
 
 class Prediction(StrEnum):
@@ -42,11 +43,34 @@ class Traits:
     """Whether it draws other motion for another frame rate; else the same is played faster."""
     takes_guidance_scale_2: bool = False
     """Whether some of its models have a second expert, with a guidance scale of its own."""
+    image_to_video: str | None = None
+    """The pipeline that is given frames of the video; None where there is none."""
+    frames_given: tuple[Start, ...] = ()
+    """Which frames that may be, with one model or another."""
+    is_one_for_all: bool = False
+    """Whether every model takes those frames; else a profile's `starts` say so."""
 
     @property
     def index_names(self) -> tuple[str, ...]:
         """What a model_index.json may name as its pipeline."""
         return (self.text_to_video, *self.also_named)
+
+    @property
+    def starts(self) -> tuple[Start, ...]:
+        """What models of the family start from, all of them together."""
+        video = (Start.VIDEO,) if self.video_to_video else ()
+        return (Start.TEXT, *self.frames_given, *video)
+
+    @property
+    def usual_starts(self) -> tuple[Start, ...]:
+        """What a model starts from unless its profile says otherwise."""
+        not_all = () if self.is_one_for_all else self.frames_given
+        return tuple(start for start in self.starts if start not in not_all)
+
+    def pipeline_for(self, start: Start) -> str | None:
+        """The diffusers class; None where no model of the family starts so."""
+        others = {Start.TEXT: self.text_to_video, Start.VIDEO: self.video_to_video}
+        return others.get(start, self.image_to_video)
 
 
 class ModelFamily(StrEnum):
@@ -84,6 +108,9 @@ _TRAITS = {
         prompt_tokens=226,
         # Not 4n+1: from an even number of latent frames its VAE decodes other numbers.
         grid=Grid(16, frames=8, offset=1),
+        also_named=("CogVideoXImageToVideoPipeline",),
+        image_to_video="CogVideoXImageToVideoPipeline",
+        frames_given=(Start.FIRST_FRAME,),
     ),
     ModelFamily.WAN: Traits(
         "WanPipeline",
@@ -91,7 +118,10 @@ _TRAITS = {
         Prediction.FLOW,
         prompt_tokens=512,
         grid=Grid(16, frames=4, offset=1),
+        also_named=("WanImageToVideoPipeline",),
         takes_guidance_scale_2=True,
+        image_to_video="WanImageToVideoPipeline",
+        frames_given=(Start.FIRST_FRAME, Start.BOTH_FRAMES),
     ),
     ModelFamily.LTX: Traits(
         "LTXPipeline",
@@ -101,6 +131,9 @@ _TRAITS = {
         grid=Grid(32, frames=8, offset=1),
         also_named=("LTXConditionPipeline", "LTXImageToVideoPipeline"),
         takes_fps=True,
+        image_to_video="LTXConditionPipeline",
+        frames_given=(Start.FIRST_FRAME, Start.LAST_FRAME, Start.BOTH_FRAMES),
+        is_one_for_all=True,
     ),
     ModelFamily.LTX2: Traits(
         "LTX2Pipeline",

@@ -11,6 +11,7 @@ from t2v_api.family import ModelFamily
 from t2v_api.grid import Grid
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, STEPS, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import Start
 
 ModelId = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
@@ -124,6 +125,11 @@ class ModelProfile(ContractModel):
     motion_adapter: ModelSource | None = None
     """AnimateDiff's other half, where `source` is a Stable Diffusion model."""
     family: ModelFamily
+    starts: Annotated[tuple[Start, ...], Field(min_length=1)] | None = None
+    """What these weights start from. Left out, what most of the family do: Text, and Video where
+    there is a pipeline for it; LTX models take frames as well. Others that do say so: Wan 2.1 and
+    CogVideoX for images `[FirstFrame]`, Wan 2.1 FLF2V `[BothFrames]`, Wan 2.2 I2V-A14B
+    `[FirstFrame, BothFrames]`, Wan 2.2 TI2V-5B `[Text, FirstFrame, Video]`."""
     defaults: ModelDefaults
     limits: ModelLimits
     prompt_enhancement: PromptEnhancement = PromptEnhancement.NONE
@@ -165,6 +171,29 @@ class ModelProfile(ContractModel):
         if self.motion_adapter is not None and self.family.traits.base_model is None:
             raise ValueError(f"motionAdapter: {self.family} models have none: leave it out")
         return self
+
+    @model_validator(mode="after")
+    def _the_family_can_start_so(self) -> Self:
+        known = self.family.traits.starts
+        for start in self.starts or ():
+            if start not in known:
+                raise ValueError(
+                    f"starts: {start} is none of what {self.family} models start from: "
+                    f"{', '.join(known)}"
+                )
+        return self
+
+    @property
+    def all_starts(self) -> tuple[Start, ...]:
+        """What its weights start from."""
+        return self.starts or self.family.traits.usual_starts
+
+    def problem_with(self, start: Start) -> str:
+        """Why it cannot start so, and how it can; empty where it can."""
+        if start in self.all_starts:
+            return ""
+        ways = "; or ".join(each.described for each in self.all_starts)
+        return f"model {self.id} ({self.family}) cannot draw {start.described}; it can draw {ways}"
 
     @property
     def grid(self) -> Grid:

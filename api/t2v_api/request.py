@@ -9,6 +9,7 @@ from t2v_api.base import ContractModel
 from t2v_api.profile import ModelId
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import Start, start_of
 from t2v_api.store_name import STORE_NAME, check_store_name
 
 DRAWING_VERSION = 2
@@ -24,7 +25,7 @@ MediaUrl = Annotated[
     ),
     AfterValidator(check_store_name),
 ]
-"""Where an init image or video is. The schema's pattern also says what the validator explains."""
+"""Where an image or video is. The schema's pattern also says what the validator explains."""
 
 
 class GenerationRequest(ContractModel):
@@ -54,29 +55,37 @@ class GenerationRequest(ContractModel):
     seed: Annotated[int, SEED]
     """Of every random number."""
     init_image: MediaUrl | None = None
-    """URL of the image that stands for every frame to start from."""
+    """URL of the first frame; with a `strength`, of the image that stands for every frame to start
+    from."""
+    end_image: MediaUrl | None = None
+    """URL of the last frame."""
     init_video: MediaUrl | None = None
     """URL of the video to start from."""
     strength: Annotated[float, STRENGTH] | None = None
-    """How much of the init image or video is destroyed: 1.0 all of it."""
+    """How much of the init image or video is destroyed: 1.0 all of it. Null: the image is a frame
+    of the video."""
 
     @model_validator(mode="after")
-    def _strength_belongs_to_init_media(self) -> Self:
-        if self.init_image and self.init_video:
-            raise ValueError("give one of 'initImage' and 'initVideo', not both")
-        if (self.strength is None) != (self.init_media is None):
+    def _media_fit_together(self) -> Self:
+        if self.init_video and (self.init_image or self.end_image):
+            raise ValueError("give 'initVideo' or images, not both")
+        if self.init_video and self.strength is None:
+            raise ValueError("'initVideo' needs a 'strength'")
+        if self.strength is not None and not (self.init_image or self.init_video):
             raise ValueError("'strength' goes with an 'initImage' or 'initVideo'")
+        if self.strength is not None and self.end_image:
+            raise ValueError("'strength' does not go with an 'endImage'")
         return self
 
     @property
-    def init_media(self) -> str | None:
-        """The URL of the init image or video, if there is one."""
-        return self.init_image or self.init_video
+    def media(self) -> tuple[str, ...]:
+        """The URLs of everything that it starts from."""
+        return tuple(filter(None, (self.init_image, self.end_image, self.init_video)))
 
     @property
-    def starts_from_media(self) -> bool:
-        """Strength 1.0 destroys all of the init media's information: then noise is the start."""
-        return self.init_media is not None and self.strength != 1.0
+    def start(self) -> Start:
+        """What it is drawn from."""
+        return start_of(self.init_image, self.end_image, self.strength)
 
     def digest(self, model_revision: str) -> str:
         """SHA-256 in hex over all that makes the video: equal digest, equal video.

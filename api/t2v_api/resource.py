@@ -20,6 +20,7 @@ from t2v_api.reasons import Reason
 from t2v_api.request import PROMPT_CHARACTERS, GenerationRequest, MediaUrl
 from t2v_api.result import Video
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import InitMode
 
 GROUP = "textto.video"
 VERSION = "v1alpha1"
@@ -75,6 +76,29 @@ SPEC_RULES = (
         message="'strength' goes with an 'initImage' or 'initVideo'; add one or remove 'strength'",
         holds=lambda spec: not spec.strength or bool(spec.init_image or spec.init_video),
     ),
+    Rule(
+        cel="!has(self.endImage) || !has(self.initVideo)",
+        message="'endImage' goes with an 'initImage', not with an 'initVideo'",
+        holds=lambda spec: not (spec.end_image and spec.init_video),
+    ),
+    Rule(
+        cel="!has(self.mode) || self.mode != 'FirstFrame' || has(self.initImage)",
+        message="mode FirstFrame goes with an 'initImage'; an 'initVideo' is always restyled",
+        holds=lambda spec: spec.mode is not InitMode.FIRST_FRAME or bool(spec.init_image),
+    ),
+    Rule(
+        cel="!has(self.mode) || self.mode != 'Restyle' || has(self.initImage) || "
+        "has(self.initVideo)",
+        message="mode Restyle goes with an 'initImage' or 'initVideo'; add one or remove 'mode'",
+        holds=lambda spec: (
+            spec.mode is not InitMode.RESTYLE or bool(spec.init_image or spec.init_video)
+        ),
+    ),
+    Rule(
+        cel="!has(self.mode) || self.mode != 'Restyle' || !has(self.endImage)",
+        message="mode Restyle has no last frame; remove 'endImage', or choose mode FirstFrame",
+        holds=lambda spec: not (spec.mode is InitMode.RESTYLE and spec.end_image),
+    ),
 )
 
 REQUEST_FIELDS = (
@@ -89,7 +113,9 @@ REQUEST_FIELDS = (
     "enhance_prompt",
     "guidance_scale",
     "init_image",
+    "end_image",
     "init_video",
+    "mode",
     "strength",
     "seed",
     "num_frames",
@@ -131,14 +157,21 @@ class TextToVideoJobSpec(ContractModel):
     guidance_scale: Annotated[float, GUIDANCE] | None = None
     """Scale of classifier-free guidance. Default: the model's."""
     init_image: MediaUrl | None = None
-    """URL of an image to start from; it stands for every frame. `store://PATH`: a file of this
-    namespace in the operator's store."""
+    """URL of an image to start from: the first frame, or what is drawn anew, as `mode` says.
+    `store://PATH`: a file of this namespace in the operator's store."""
+    end_image: MediaUrl | None = None
+    """URL of the last frame, for models that take one."""
     init_video: MediaUrl | None = None
     """URL of a video to start from. `store://<digest>/video.mp4`: one of this namespace that was
     made before."""
+    mode: InitMode = InitMode.AUTO
+    """What becomes of `initImage`. FirstFrame: the video begins with it. Restyle: it stands for
+    every frame, is noised by `strength` and drawn anew. Auto: FirstFrame where the model can, but
+    Restyle where `strength` is given and the model can do that. An `initVideo` is always
+    restyled."""
     strength: Annotated[float, STRENGTH] | None = None
-    """How much of the init image or video is destroyed. 1.0 destroys all of its information.
-    Default with init media: 0.7."""
+    """How much of the init image or video is destroyed when it is restyled. 1.0 destroys all of its
+    information. Default: 0.7."""
     seed: Annotated[int, SEED] | None = None
     """The same seed makes the same video again. Null: drawn once and recorded in the status."""
     webhook: Annotated[str, Field(max_length=2048, pattern=r"^https?://\S+$")] | None = None
@@ -189,6 +222,11 @@ class TextToVideoJobSpec(ContractModel):
         if broken:
             raise ValueError("; ".join(broken))
         return self
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """The URLs of everything that it starts from."""
+        return tuple(filter(None, (self.init_image, self.end_image, self.init_video)))
 
     @property
     def request_hash(self) -> str:

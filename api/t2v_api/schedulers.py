@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from t2v_api.family import ModelFamily, Prediction
+from t2v_api.start import Start
 
 
 class Scheduler(StrEnum):
@@ -57,9 +58,9 @@ class Verdict:
     """The class that is built for it: diffusers's, or an `Adapted…` one of the runner."""
 
 
-def verdict(family: ModelFamily, scheduler: Scheduler, from_video: bool = False) -> Verdict:
-    """What `family` makes of `scheduler`; `from_video`: the run starts from an init video."""
-    classes = _classes(family, from_video)
+def verdict(family: ModelFamily, scheduler: Scheduler, start: Start = Start.TEXT) -> Verdict:
+    """What `family` makes of `scheduler` in a run that starts so."""
+    classes = _classes(family, start)
     if scheduler in classes:
         support = _support(family, scheduler, classes[scheduler])
         return Verdict(support, scheduler, classes[scheduler])
@@ -69,9 +70,9 @@ def verdict(family: ModelFamily, scheduler: Scheduler, from_video: bool = False)
     return Verdict(Support.REPLACED, nearest, classes[nearest])
 
 
-def usable(family: ModelFamily, from_video: bool = False) -> tuple[Scheduler, ...]:
+def usable(family: ModelFamily, start: Start = Start.TEXT) -> tuple[Scheduler, ...]:
     """The schedulers that `family` does not replace, in the endpoint's order."""
-    return tuple(scheduler for scheduler in Scheduler if scheduler in _classes(family, from_video))
+    return tuple(scheduler for scheduler in Scheduler if scheduler in _classes(family, start))
 
 
 def least_steps(family: ModelFamily, scheduler: Scheduler) -> int:
@@ -174,15 +175,19 @@ _NEAREST: dict[Scheduler, tuple[Scheduler, ...]] = {
 _EVERY_FAMILY_HAS_ONE = (Scheduler.EULER_DISCRETE, Scheduler.DDIM)
 
 
-def _classes(family: ModelFamily, from_video: bool) -> dict[Scheduler, str]:
-    """What can be built, and as which class."""
+def _classes(family: ModelFamily, start: Start) -> dict[Scheduler, str]:
+    """What can be built, and as which class.
+
+    A pipeline that is given frames samples the others as from noise.
+    """
+    from_video = start is Start.VIDEO
     match family:
         case ModelFamily.COGVIDEOX:
             return _COGVIDEOX_FROM_VIDEO if from_video else _COGVIDEOX
         case ModelFamily.MOCHI:
             # It counts its sigmas the other way round, which one class understands.
             return _FLOW_EULER
-        case ModelFamily.LTX if from_video:
+        case ModelFamily.LTX if start is not Start.TEXT:
             # Each token has a time of its own then, which one class understands.
             return _FLOW_EULER
         case ModelFamily.LTX2 if from_video:

@@ -48,7 +48,8 @@ def denoise(
 ) -> Drawn:
     """Draw the request with a loaded pipeline of the adapter's family.
 
-    `init_frames` have the shape of the frames; without them the pipeline starts from noise.
+    `init_frames` are what it starts from, as `read_init_frames` gives them; without them it starts
+    from noise.
     Raises Stopped between two steps, and RequestRefused.
     """
     import torch

@@ -10,6 +10,7 @@ from functools import partial
 from t2v_api.delivery import RECORD_FILE
 from t2v_api.progress import Stage
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE, GenerationResult, Video
+from t2v_api.start import Start
 
 from t2v_runner.denoise import denoise, denoisers
 from t2v_runner.errors import RequestRefused
@@ -26,6 +27,7 @@ from t2v_runner.publish import Publication, left_behind
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
 from t2v_runner.sound import describe
+from t2v_runner.starts import check_starts
 from t2v_runner.stored_media import read_init_media
 from t2v_runner.upload import upload
 from t2v_runner.video import write_poster, write_preview, write_video
@@ -81,12 +83,13 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
         reporter.enter(Stage.DOWNLOAD)
         folder = locate_model(profile, order.models_dir)
         motion_adapter = locate_motion_adapter(profile, order.models_dir)
+        check_starts(folder, profile)
 
         reporter.enter(Stage.LOAD)
         with _nothing_is_garbage():
             pipeline = load_pipeline(folder, profile, motion_adapter=motion_adapter)
-        start = init_frames if request.starts_from_media else None
-        drawn = denoise(pipeline, adapter_of(profile.family), request, start, reporter)
+        frames_given = None if request.start is Start.TEXT else init_frames
+        drawn = denoise(pipeline, adapter_of(profile.family), request, frames_given, reporter)
         frames = drawn.frames
 
         reporter.enter(Stage.ENCODE)

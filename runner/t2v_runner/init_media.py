@@ -1,4 +1,4 @@
-"""Turn a request's init image or video into frames. Knows nothing of the model.
+"""Turn a request's images or init video into frames. Knows nothing of the model.
 
 What the bytes are is told by their signature before any decoder sees them; the decoders may
 then only use formats of that kind and may follow no address inside the file.
@@ -64,32 +64,40 @@ _SIGNATURES = (
 def read_init_frames(
     request: GenerationRequest, rules: MediaRules, read_stored: ReadStored
 ) -> "Frames | None":
-    """The init media as uint8 RGB of shape (num_frames, height, width, 3), as requested.
+    """What the request starts from as uint8 RGB of shape (frames, height, width, 3).
 
-    None without init media. An image stands for every frame. A video is resampled in time: frame
-    i is what it shows at i/fps, and its last frame holds after its end. Both are cropped around
-    their centre to the request's aspect ratio, then scaled with LANCZOS.
+    None without media. Images that are frames of the video: just these, the first one first. An
+    image that is restyled stands for every frame. A video is resampled in time: frame i is what it
+    shows at i/fps, and its last frame holds after its end. All are cropped around their centre to
+    the request's aspect ratio, then scaled with LANCZOS.
     Raises InitMediaRefused, InitMediaUnavailable.
     """
-    url = request.init_media
-    if url is None:
+    import numpy as np
+
+    def read(url: str) -> bytes:
+        return read_stored(url) if url.startswith(STORE) else fetch(url, rules)
+
+    if request.init_video:
+        return _video_frames(read(request.init_video), request)
+    images = {"initImage": request.init_image, "endImage": request.end_image}
+    frames = [_image(field, read(url), request) for field, url in images.items() if url]
+    if not frames:
         return None
-    body = read_stored(url) if url.startswith(STORE) else fetch(url, rules)
-    if request.init_image:
-        return _image_frames(body, request)
-    return _video_frames(body, request)
+    count = 1 if request.strength is None else request.num_frames
+    return np.repeat(np.stack(frames), count, axis=0)
 
 
-def _image_frames(body: bytes, request: GenerationRequest) -> "Frames":
+def _image(field: str, body: bytes, request: GenerationRequest) -> "Frames":
+    """Of shape (height, width, 3)."""
     import numpy as np
 
     what, kind = _identify(body)
     if kind is _Kind.VIDEO:
-        raise _refused("initImage", body, f"is {what}; give it as 'initVideo'")
+        advice = "give it as 'initVideo'" if field == "initImage" else "give an image"
+        raise _refused(field, body, f"is {what}; {advice}")
     if kind is _Kind.NEITHER:
-        raise _refused("initImage", body, f"is {what}; give a PNG, JPEG or WebP image")
-    picture = _fit(_read_image(body, what), request.width, request.height)
-    return np.repeat(np.asarray(picture)[None], request.num_frames, axis=0)
+        raise _refused(field, body, f"is {what}; give a PNG, JPEG or WebP image")
+    return np.asarray(_fit(_read_image(field, body, what), request.width, request.height))
 
 
 def _video_frames(body: bytes, request: GenerationRequest) -> "Frames":
@@ -160,21 +168,21 @@ def _picture(frame: Any, request: GenerationRequest) -> "Frames":
     return np.asarray(_fit(Image.fromarray(pixels), request.width, request.height))
 
 
-def _read_image(body: bytes, what: str) -> "Image.Image":
+def _read_image(field: str, body: bytes, what: str) -> "Image.Image":
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             image = Image.open(io.BytesIO(body), formats=IMAGE_FORMATS)
-            _check_size("initImage", body, what, *image.size)
+            _check_size(field, body, what, *image.size)
             return _opaque(ImageOps.exif_transpose(image))
         except (InitMediaRefused, MemoryError):
             raise
         except Image.DecompressionBombError:
-            raise _refused("initImage", body, f"is {what} of far too many pixels") from None
+            raise _refused(field, body, f"is {what} of far too many pixels") from None
         except Exception:  # Pillow's parsers raise whatever a broken file leads them to
-            raise _refused("initImage", body, f"is {what} that is broken or cut short") from None
+            raise _refused(field, body, f"is {what} that is broken or cut short") from None
 
 
 def _opaque(image: "Image.Image") -> "Image.Image":

@@ -93,10 +93,9 @@ def check_request(profile: ModelProfile, request: GenerationRequest) -> None:
 
     Raises RequestRefused, SchedulerNotSupported, InitMediaNotSupported.
     """
-    if request.starts_from_media and profile.family.traits.video_to_video is None:
-        raise InitMediaNotSupported(
-            f"model {profile.id} ({profile.family}) takes no init image or video"
-        )
+    problem = profile.problem_with(request.start)
+    if problem:
+        raise InitMediaNotSupported(problem)
     check_scheduler(profile.family, request)
 
 

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlencode
 
 from t2v_api.base import ContractError
 from t2v_api.delivery import (
+    INIT_MEDIA_NAME,
     INIT_MEDIA_PATH,
     PROGRESS_PATH,
     RESULT_PATH,
@@ -120,13 +122,14 @@ class ReportServer:
         except ContractError as error:
             raise NotAnswered(str(error)) from None
 
-    def ask_for_init_media(self) -> InitMediaLink:
-        """What opens the init media that this video's request names in the store.
+    def ask_for_init_media(self, name: str) -> InitMediaLink:
+        """What opens the file of the store that this video's request calls `name`.
 
         Raises NotAnswered, Refused.
         """
         try:
-            return InitMediaLink.parse_json(self._ask("GET", INIT_MEDIA_PATH))
+            path = f"{INIT_MEDIA_PATH}?{urlencode({INIT_MEDIA_NAME: name})}"
+            return InitMediaLink.parse_json(self._ask("GET", path))
         except ContractError:
             # The fault may quote the link.
             raise NotAnswered("the report server's answer cannot be read") from None

@@ -53,7 +53,7 @@ def read_init_media(
 
 def _read(name: str, server: ReportServer) -> bytes:
     try:
-        link = server.ask_for_init_media()
+        link = server.ask_for_init_media(name)
     except (NotAnswered, Refused) as error:
         # Another replica of the operator may have seen the pod by now, or be a newer one.
         raise InitMediaUnavailable(f"{name}: {error}") from None

@@ -7,6 +7,7 @@ from harness.errors import CommandError
 from installation import Workspace, a_manifest
 
 IMAGE = {"initImage": "https://example.com/a.png"}
+VIDEO = {"initVideo": "https://example.com/a.mp4"}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"prompt": ""}, "spec.prompt"),
     ({"prompt": "   "}, "spec.prompt"),
@@ -42,6 +43,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**IMAGE, "initVideo": "https://example.com/a.mp4"}, "not both"),
     ({"initImage": "ftp://example.com/a.png"}, "spec.initImage"),
     ({"initVideo": "somewhere"}, "spec.initVideo"),
+    ({"endImage": "somewhere"}, "spec.endImage"),
+    ({**VIDEO, "endImage": IMAGE["initImage"]}, "'endImage' goes with an 'initImage'"),
+    ({"mode": "Loose"}, "spec.mode"),
+    ({"mode": "FirstFrame"}, "mode FirstFrame goes with an 'initImage'"),
+    ({**VIDEO, "mode": "FirstFrame"}, "an 'initVideo' is always restyled"),
+    ({"mode": "Restyle"}, "mode Restyle goes with an 'initImage' or 'initVideo'"),
+    ({**IMAGE, "endImage": IMAGE["initImage"], "mode": "Restyle"}, "mode Restyle has no last"),
     ({"initVideo": "store://../other/a.mp4"}, "spec.initVideo"),
     ({"webhook": "no URL"}, "spec.webhook"),
     ({"webhook": "ftp://example.com"}, "spec.webhook"),

@@ -1,6 +1,7 @@
 """Draw with tiny models: requests for them, the runner's own way through them, what must hold."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ from t2v_api.family import ModelFamily, Prediction
 from t2v_api.progress import Progress, Stage
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
-from t2v_runner.denoise import Drawn, denoise
+from t2v_api.start import Start
+from t2v_runner.denoise import Drawn, denoise, denoisers
 from t2v_runner.families import adapter_of
 from t2v_runner.families.base import Adapter
+from t2v_runner.families.reversible import wrapped
 from t2v_runner.model import Device, load_pipeline, locate_model
 from t2v_runner.reporter import Reporter
+from t2v_runner.starts import check_starts
 from t2v_runner.stop import StopSignal
 
 from tests.runner.tiny_models import FRAMES, a_profile
-from tests.runner.tiny_variants import TINY_MODELS
+from tests.runner.tiny_variants import STARTS, TINY_MODELS
 
 Frames = NDArray[np.uint8]
 Loader = Callable[[str], "Tiny"]
@@ -46,8 +50,9 @@ def a_tiny(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> Tiny:
     if not folder.exists():
         torch.manual_seed(0)
         build().save_pretrained(str(folder))
-    profile = a_profile(family, folder)
+    profile = a_profile(family, folder, STARTS[name])
     located = locate_model(profile, Path())
+    check_starts(located, profile)
     return Tiny(family, folder, load_pipeline(located, profile, Device("cpu", dtype)))
 
 
@@ -74,6 +79,27 @@ def from_video(family: ModelFamily, **changes: Any) -> tuple[GenerationRequest, 
     return request, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
+IMAGE, END_IMAGE = "file:///first.png", "file:///last.png"
+FRAMES_GIVEN: dict[Start, dict[str, str]] = {
+    Start.FIRST_FRAME: {"init_image": IMAGE},
+    Start.LAST_FRAME: {"end_image": END_IMAGE},
+    Start.BOTH_FRAMES: {"init_image": IMAGE, "end_image": END_IMAGE},
+}
+
+
+def asked(
+    family: ModelFamily, start: Start, **changes: Any
+) -> tuple[GenerationRequest, Frames | None]:
+    """A request that starts so, and what it starts from."""
+    if start is Start.TEXT:
+        return a_request(family, **changes), None
+    if start is Start.VIDEO:
+        return from_video(family, **changes)
+    request = a_request(family, **FRAMES_GIVEN[start] | changes)
+    shape = (len(FRAMES_GIVEN[start]), request.height, request.width, 3)
+    return request, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
 def drawn(
     tiny: Tiny,
     request: GenerationRequest,
@@ -90,6 +116,24 @@ def draw(
 ) -> tuple[Frames, list[Progress]]:
     told: list[Progress] = []
     return drawn(tiny, request, init_frames, told).frames, told
+
+
+def calls_of_experts(tiny: Tiny, *asked: Any) -> list[int]:
+    """How often each of a model's denoisers was asked for one request."""
+    counts = [0 for _ in denoisers(tiny.pipeline)]
+
+    def counter(number: int) -> Callable[..., Any]:
+        def count(real: Any, *arguments: Any, **named: Any) -> Any:
+            counts[number] += 1
+            return real(*arguments, **named)
+
+        return count
+
+    with ExitStack() as changes:
+        for number, expert in enumerate(denoisers(tiny.pipeline)):
+            changes.enter_context(wrapped(expert, "forward", counter(number)))
+        drawn(tiny, *asked)
+    return counts
 
 
 def check_frames(frames: Frames, request: GenerationRequest) -> None:

@@ -15,6 +15,7 @@ import torch
 from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 from t2v_api.family import ModelFamily
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import Start
 from t2v_runner.schedulers.build import build_scheduler
 
 MEAN = 2.0
@@ -154,6 +155,10 @@ def run(
     return End(float(sample.mean()), float(sample.std()), len(left), float(rmse))
 
 
+def start_with(strength: float | None) -> Start:
+    return Start.TEXT if strength is None else Start.VIDEO
+
+
 def noise_run(
     betas: str,
     prediction_type: str,
@@ -163,7 +168,7 @@ def noise_run(
 ) -> End:
     """A run on a DDPM-like model with such betas."""
     current = diffusers.DDIMScheduler(**BETAS[betas], prediction_type=prediction_type)
-    built = build_scheduler(current, ModelFamily.ANIMATEDIFF, scheduler, strength is not None)
+    built = build_scheduler(current, ModelFamily.ANIMATEDIFF, scheduler, start_with(strength))
     if scheduler is Scheduler.DDIM_INVERSE:
         built.strength = strength
     return run(built, noise_denoiser(current.alphas_cumprod, prediction_type), steps, strength)
@@ -179,7 +184,7 @@ def cogvideox_run(
         snr_shift_scale=shift,
         timestep_spacing="trailing",
     )
-    built = build_scheduler(current, ModelFamily.COGVIDEOX, scheduler, strength is not None)
+    built = build_scheduler(current, ModelFamily.COGVIDEOX, scheduler, start_with(strength))
     denoiser = noise_denoiser(current.alphas_cumprod.clamp(min=2.0**-24), "v_prediction")
     return run(built, denoiser, steps, strength)
 
@@ -198,7 +203,7 @@ def flow_run(model: str, scheduler: Scheduler, steps: int, strength: float | Non
             timesteps = {"sigmas": np.linspace(1.0, 0.0, steps + 1)[:-1]}
         case ModelFamily.MOCHI:
             timesteps = {"sigmas": np.array(linear_quadratic_schedule(steps, 0.025))}
-    built = build_scheduler(current, family, scheduler, strength is not None)
+    built = build_scheduler(current, family, scheduler, start_with(strength))
     denoiser = flow_denoiser(inverted=family is ModelFamily.MOCHI)
     return run(built, denoiser, steps, strength, **timesteps)
 

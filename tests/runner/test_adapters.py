@@ -1,6 +1,7 @@
 """What each family makes of a request: the call, the notices, and nothing that stays behind."""
 
 import contextlib
+import dataclasses
 import inspect
 from typing import Any
 
@@ -12,39 +13,44 @@ from t2v_api.family import ModelFamily
 from t2v_api.progress import Progress
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler, usable
+from t2v_api.start import Start
 from t2v_runner.denoise import denoise, denoisers
 from t2v_runner.errors import Stopped
 from t2v_runner.reporter import Reporter
 from t2v_runner.stop import StopSignal
 
-from tests.runner.drawing import Frames, Loader, Tiny, a_request, a_tiny, drawn, from_video
+from tests.runner.drawing import Frames, Loader, Tiny, a_request, a_tiny, asked, drawn
 from tests.runner.tiny_models import FRAMES
+from tests.runner.tiny_variants import STARTS
 
 pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast")
 
 
-STARTS = pytest.mark.parametrize(
-    ("name", "is_video"),
+NAMES = (
+    *(each.value for each in ModelFamily),
+    "Wan 2.2 A14B",
+    "Wan 2.2 TI2V-5B",
+    "Wan 2.1 I2V",
+    "Wan 2.1 FLF2V",
+    "Wan 2.2 I2V A14B",
+    "LTX 0.9.7",
+    "LTX-2 with conditions",
+    "CogVideoX I2V",
+)
+EVERY_START = pytest.mark.parametrize(
+    ("name", "start"),
     [
-        pytest.param(name, is_video, id=f"{name} from {'a video' if is_video else 'text'}")
-        for name, family in [
-            *((each.value, each) for each in ModelFamily),
-            ("Wan 2.2 A14B", ModelFamily.WAN),
-            ("Wan 2.2 TI2V-5B", ModelFamily.WAN),
-            ("LTX 0.9.7", ModelFamily.LTX),
-            ("LTX-2 with conditions", ModelFamily.LTX2),
-        ]
-        for is_video in ([False, True] if family.traits.video_to_video else [False])
+        pytest.param(name, start, id=f"{name} from {start}")
+        for name in NAMES
+        for start in STARTS[name]
     ],
 )
 
 
-def asked(
-    family: ModelFamily, is_video: bool, **changes: Any
+def in_four_steps(
+    family: ModelFamily, start: Start, **changes: Any
 ) -> tuple[GenerationRequest, Frames | None]:
-    if is_video:
-        return from_video(family, **{"num_inference_steps": 4} | changes)
-    return a_request(family, **{"num_inference_steps": 4} | changes), None
+    return asked(family, start, **{"num_inference_steps": 4} | changes)
 
 
 class Called(Exception):
@@ -52,7 +58,10 @@ class Called(Exception):
 
 
 def called_with(
-    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, request: GenerationRequest, start: Frames | None
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Tiny,
+    request: GenerationRequest,
+    init_frames: Frames | None,
 ) -> dict[str, Any]:
     """The arguments of the pipeline's call, in a form that can be compared.
 
@@ -73,7 +82,7 @@ def called_with(
 
     with monkeypatch.context() as patch, pytest.raises(Called):
         patch.setattr(kind, "__call__", record)
-        drawn(tiny, request, start)
+        drawn(tiny, request, init_frames)
     (arguments,) = calls
     return arguments
 
@@ -83,8 +92,12 @@ def comparable(value: Any) -> Any:
         return value.initial_seed()
     if isinstance(value, torch.Tensor):
         return value.numpy().tobytes()
-    if isinstance(value, list) and isinstance(value[0], Image):
-        return b"".join(each.tobytes() for each in value)
+    if isinstance(value, Image):
+        return value.tobytes()
+    if isinstance(value, list):
+        return [comparable(each) for each in value]
+    if dataclasses.is_dataclass(value):
+        return {name: comparable(each) for name, each in vars(value).items()}
     return value
 
 
@@ -102,7 +115,7 @@ CHANGES: dict[str, Any] = {
     "seed": 8,
     "strength": 0.76,
 }
-NOT_OF_THE_CALL = {"model_id", "init_image", "init_video"}
+NOT_OF_THE_CALL = {"model_id", "init_image", "end_image", "init_video"}
 """They say which pipeline it is, and what the frames are that it starts from."""
 
 FROM_TEXT = {
@@ -130,6 +143,7 @@ TEXT_CHANGES: dict[str, dict[str, set[str]]] = {
     "LTX-2 with conditions": {"fps": {"frame_rate"}},
     "Latte": {"num_frames": {"video_length"}},
     "Wan 2.2 A14B": {"guidance_scale_2": {"guidance_scale_2"}},
+    "Wan 2.2 I2V A14B": {"guidance_scale_2": {"guidance_scale_2"}},
 }
 LTX_VIDEO = LATENTS | {"strength": {"denoise_strength"}, "num_frames": {"num_frames", "latents"}}
 LTX2_VIDEO = {
@@ -159,32 +173,51 @@ VIDEO_CHANGES: dict[str, dict[str, set[str]]] = {
 }
 
 
-def arguments_of(field: str, name: str, is_video: bool) -> set[str] | None:
+ONE_IMAGE = {"width": {"width", "image"}, "height": {"height", "image"}}
+TWO_IMAGES = {side: {side, "image", "last_image"} for side in ("width", "height")}
+CONDITIONS = {side: {side, "conditions"} for side in ("width", "height")}
+WITH_A_PLACE = CONDITIONS | {"num_frames": {"num_frames", "conditions"}}
+FRAMES_GIVEN: dict[tuple[str, Start], dict[str, set[str]]] = {
+    ("LTX", Start.LAST_FRAME): WITH_A_PLACE,
+    ("LTX", Start.BOTH_FRAMES): WITH_A_PLACE,
+    ("LTX 0.9.7", Start.FIRST_FRAME): CONDITIONS,
+    ("LTX 0.9.7", Start.LAST_FRAME): WITH_A_PLACE,
+    ("LTX 0.9.7", Start.BOTH_FRAMES): WITH_A_PLACE,
+    ("Wan 2.1 FLF2V", Start.BOTH_FRAMES): TWO_IMAGES,
+    ("Wan 2.2 I2V A14B", Start.BOTH_FRAMES): TWO_IMAGES,
+}
+
+
+def arguments_of(field: str, name: str, start: Start) -> set[str] | None:
     """The call's arguments that the field goes into; None where there is no such field."""
+    if name == "CogVideoX I2V" and field in ("width", "height"):
+        return None  # it has but one size
     routes = FROM_TEXT | TEXT_CHANGES.get(name, {})
-    if is_video:
+    if start is Start.VIDEO:
         routes |= OF_A_VIDEO | SIZE_OF_A_VIDEO | VIDEO_CHANGES.get(name, {})
+    elif start is not Start.TEXT:
+        routes |= FRAMES_GIVEN.get((name, start), ONE_IMAGE)
     return routes.get(field)
 
 
-@STARTS
+@EVERY_START
 def test_each_field_reaches_the_pipeline_by_the_name_that_it_knows(
-    monkeypatch: pytest.MonkeyPatch, load: Loader, name: str, is_video: bool
+    monkeypatch: pytest.MonkeyPatch, load: Loader, name: str, start: Start
 ) -> None:
     tiny = load(name)
-    base, start = asked(tiny.family, is_video)
-    others = [each for each in usable(tiny.family, is_video) if each is not base.scheduler]
+    base, init_frames = in_four_steps(tiny.family, start)
+    others = [each for each in usable(tiny.family, start) if each is not base.scheduler]
     own = {
         "num_frames": FRAMES[tiny.family] + tiny.family.traits.grid.frames,
         "scheduler": others[0] if others else None,
     }
-    before = called_with(monkeypatch, tiny, base, start)
+    before = called_with(monkeypatch, tiny, base, init_frames)
     assert set(CHANGES) | NOT_OF_THE_CALL == set(GenerationRequest.model_fields)
     for field, value in (CHANGES | own).items():
-        expected = arguments_of(field, name, is_video)
+        expected = arguments_of(field, name, start)
         if expected is None or value is None:
             continue
-        request, frames = asked(tiny.family, is_video, **{field: value})
+        request, frames = in_four_steps(tiny.family, start, **{field: value})
         after = called_with(monkeypatch, tiny, request, frames)
         changed = {key for key in before | after if before.get(key) != after.get(key)}
         if field == "scheduler":
@@ -192,38 +225,36 @@ def test_each_field_reaches_the_pipeline_by_the_name_that_it_knows(
         assert changed == expected, field
 
 
-@STARTS
-def test_a_pipeline_serves_again_as_if_it_were_fresh(
-    load: Loader, name: str, is_video: bool
-) -> None:
+@EVERY_START
+def test_a_pipeline_serves_again_as_if_it_were_fresh(load: Loader, name: str, start: Start) -> None:
     tiny = load(name)
-    request, start = asked(tiny.family, is_video, seed=11)
-    fresh = drawn(a_tiny(name, tiny.folder), request, start).frames
-    for scheduler in usable(tiny.family, is_video)[-3:]:
+    request, init_frames = in_four_steps(tiny.family, start, seed=11)
+    fresh = drawn(a_tiny(name, tiny.folder), request, init_frames).frames
+    for scheduler in usable(tiny.family, start)[-3:]:
         steps = max(4, 15 if scheduler is Scheduler.SCORE_SDE_VE else 0)
         drawn(
             tiny,
-            *asked(
+            *in_four_steps(
                 tiny.family,
-                is_video,
+                start,
                 scheduler=scheduler,
                 prompt="other",
                 num_inference_steps=steps,
                 negative_prompt="dark",
             ),
         )
-    drawn(tiny, *asked(tiny.family, False, num_inference_steps=2))
-    assert drawn(tiny, request, start).frames.tobytes() == fresh.tobytes()
+    drawn(tiny, *asked(tiny.family, STARTS[name][0]))
+    assert drawn(tiny, request, init_frames).frames.tobytes() == fresh.tobytes()
 
 
-@STARTS
+@EVERY_START
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["drawn", "stopped"])
 def test_nothing_of_a_request_stays_on_the_pipeline(
-    load: Loader, name: str, is_video: bool, is_stopped: bool
+    load: Loader, name: str, start: Start, is_stopped: bool
 ) -> None:
     tiny = load(name)
-    request, start = asked(tiny.family, is_video)
-    if is_video and Scheduler.DDIM_INVERSE in usable(tiny.family, is_video):
+    request, init_frames = in_four_steps(tiny.family, start)
+    if Scheduler.DDIM_INVERSE in usable(tiny.family, start):
         request = request.model_copy(update={"scheduler": Scheduler.DDIM_INVERSE})
     before = state(tiny.pipeline)
 
@@ -233,7 +264,7 @@ def test_nothing_of_a_request_stays_on_the_pipeline(
 
     ending = pytest.raises(Stopped) if is_stopped else contextlib.nullcontext()
     with ending:
-        denoise(tiny.pipeline, tiny.adapter, request, start, Reporter(tell, StopSignal()))
+        denoise(tiny.pipeline, tiny.adapter, request, init_frames, Reporter(tell, StopSignal()))
     assert state(tiny.pipeline) == before
 
 
@@ -256,16 +287,16 @@ def callable_of(owner: Any, name: str) -> bool:
     return hasattr(type(owner), name) and callable(vars(owner)[name])
 
 
-@STARTS
+@EVERY_START
 def test_what_is_cut_off_a_prompt_is_told_and_nothing_else_is_cut(
-    load: Loader, name: str, is_video: bool
+    load: Loader, name: str, start: Start
 ) -> None:
     tiny = load(name)
-    most, fits = longest(tiny, is_video)
+    most, fits = longest(tiny, start)
 
     def result(words: int, last: str) -> tuple[tuple[str, ...], bytes]:
         prompt = " ".join(["a"] * (words - 1) + [last])
-        found = drawn(tiny, *asked(tiny.family, is_video, prompt=prompt, num_inference_steps=2))
+        found = drawn(tiny, *asked(tiny.family, start, prompt=prompt))
         return found.notices, found.frames.tobytes()
 
     one, other = result(fits, "b"), result(fits, "c")
@@ -279,9 +310,9 @@ def test_what_is_cut_off_a_prompt_is_told_and_nothing_else_is_cut(
     assert count > most
 
 
-def longest(tiny: Tiny, is_video: bool) -> tuple[int, int]:
+def longest(tiny: Tiny, start: Start) -> tuple[int, int]:
     """How many tokens it reads, and how many one-letter words fit into them."""
-    request, _ = asked(tiny.family, is_video)
+    request, _ = asked(tiny.family, start)
     kind = getattr(diffusers, tiny.adapter.class_name(tiny.pipeline, request))
     most = tiny.adapter.prompt_tokens(kind.__new__(kind))
     counts = [tiny.adapter.count_tokens(tiny.pipeline, " ".join(["a"] * n)) for n in range(1, most)]

@@ -7,6 +7,7 @@ from t2v_api.family import ModelFamily
 from t2v_api.progress import Progress
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler, Support, least_steps, verdict
+from t2v_api.start import Start
 from t2v_runner.errors import InitMediaNotSupported, RequestRefused, SchedulerNotSupported
 from t2v_runner.model import check_request
 
@@ -123,16 +124,15 @@ def test_a_video_can_be_the_start_of_a_single_step(load: Loader, family: ModelFa
 
 def test_ltx_from_a_video_says_which_scheduler_it_needs() -> None:
     request, _ = from_video(ModelFamily.LTX, scheduler=Scheduler.UNIPC_MULTISTEP)
-    with pytest.raises(
-        SchedulerNotSupported, match="start from a video; choose one of EulerDiscreteScheduler"
-    ):
+    said = "start from an init image or video; choose one of EulerDiscreteScheduler"
+    with pytest.raises(SchedulerNotSupported, match=said):
         check(ModelFamily.LTX, request)
 
 
 @NOT_FROM_VIDEO
 def test_a_family_that_cannot_start_from_a_video_says_so(family: ModelFamily) -> None:
     request, _ = from_video(family)
-    with pytest.raises(InitMediaNotSupported, match="takes no init image or video"):
+    with pytest.raises(InitMediaNotSupported, match="cannot draw from a noised image or video"):
         check(family, request)
 
 
@@ -159,8 +159,9 @@ def test_a_family_draws_with_what_the_verdict_allows_and_refuses_the_rest(
 def test_the_same_from_a_video(load: Loader, family: ModelFamily, scheduler: Scheduler) -> None:
     request, init_frames = from_video(family, num_inference_steps=4)
     request = with_scheduler(request, scheduler)
-    if verdict(family, scheduler, from_video=True).support is Support.REPLACED:
-        with pytest.raises(SchedulerNotSupported, match="that start from a video; choose one of"):
+    if verdict(family, scheduler, Start.VIDEO).support is Support.REPLACED:
+        said = "that start from an init image or video; choose one of"
+        with pytest.raises(SchedulerNotSupported, match=said):
             check(family, request)
         return
     frames, told = draw(load(family), request, init_frames)

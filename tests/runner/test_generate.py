@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from t2v_api.reasons import Reason
 from t2v_api.result import GenerationResult
 from t2v_api.schedulers import Scheduler, verdict
+from t2v_api.start import Start
 from t2v_runner import main as runner
 from t2v_runner.errors import OutOfMemory, RunnerError, SchedulerNotSupported
 from t2v_runner.generate import generate
@@ -116,8 +117,8 @@ def test_the_same_seed_and_scheduler_give_the_same_bytes(
     assert first.video.frames_sha256 == again.video.frames_sha256
     assert first.scheduler is scheduler
     family = a_job().profile.family
-    from_video = scheduler is Scheduler.DDIM_INVERSE
-    assert first.scheduler_class == verdict(family, scheduler, from_video).class_name
+    start = Start.VIDEO if scheduler is Scheduler.DDIM_INVERSE else Start.TEXT
+    assert first.scheduler_class == verdict(family, scheduler, start).class_name
 
 
 def test_strength_decides_how_much_of_the_init_video_is_left(

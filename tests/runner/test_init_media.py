@@ -108,6 +108,32 @@ def test_an_image_stands_for_every_frame(tmp_path: Path) -> None:
     assert all(np.array_equal(frame, pixels) for frame in frames)
 
 
+def test_images_that_are_frames_of_the_video_are_read_once_each(tmp_path: Path) -> None:
+    first = save(Image.new("RGB", (77, 33), RED), tmp_path / "a.png").as_uri()
+    last = save(Image.new("RGB", (33, 77), BLUE), tmp_path / "b.png").as_uri()
+
+    def colours(**images: str) -> list[tuple[int, ...]]:
+        frames = read_init_frames(a_request(**images), MediaRules(tmp_path), no_store)
+        assert frames is not None
+        assert frames.shape[1:] == (64, 64, 3)
+        return [tuple(frame[0, 0]) for frame in frames]
+
+    assert colours(init_image=first) == [RED]
+    assert colours(end_image=last) == [BLUE]
+    assert colours(init_image=first, end_image=last) == [RED, BLUE]
+
+
+def test_what_is_wrong_with_the_last_frame_names_it(tmp_path: Path) -> None:
+    first = save(Image.new("RGB", (64, 64), RED), tmp_path / "a.png").as_uri()
+    broken = tmp_path / "b.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    video = a_video(tmp_path / "c.mp4")
+    for path, what in ((broken, "is a PNG image that is broken"), (video, "is an MP4")):
+        request = a_request(init_image=first, end_image=path.as_uri())
+        with pytest.raises(InitMediaRefused, match=rf"^'endImage' \(\d+ bytes\) {what}"):
+            read_init_frames(request, MediaRules(tmp_path), no_store)
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff"])
 def test_image_formats_that_are_read(tmp_path: Path, suffix: str) -> None:
     frames = read(save(Image.new("RGB", (64, 64), RED), tmp_path / f"a.{suffix}"))

@@ -6,6 +6,7 @@ import diffusers
 import pytest
 from t2v_api.family import ModelFamily
 from t2v_api.schedulers import Scheduler, least_steps, usable
+from t2v_api.start import Start
 
 from tests.runner.oracle import (
     BETAS,
@@ -89,7 +90,7 @@ def test_cogvideox_is_sampled_on_its_own_schedule(shift: float, scheduler: Sched
     for steps in STEPS:
         if steps >= least_steps(ModelFamily.COGVIDEOX, scheduler):
             check(cogvideox_run(shift, scheduler, steps), model, scheduler, steps)
-    if scheduler in usable(ModelFamily.COGVIDEOX, from_video=True):
+    if scheduler in usable(ModelFamily.COGVIDEOX, Start.VIDEO):
         check(cogvideox_run(shift, scheduler, 20, STRENGTH), model, scheduler, 20)
 
 
@@ -128,7 +129,7 @@ def test_a_flow_model_is_sampled_right(model: str, scheduler: Scheduler) -> None
             check(flow_run(model, scheduler, steps), model, scheduler, steps)
 
 
-@pytest.mark.parametrize("scheduler", usable(ModelFamily.WAN, from_video=True), ids=str)
+@pytest.mark.parametrize("scheduler", usable(ModelFamily.WAN, Start.VIDEO), ids=str)
 def test_a_flow_model_is_sampled_right_from_a_video(scheduler: Scheduler) -> None:
     end = flow_run("Wan, shift 3", scheduler, 20, STRENGTH)
     check(end, "Wan, shift 3", scheduler, 20)

@@ -22,6 +22,7 @@ from tests.contract.delivery_world import CALLER, FILES, World, a_world
 from tests.unit.builders import a_job
 
 NAME, KEY = "store://uploads/cat.png", "videos/films/uploads/cat.png"
+END_NAME, END_KEY = "store://uploads/dog.png", "videos/films/uploads/dog.png"
 BODY = b"the media"
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -29,13 +30,13 @@ MODELS = Path(__file__).parents[2] / "models"
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with a_world(tmp_path) as made:
-        made.operator.caller = replace(CALLER, init_media=KEY)
+        made.operator.caller = replace(CALLER, init_media={NAME: KEY, END_NAME: END_KEY})
         yield made
 
 
-def store(world: World, body: bytes = BODY) -> None:
-    path = world.stored / KEY
-    path.parent.mkdir(parents=True)
+def store(world: World, body: bytes = BODY, key: str = KEY) -> None:
+    path = world.stored / key
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
 
 
@@ -54,7 +55,7 @@ def test_a_file_of_the_store_is_read_and_its_link_is_told_nobody(
     caplog.set_level(logging.INFO)
     with world.server() as server:
         assert read(server) == BODY
-        link = server.ask_for_init_media().url
+        link = server.ask_for_init_media(NAME).url
     assert link
     assert link.startswith(f"http://127.0.0.1:{world.store_port}/{KEY}?"), "the inner address"
     # pytest also hears what a server keeps to itself.
@@ -84,8 +85,20 @@ def test_a_file_that_cannot_be_taken_is_refused_at_once(world: World) -> None:
 def test_a_request_that_names_no_file_of_the_store_opens_none(world: World) -> None:
     store(world)
     world.operator.caller = CALLER
-    with world.server() as server, pytest.raises(Refused, match=r"404.*names no file"):
-        server.ask_for_init_media()
+    with world.server() as server, pytest.raises(Refused, match=r"404.*names no such file"):
+        server.ask_for_init_media(NAME)
+
+
+def test_each_of_two_files_is_opened_by_its_own_name_and_no_third_one(world: World) -> None:
+    store(world, b"a cat")
+    store(world, b"a dog", END_KEY)
+    store(world, b"a secret", "videos/films/uploads/secret.png")
+    with world.server() as server:
+        assert read(server) == b"a cat"
+        assert read_init_media(END_NAME, server, lambda: None) == b"a dog"
+        for name in ("store://uploads/secret.png", END_KEY, "", f"{NAME}&name={END_NAME}"):
+            with pytest.raises(Refused, match=r"404.*names no such file"):
+                server.ask_for_init_media(name)
 
 
 def test_another_pods_token_opens_none(world: World, tmp_path: Path) -> None:
@@ -93,7 +106,7 @@ def test_another_pods_token_opens_none(world: World, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("somebody's token")
     with world.server(token_file=other) as server, pytest.raises(Refused, match="403"):
-        server.ask_for_init_media()
+        server.ask_for_init_media(NAME)
 
 
 def test_what_is_away_for_a_while_is_waited_for(

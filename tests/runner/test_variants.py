@@ -1,7 +1,5 @@
 """Models that differ within their family: Wan 2.2, LTX 0.9.7, number formats of each component."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 import torch
 from t2v_api.family import ModelFamily
 from t2v_api.schedulers import Scheduler, usable
+from t2v_api.start import Start
 from t2v_runner.denoise import denoisers
 from t2v_runner.errors import RequestRefused
 from t2v_runner.families.base import pictures
@@ -19,9 +18,9 @@ from t2v_runner.model import Device, choose_device
 
 from tests.runner.drawing import (
     Loader,
-    Tiny,
     a_request,
     a_tiny,
+    calls_of_experts,
     check_frames,
     check_progress,
     draw,
@@ -34,24 +33,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast")
 
 WAN_2_2 = pytest.mark.parametrize("name", ["Wan 2.2 A14B", "Wan 2.2 TI2V-5B"])
 LTX_VARIANTS = pytest.mark.parametrize("name", ["LTX 0.9.7", "LTX for images"])
-
-
-def calls_of_experts(tiny: Tiny, *asked: Any) -> list[int]:
-    """How often each of a model's denoisers was asked for one request."""
-    counts = [0 for _ in denoisers(tiny.pipeline)]
-
-    def counter(number: int) -> Callable[..., Any]:
-        def count(real: Any, *arguments: Any, **named: Any) -> Any:
-            counts[number] += 1
-            return real(*arguments, **named)
-
-        return count
-
-    with ExitStack() as changes:
-        for number, expert in enumerate(denoisers(tiny.pipeline)):
-            changes.enter_context(wrapped(expert, "forward", counter(number)))
-        drawn(tiny, *asked)
-    return counts
 
 
 @WAN_2_2
@@ -74,7 +55,7 @@ def test_wan_2_2_draws_from_text_and_from_a_video(
     assert draw(tiny, request, 255 - start)[0].tobytes() != frames.tobytes()
 
 
-@pytest.mark.parametrize("scheduler", usable(ModelFamily.WAN, from_video=True), ids=str)
+@pytest.mark.parametrize("scheduler", usable(ModelFamily.WAN, Start.VIDEO), ids=str)
 def test_wan_2_1_starts_from_a_video_as_diffusers_own_pipeline_for_that_does(
     load: Loader, scheduler: Scheduler
 ) -> None:

@@ -14,6 +14,7 @@ from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PRO
 from t2v_api.family import ModelFamily
 from t2v_api.profile import ModelDefaults, ModelLimits, ModelProfile, ModelSource
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import Start
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:|<>_()-"
 TEXT_SIZE = 32
@@ -33,11 +34,14 @@ FRAMES = {
 8n+1, not 4n+1: from an even number of latent frames its VAE decodes other numbers."""
 
 
-def a_profile(family: ModelFamily, folder: Path) -> ModelProfile:
+def a_profile(
+    family: ModelFamily, folder: Path, starts: tuple[Start, ...] | None = None
+) -> ModelProfile:
     return ModelProfile(
         id=f"tiny-{family.value}",
         source=ModelSource(path=str(folder)),
         family=family,
+        starts=starts,
         defaults=ModelDefaults(
             width=64,
             height=64,

@@ -6,6 +6,7 @@ from typing import Any
 import diffusers
 import transformers
 from t2v_api.family import ModelFamily
+from t2v_api.start import Start
 
 from tests.runner.tiny_hunyuan_video_15 import a_distilled_hunyuan_video_15, a_hunyuan_video_15
 from tests.runner.tiny_ltx2 import an_ltx2, an_ltx2_3, an_ltx2_with_conditions
@@ -21,6 +22,8 @@ from tests.runner.tiny_models import (
 )
 
 TI2V_CHANNELS = 48
+CLIP_SIZE, CLIP_TOKENS = 16, 5
+"""Pixels, and what CLIP makes of an image of them: four patches and one for it all."""
 
 
 def a_wan_a14b() -> Any:
@@ -98,6 +101,67 @@ def a_cogvideox_2b() -> Any:
     return diffusers.CogVideoXPipeline(**pipeline.components | {"transformer": transformer})
 
 
+def a_wan_i2v(**transformer: Any) -> Any:
+    """Wan 2.1 that is given a first frame: as latents, and as CLIP sees it."""
+    pipeline = a_wan_a14b_i2v(**{"image_dim": TEXT_SIZE, "added_kv_proj_dim": 24} | transformer)
+    encoder = transformers.CLIPVisionModel(
+        transformers.CLIPVisionConfig(
+            hidden_size=TEXT_SIZE,
+            intermediate_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=CLIP_SIZE,
+            patch_size=CLIP_SIZE // 2,
+        )
+    )
+    size = {"height": CLIP_SIZE, "width": CLIP_SIZE}
+    parts = pipeline.components | {
+        "transformer_2": None,
+        "image_encoder": encoder.eval(),
+        "image_processor": transformers.CLIPImageProcessor(size=size, crop_size=size),
+    }
+    return diffusers.WanImageToVideoPipeline(**parts)
+
+
+def a_wan_flf() -> Any:
+    """Wan 2.1 that is given both frames."""
+    return a_wan_i2v(pos_embed_seq_len=2 * CLIP_TOKENS)
+
+
+def a_wan_a14b_i2v(**transformer: Any) -> Any:
+    """Wan 2.2 that is given frames, with both experts."""
+    pipeline = a_wan()
+    vae = pipeline.vae.config
+    # Noise, what is known of the frames, and which those are.
+    in_channels = 2 * vae.z_dim + vae.scale_factor_temporal
+    experts = [
+        changed(pipeline.transformer, in_channels=in_channels, **transformer) for _ in range(2)
+    ]
+    return diffusers.WanImageToVideoPipeline(
+        **pipeline.components | {"transformer": experts[0], "transformer_2": experts[1]},
+        boundary_ratio=0.9,
+    )
+
+
+def a_cogvideox_i2v() -> Any:
+    """CogVideoX that is given a first frame, in one size alone."""
+    pipeline = a_cogvideox()
+    transformer = changed(
+        pipeline.transformer,
+        in_channels=2 * pipeline.transformer.config.in_channels,
+        use_learned_positional_embeddings=True,
+    )
+    return diffusers.CogVideoXImageToVideoPipeline(
+        **pipeline.components | {"transformer": transformer}
+    )
+
+
+def changed(model: Any, **config: Any) -> Any:
+    """A new model of the same class that differs in these settings."""
+    same = {name: value for name, value in model.config.items() if not name.startswith("_")}
+    return type(model)(**same | config)
+
+
 VARIANTS: dict[str, tuple[ModelFamily, Callable[[], Any]]] = {
     "Wan 2.2 A14B": (ModelFamily.WAN, a_wan_a14b),
     "Wan 2.2 TI2V-5B": (ModelFamily.WAN, a_wan_ti2v),
@@ -107,6 +171,10 @@ VARIANTS: dict[str, tuple[ModelFamily, Callable[[], Any]]] = {
     "LTX-2.3": (ModelFamily.LTX2, an_ltx2_3),
     "LTX-2 with conditions": (ModelFamily.LTX2, an_ltx2_with_conditions),
     "HunyuanVideo-1.5 distilled": (ModelFamily.HUNYUAN_VIDEO_15, a_distilled_hunyuan_video_15),
+    "CogVideoX I2V": (ModelFamily.COGVIDEOX, a_cogvideox_i2v),
+    "Wan 2.1 I2V": (ModelFamily.WAN, a_wan_i2v),
+    "Wan 2.1 FLF2V": (ModelFamily.WAN, a_wan_flf),
+    "Wan 2.2 I2V A14B": (ModelFamily.WAN, a_wan_a14b_i2v),
 }
 FAMILIES = BUILDERS | {
     ModelFamily.LTX2: an_ltx2,
@@ -114,3 +182,14 @@ FAMILIES = BUILDERS | {
 }
 TINY_MODELS = {family.value: (family, build) for family, build in FAMILIES.items()} | VARIANTS
 """Every tiny model by its name."""
+
+STARTS: dict[str, tuple[Start, ...]] = {
+    name: family.traits.usual_starts for name, (family, _) in TINY_MODELS.items()
+} | {
+    "Wan 2.2 TI2V-5B": (Start.TEXT, Start.FIRST_FRAME, Start.VIDEO),
+    "CogVideoX I2V": (Start.FIRST_FRAME,),
+    "Wan 2.1 I2V": (Start.FIRST_FRAME,),
+    "Wan 2.1 FLF2V": (Start.BOTH_FRAMES,),
+    "Wan 2.2 I2V A14B": (Start.FIRST_FRAME, Start.BOTH_FRAMES),
+}
+"""What each is drawn from: a profile's `starts`."""

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from t2v_api.start import Start
 from t2v_operator.config import ConfigurationError, load_config
+
+from tests.unit.builders import a_config
 
 
 def written(tmp_path: Path, document: Any) -> Path:
@@ -70,6 +73,41 @@ def test_a_model_that_no_job_can_be_made_for_is_refused(
     with pytest.raises(ConfigurationError) as refusal:
         load_config(written(tmp_path, document))
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "starts", "message"),
+    [
+        ("AnimateDiff", ["FirstFrame"], "models.0: starts: FirstFrame is none of what AnimateDiff"),
+        ("Wan", ["Text", "LastFrame"], "LastFrame is none of what Wan models start from: Text, Fi"),
+        ("Mochi", ["Video"], "Video is none of what Mochi models start from: Text"),
+        ("Wan", ["Image"], "models.0.starts.0: "),
+        ("Wan", [], "models.0.starts: "),
+    ],
+)
+def test_a_model_starts_from_what_its_family_can(
+    tmp_path: Path, family: str, starts: list[str], message: str
+) -> None:
+    document = a_config(family=family).document()
+    document["models"][0]["starts"] = starts
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(written(tmp_path, document))
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "starts"),
+    [
+        ("Mochi", (Start.TEXT,)),
+        ("AnimateDiff", (Start.TEXT, Start.VIDEO)),
+        ("Wan", (Start.TEXT, Start.VIDEO)),
+        ("LTX", tuple(Start)),
+    ],
+)
+def test_a_model_starts_as_most_of_its_family_unless_it_says_otherwise(
+    family: str, starts: tuple[Start, ...]
+) -> None:
+    assert a_config(family=family).models[0].all_starts == starts
 
 
 @pytest.mark.parametrize(

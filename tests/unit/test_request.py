@@ -7,6 +7,7 @@ from t2v_api.family import ModelFamily, Prediction
 from t2v_api.reasons import Reason
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import Start
 from t2v_operator.core.enhance import QUALITY_TERMS
 from t2v_operator.core.request import resolve
 from t2v_operator.errors import RequestRefused
@@ -14,6 +15,10 @@ from t2v_operator.errors import RequestRefused
 from tests.unit.builders import a_config, a_job, a_resource
 
 MEDIA = {"initVideo": "https://example.com/a.mp4"}
+IMAGE, END = {"initImage": "https://a/b.png"}, {"endImage": "https://a/c.png"}
+WAN_I2V = {"family": "Wan", "starts": ["FirstFrame"]}
+TI2V = {"family": "Wan", "starts": ["Text", "FirstFrame", "Video"]}
+LTX = {"family": "LTX"}
 WAN = {"family": "Wan", "limits": {"maxFrames": 121}}
 
 
@@ -57,6 +62,91 @@ def test_a_null_seed_is_drawn_once_for_a_resource() -> None:
 def test_strength_has_a_default_only_with_init_media() -> None:
     assert a_job().request.strength is None
     assert a_job(**MEDIA).request.strength == 0.7
+
+
+NO_EFFECT = ("strength has no effect: the image is the first frame",)
+
+
+@pytest.mark.parametrize(
+    ("model", "spec", "start", "strength", "notices"),
+    [
+        pytest.param({}, IMAGE, Start.VIDEO, 0.7, (), id="a model that can only restyle it"),
+        pytest.param(TI2V, IMAGE, Start.FIRST_FRAME, None, (), id="a model that can go on from it"),
+        pytest.param(
+            TI2V,
+            IMAGE | {"strength": 0.5},
+            Start.VIDEO,
+            0.5,
+            (),
+            id="a strength means it",
+        ),
+        pytest.param(
+            TI2V,
+            IMAGE | {"strength": 1.0},
+            Start.TEXT,
+            1.0,
+            (),
+            id="one that leaves nothing, too",
+        ),
+        pytest.param(
+            TI2V, IMAGE | {"mode": "Restyle"}, Start.VIDEO, 0.7, (), id="restyled on request"
+        ),
+        pytest.param(
+            TI2V,
+            IMAGE | {"mode": "FirstFrame", "strength": 0.5},
+            Start.FIRST_FRAME,
+            None,
+            NO_EFFECT,
+            id="a first frame on request, whatever the strength",
+        ),
+        pytest.param(
+            WAN_I2V,
+            IMAGE | {"strength": 0.5},
+            Start.FIRST_FRAME,
+            None,
+            NO_EFFECT,
+            id="a strength for a model that cannot restyle",
+        ),
+        pytest.param(LTX, IMAGE | END, Start.BOTH_FRAMES, None, (), id="both frames"),
+        pytest.param(
+            LTX,
+            IMAGE | END | {"strength": 0.5},
+            Start.BOTH_FRAMES,
+            None,
+            NO_EFFECT,
+            id="a last frame makes the image the first one",
+        ),
+        pytest.param(LTX, END, Start.LAST_FRAME, None, (), id="the last frame alone"),
+        pytest.param(LTX, MEDIA, Start.VIDEO, 0.7, (), id="a video is always restyled"),
+    ],
+)
+def test_what_an_image_is_for_a_model(
+    model: dict[str, Any],
+    spec: dict[str, Any],
+    start: Start,
+    strength: float | None,
+    notices: tuple[str, ...],
+) -> None:
+    job = a_job(a_config(**model), scheduler="EulerDiscreteScheduler", **spec)
+    assert (job.request.start, job.request.strength) == (start, strength)
+    assert job.notices == notices
+
+
+@pytest.mark.parametrize("spec", [IMAGE, IMAGE | {"strength": 0.5}, IMAGE | END, END], ids=str)
+def test_what_was_resolved_asks_for_the_same_again(spec: dict[str, Any]) -> None:
+    first = a_job(a_config(**LTX), **spec).request
+    names = ("initImage", "endImage", "strength")
+    again = {name: value for name, value in first.document().items() if name in names}
+    assert a_job(a_config(**LTX), **again).request == first
+
+
+def test_ltx_is_given_frames_by_the_scheduler_that_knows_their_times() -> None:
+    wanted = {"scheduler": "UniPCMultistepScheduler"}
+    job = a_job(a_config(**LTX), **IMAGE, **wanted)
+    assert job.request.scheduler is Scheduler.EULER_DISCRETE
+    (said,) = job.notices
+    assert "from frames of the video; EulerDiscreteScheduler is used instead" in said
+    assert a_job(a_config(**WAN_I2V), **IMAGE, **wanted).notices == ()
 
 
 def test_the_resolved_request_survives_json_and_keeps_its_digest() -> None:
@@ -140,8 +230,67 @@ def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:
             {"family": "Mochi"},
             MEDIA,
             Reason.INIT_MEDIA_NOT_SUPPORTED,
-            "takes no init image or video",
+            "model tiny-shapes (Mochi) cannot draw from a noised image or video ('initVideo', or "
+            "'initImage' in mode Restyle); it can draw from the prompt alone",
             id="init media",
+        ),
+        pytest.param(
+            {},
+            IMAGE | {"mode": "FirstFrame"},
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "cannot draw on from a first frame ('initImage'); it can draw from the prompt alone; "
+            "or from a noised image or video",
+            id="a first frame",
+        ),
+        pytest.param(
+            {"family": "Mochi"},
+            IMAGE,
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "cannot draw on from a first frame",
+            id="an image for a model that takes none",
+        ),
+        pytest.param(
+            WAN_I2V,
+            {},
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "model tiny-shapes (Wan) cannot draw from the prompt alone; it can draw on from a "
+            "first frame ('initImage')",
+            id="no image for a model that needs one",
+        ),
+        pytest.param(
+            WAN_I2V,
+            MEDIA,
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "cannot draw from a noised image or video",
+            id="a video for a model that is given an image",
+        ),
+        pytest.param(
+            WAN_I2V,
+            IMAGE | {"mode": "Restyle"},
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "cannot draw from a noised image or video",
+            id="an image to restyle for a model that cannot",
+        ),
+        pytest.param(
+            WAN_I2V,
+            IMAGE | END,
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "cannot draw between two frames ('initImage' and 'endImage'); it can draw on from a",
+            id="a last frame for a model that takes none",
+        ),
+        pytest.param(
+            {"family": "Wan", "starts": ["BothFrames"]},
+            IMAGE,
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "it can draw between two frames ('initImage' and 'endImage')",
+            id="one frame for a model that needs both",
+        ),
+        pytest.param(
+            {"family": "Wan", "starts": ["FirstFrame", "BothFrames"]},
+            END,
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+            "cannot draw up to a last frame ('endImage' alone)",
+            id="a last frame alone",
         ),
         pytest.param(
             {}, {"pool": "defalt"}, Reason.INVALID_REQUEST, "did you mean 'default'?", id="pool"

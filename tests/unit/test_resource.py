@@ -9,6 +9,7 @@ from t2v_api.resource import REQUEST_FIELDS, TextToVideoJobSpec
 from tests.unit.builders import a_resource
 
 MEDIA = {"initVideo": "https://example.com/a.mp4"}
+IMAGES = {"initImage": "https://a/b.png", "endImage": "https://a/c.png"}
 
 
 def a_spec(**fields: Any) -> TextToVideoJobSpec:
@@ -30,6 +31,9 @@ def a_spec(**fields: Any) -> TextToVideoJobSpec:
         pytest.param({"seed": 2**63 - 1}, id="largest seed"),
         pytest.param({**MEDIA, "strength": 1.0}, id="full strength"),
         pytest.param({**MEDIA}, id="init media without strength"),
+        pytest.param({**MEDIA, "mode": "Restyle"}, id="a video to restyle"),
+        pytest.param({**IMAGES, "mode": "FirstFrame", "strength": 0.5}, id="both frames"),
+        pytest.param({"endImage": "store://a.png"}, id="a last frame alone"),
         pytest.param({"webhook": "https://example.com/x?y=1"}, id="webhook"),
         pytest.param({"trackId": "ü/1 2"}, id="opaque track id"),
         pytest.param({"scheduler": "LCMScheduler"}, id="scheduler"),
@@ -68,6 +72,14 @@ def test_a_valid_spec_survives_json(fields: dict[str, Any]) -> None:
         ({**MEDIA, "strength": 0}, "spec.strength"),
         ({**MEDIA, "strength": 1.1}, "spec.strength"),
         ({**MEDIA, "initImage": "https://a/b.png"}, "not both"),
+        ({**MEDIA, "endImage": "https://a/b.png"}, "'endImage' goes with an 'initImage'"),
+        ({**MEDIA, "mode": "FirstFrame"}, "an 'initVideo' is always restyled"),
+        ({"mode": "FirstFrame"}, "mode FirstFrame goes with an 'initImage'"),
+        ({"mode": "Restyle"}, "mode Restyle goes with an 'initImage' or 'initVideo'"),
+        ({**IMAGES, "mode": "Restyle"}, "mode Restyle has no last frame"),
+        ({"endImage": "https://a/b.png", "strength": 0.5}, "'strength' goes with an 'initImage'"),
+        ({**IMAGES, "mode": "Restyled"}, "did you mean 'Restyle'?"),
+        ({"endImage": "ftp://a/b.png"}, "spec.endImage"),
         ({"initImage": "ftp://a/b.png"}, "spec.initImage"),
         ({"webhook": "example.com"}, "spec.webhook"),
         ({"enhancePrompt": "yes"}, "spec.enhancePrompt"),
@@ -109,11 +121,20 @@ def test_fields_that_do_not_change_the_video_do_not_change_its_hash() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"prompt": "q"}, {"seed": 1}, {"width": 128}, {"enhancePrompt": False}, {"fps": 9}],
+    [{"prompt": "q"}, {"seed": 1}, {"width": 128}, {"enhancePrompt": False}, {"fps": 9}, IMAGES],
     ids=str,
 )
 def test_a_request_field_changes_the_hash(fields: dict[str, Any]) -> None:
     assert a_spec(**fields).request_hash != a_spec().request_hash
+
+
+def test_a_field_of_a_later_version_leaves_the_hash_of_who_does_not_use_it() -> None:
+    image = {"initImage": "https://a/b.png"}
+    plain = a_spec(**image).request_hash
+    assert plain == a_spec(**image, mode="Auto").request_hash
+    assert plain == "a62441a7de671036b2382cdacf48e83a4ba60b564775d6380746e70b9302c2e7"
+    others = ({"mode": "FirstFrame"}, {"mode": "Restyle"}, {"endImage": "https://a/c.png"})
+    assert len({plain, *(a_spec(**image, **other).request_hash for other in others)}) == 4
 
 
 def test_the_request_fields_are_fields_of_the_spec() -> None:

@@ -5,24 +5,25 @@ from pathlib import Path
 import pytest
 from t2v_api.family import ModelFamily, Prediction
 from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
+from t2v_api.start import Start
 
 from benchmarks.schedulers import verdict_table
 
-FROM = pytest.mark.parametrize("from_video", [False, True], ids=["from noise", "from a video"])
+STARTS = pytest.mark.parametrize("start", Start)
 
 
 def test_the_endpoint_names_eighteen() -> None:
     assert len(Scheduler) == 18
 
 
-@FROM
+@STARTS
 @pytest.mark.parametrize("scheduler", Scheduler)
 @pytest.mark.parametrize("family", ModelFamily)
 def test_what_runs_instead_is_itself_usable_and_not_experimental(
-    family: ModelFamily, scheduler: Scheduler, from_video: bool
+    family: ModelFamily, scheduler: Scheduler, start: Start
 ) -> None:
-    decision = verdict(family, scheduler, from_video)
-    again = verdict(family, decision.scheduler, from_video)
+    decision = verdict(family, scheduler, start)
+    again = verdict(family, decision.scheduler, start)
     assert again.support is not Support.REPLACED
     assert again.class_name == decision.class_name
     if decision.support is Support.REPLACED:
@@ -30,7 +31,7 @@ def test_what_runs_instead_is_itself_usable_and_not_experimental(
         assert again.support is not Support.EXPERIMENTAL
     else:
         assert decision.scheduler is scheduler
-        assert scheduler in usable(family, from_video)
+        assert scheduler in usable(family, start)
 
 
 @pytest.mark.parametrize("scheduler", Scheduler)
@@ -41,17 +42,17 @@ def test_a_noise_predicting_model_uses_all_but_one_from_noise(scheduler: Schedul
 
 
 def test_a_noise_predicting_model_uses_all_eighteen_from_a_video() -> None:
-    assert usable(ModelFamily.ANIMATEDIFF, from_video=True) == tuple(Scheduler)
+    assert usable(ModelFamily.ANIMATEDIFF, Start.VIDEO) == tuple(Scheduler)
 
 
-@FROM
+@STARTS
 @pytest.mark.parametrize("scheduler", Scheduler)
 def test_a_flow_model_never_gets_a_class_that_knows_only_betas(
-    scheduler: Scheduler, from_video: bool
+    scheduler: Scheduler, start: Start
 ) -> None:
     for family in ModelFamily:
         if family.traits.prediction is Prediction.FLOW:
-            decision = verdict(family, scheduler, from_video)
+            decision = verdict(family, scheduler, start)
             assert decision.support is not Support.EXACT
             assert not decision.class_name.startswith(("DDIM", "DDPM", "AdaptedPNDM"))
 
@@ -74,6 +75,16 @@ def test_the_nearest_is_a_sampler_of_the_same_kind(
     family: ModelFamily, scheduler: Scheduler, runs: Scheduler
 ) -> None:
     assert verdict(family, scheduler).scheduler is runs
+
+
+@pytest.mark.parametrize("family", ModelFamily)
+def test_the_documentation_has_a_column_for_every_start(family: ModelFamily) -> None:
+    """Frames of the video are sampled around as from noise, or as LTX's are from a video."""
+    for start in family.traits.frames_given:
+        like = Start.VIDEO if family is ModelFamily.LTX else Start.TEXT
+        assert [verdict(family, each, start) for each in Scheduler] == [
+            verdict(family, each, like) for each in Scheduler
+        ]
 
 
 def test_the_least_number_of_steps_is_the_larger_of_the_family_s_and_the_scheduler_s() -> None:

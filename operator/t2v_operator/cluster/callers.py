@@ -83,9 +83,10 @@ class Callers:
         folder = key_in_store(place, found.namespace, self._config.storage.prefix)
         # The Job has the name of just this request: what the resource names, its pod may read.
         spec = resource.spec
-        media = (spec.init_image or spec.init_video) if spec else None
+        media = spec.media if spec else ()
         may_reuse = spec is not None and may_be_reused(spec.model_id, media, self._config)
-        init_media = key_of_init_media(media, found.namespace, self._config) if media else None
+        keys = {url: key_of_init_media(url, found.namespace, self._config) for url in media}
+        init_media = {name: key for name, key in keys.items() if key}
         return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse, init_media)
 
     async def _pod(self, found: _Reviewed) -> ObservedPod | None:

@@ -115,7 +115,7 @@ class OutputFiles:
             return True
         if resource.is_finished:
             return False
-        media = (resource.spec.init_image or resource.spec.init_video) if resource.spec else None
+        media = resource.spec.media if resource.spec else ()
         made = (job.plan_text.output_url for job in self._jobs(key, resource) if job.plan_text)
         is_made = any(url.endswith(f"/{folder}") for url in made)
-        return is_made or (media or "").startswith(f"{STORE}{folder}/")
+        return is_made or any(url.startswith(f"{STORE}{folder}/") for url in media)

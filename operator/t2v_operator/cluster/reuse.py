@@ -22,10 +22,10 @@ from t2v_operator.delivery.stores import Store, StoreUnavailable
 logger = logging.getLogger("t2v_operator")
 
 
-def may_be_reused(model_id: str, init_media: str | None, config: OperatorConfig) -> bool:
+def may_be_reused(model_id: str, media: tuple[str, ...], config: OperatorConfig) -> bool:
     """Whether it is wanted, and neither weights nor init media can change under their names."""
     profile = config.catalogue.get(model_id)
-    is_fixed = profile is not None and profile.is_pinned and init_media is None
+    is_fixed = profile is not None and profile.is_pinned and not media
     return config.reuse and is_fixed
 
 
@@ -53,7 +53,7 @@ class Reuse:
         if self._store is None or plan is None:
             yield observed
             return
-        if not may_be_reused(plan.request.model_id, plan.request.init_media, self._config):
+        if not may_be_reused(plan.request.model_id, plan.request.media, self._config):
             yield observed
             return
         place = plan.output_url

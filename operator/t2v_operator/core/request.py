@@ -11,12 +11,12 @@ from t2v_api.reasons import Reason
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import SchedulerPolicy, TextToVideoJob, TextToVideoJobSpec
 from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
+from t2v_api.start import Start
 
 from t2v_operator.config import GpuPool, OperatorConfig
+from t2v_operator.core.beginning import Beginning, begin
 from t2v_operator.core.enhance import enhance
 from t2v_operator.errors import RequestRefused
-
-DEFAULT_STRENGTH = 0.7
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,19 @@ def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
     """Decide every value of the request. Raises RequestRefused."""
     spec = resource.spec
     profile = _profile(spec.model_id, config)
-    if (spec.init_image or spec.init_video) and profile.family.traits.video_to_video is None:
-        raise RequestRefused(
-            Reason.INIT_MEDIA_NOT_SUPPORTED,
-            f"model {profile.id} ({profile.family}) takes no init image or video; "
-            "remove 'initImage', 'initVideo' and 'strength'",
-        )
-    sampling = _sampling(spec, profile)
-    request = _request(resource, profile, sampling)
+    beginning = begin(spec, profile)
+    sampling = _sampling(spec, profile, beginning.start)
+    request = _request(resource, profile, beginning, sampling)
     _keep_limits(request, profile)
     pool = _pool(spec.pool, config)
-    notices = (*sampling.notices, *_unused(request, profile))
+    notices = (*beginning.notices, *sampling.notices, *_unused(request, profile))
     return ResolvedJob(resource, request, profile, pool, notices)
 
 
 def _request(
-    resource: TextToVideoJob, profile: ModelProfile, sampling: _Sampling
+    resource: TextToVideoJob, profile: ModelProfile, beginning: Beginning, sampling: _Sampling
 ) -> GenerationRequest:
     spec, defaults = resource.spec, profile.defaults
-    has_init_media = bool(spec.init_image or spec.init_video)
     return GenerationRequest(
         model_id=profile.id,
         prompt=enhance(spec.prompt, profile.prompt_enhancement)
@@ -79,8 +73,9 @@ def _request(
         guidance_scale_2=None if spec.guidance_scale else defaults.guidance_scale_2,
         seed=_drawn_seed(resource) if spec.seed is None else spec.seed,
         init_image=spec.init_image,
+        end_image=spec.end_image,
         init_video=spec.init_video,
-        strength=(spec.strength or DEFAULT_STRENGTH) if has_init_media else None,
+        strength=beginning.strength,
     )
 
 
@@ -108,26 +103,26 @@ def _pool(name: str | None, config: OperatorConfig) -> GpuPool:
     )
 
 
-def _sampling(spec: TextToVideoJobSpec, profile: ModelProfile) -> _Sampling:
+def _sampling(spec: TextToVideoJobSpec, profile: ModelProfile, start: Start) -> _Sampling:
     """Nearest replaces what cannot be used and raises too few steps; Strict refuses both."""
-    scheduler, replaced = _scheduler(spec, profile)
+    scheduler, replaced = _scheduler(spec, profile, start)
     steps, raised = _steps(spec, profile, scheduler)
     return _Sampling(scheduler, steps, tuple(filter(None, (replaced, raised))))
 
 
-def _scheduler(spec: TextToVideoJobSpec, profile: ModelProfile) -> tuple[Scheduler, str]:
+def _scheduler(
+    spec: TextToVideoJobSpec, profile: ModelProfile, start: Start
+) -> tuple[Scheduler, str]:
     wanted = spec.scheduler or profile.defaults.scheduler
-    from_video = bool(spec.init_image or spec.init_video) and spec.strength != 1.0
-    decision = verdict(profile.family, wanted, from_video)
+    decision = verdict(profile.family, wanted, start)
     model = f"model {profile.id} ({profile.family})"
     if decision.support is Support.EXPERIMENTAL:
         return wanted, f"{wanted.value} is experimental with {model}"
     if decision.support is not Support.REPLACED:
         return wanted, ""
-    start = "an init image or video" if from_video else "noise"
-    problem = f"scheduler {wanted.value} cannot be used with {model} from {start}"
+    problem = f"scheduler {wanted.value} cannot be used with {model} from {start.source}"
     if spec.scheduler_policy is SchedulerPolicy.STRICT:
-        names = ", ".join(usable(profile.family, from_video))
+        names = ", ".join(usable(profile.family, start))
         raise RequestRefused(
             Reason.SCHEDULER_NOT_SUPPORTED,
             f"{problem}; choose one of {names}, or schedulerPolicy Nearest",

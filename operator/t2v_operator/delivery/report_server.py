@@ -1,13 +1,14 @@
 """The report server: what runners tell, and what they ask for. It answers on every replica.
 
-The pod's token says who asks (`Caller`); nothing in a request names a resource, a Job or a key.
+The pod's token says who asks (`Caller`); nothing in a request names a resource, a Job or a key. A
+file of the store is named as the resource names it, and only such a one is opened.
 What changes the cluster is the leader's to do, so other replicas hand it on.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.delivery import (
     BODY_BYTES,
+    INIT_MEDIA_NAME,
     INIT_MEDIA_PATH,
     PROGRESS_PATH,
     RESULT_PATH,
@@ -55,8 +57,8 @@ class Caller:
     """The key of its folder in the store; None where its video goes to a volume."""
     may_reuse: bool = True
     """Whether it may take a video that is in the store already."""
-    init_media: str | None = None
-    """The key of the init media in the store; None where the request names none there."""
+    init_media: Mapping[str, str] = field(default_factory=dict)
+    """What its request starts from in the store: the key of each `store://` name."""
 
 
 class UnknownCaller(Exception):
@@ -158,10 +160,11 @@ def report_app(
 
     async def init_media(request: Request) -> Response:
         caller = await admitted(request)
-        if not store or not caller.init_media:
-            raise HTTPException(404, "this video's request names no file of the store")
-        is_there = await store.find(caller.init_media) is not None
-        url = await store.grant_to_read(caller.init_media) if is_there else None
+        key = caller.init_media.get(request.query_params.get(INIT_MEDIA_NAME, ""))
+        if not store or not key:
+            raise HTTPException(404, "this video's request names no such file of the store")
+        is_there = await store.find(key) is not None
+        url = await store.grant_to_read(key) if is_there else None
         answer = InitMediaLink(namespace=caller.namespace, url=url)
         return Response(answer.json_line(), media_type="application/json")
 

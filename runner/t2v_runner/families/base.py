@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import Start
 
 from t2v_runner.families.reversible import pipeline_for
 from t2v_runner.schedulers.build import build_scheduler
@@ -35,18 +36,19 @@ class Adapter:
         """What each component of the model in `folder` is loaded as; `dtype` is the device's."""
         return {"default": dtype}
 
+    def starts(self, folder: Path) -> tuple[Start, ...]:
+        """What the weights in `folder` can start from, as their configuration tells it."""
+        return self.family.traits.starts
+
     def class_name(self, loaded: Any, request: GenerationRequest) -> str:
         """The diffusers pipeline that draws this request."""
-        traits = self.family.traits
-        if request.starts_from_media and traits.video_to_video:
-            return traits.video_to_video
-        return traits.text_to_video
+        name = self.family.traits.pipeline_for(request.start)
+        assert name  # the profile starts as some model of the family does
+        return name
 
     def scheduler(self, loaded: Any, request: GenerationRequest) -> Any:
         """A new scheduler for this request. The loaded pipeline keeps its own."""
-        return build_scheduler(
-            loaded.scheduler, self.family, request.scheduler, request.starts_from_media
-        )
+        return build_scheduler(loaded.scheduler, self.family, request.scheduler, request.start)
 
     def from_text(self, pipeline: Any, request: GenerationRequest) -> dict[str, Any]:
         """The arguments of a call that starts from noise."""
@@ -57,6 +59,12 @@ class Adapter:
     ) -> dict[str, Any]:
         """The arguments of a call that starts from `init_frames`, as many as are drawn."""
         return words(request) | size(request) | restyled(request, init_frames)
+
+    def from_images(
+        self, pipeline: Any, request: GenerationRequest, images: list[Any]
+    ) -> dict[str, Any]:
+        """The arguments of a call that is given frames of the video: the first, the last, both."""
+        return self.from_text(pipeline, request) | {"image": images[0]}
 
     @contextmanager
     def prepared(
@@ -75,8 +83,10 @@ class Adapter:
         with pipeline_for(loaded, class_name, scheduler) as pipeline, _inverted(pipeline, request):
             if init_frames is None:
                 yield pipeline, self.from_text(pipeline, request)
-            else:
+            elif request.start is Start.VIDEO:
                 yield pipeline, self.from_video(pipeline, request, init_frames)
+            else:
+                yield pipeline, self.from_images(pipeline, request, pictures(init_frames))
 
     def sound(self, pipeline: Any, output: Any) -> "Sound | None":
         """The sound in what the pipeline has returned. Most make none."""

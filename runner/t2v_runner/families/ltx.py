@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
+from t2v_api.start import Start
 
 from t2v_runner.families.base import Adapter, pictures, size, strength_of, words
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from t2v_runner.families.base import Frames
 
 CONDITION = "LTXConditionPipeline"
+FIRST_FRAME = "LTXImageToVideoPipeline"
 CONDITION_TOKENS = 256
 """What that pipeline reads of a prompt."""
 DECODING = {"decode_timestep": 0.05, "decode_noise_scale": 0.025}
@@ -19,10 +21,11 @@ DECODING = {"decode_timestep": 0.05, "decode_noise_scale": 0.025}
 
 
 class LTX(Adapter):
-    """From a video by LTXConditionPipeline, whose name the index of 0.9.7 has too.
+    """From media by LTXConditionPipeline, whose name the index of 0.9.7 has too.
 
     Such a model is made for that pipeline's timesteps, so it draws from text by it as well, where
-    the scheduler is the one that takes them.
+    the scheduler is the one that takes them. The oldest models count the time to their first frame
+    otherwise, and go on from it by LTXImageToVideoPipeline.
     """
 
     family = ModelFamily.LTX
@@ -31,6 +34,9 @@ class LTX(Adapter):
         is_its_own = type(loaded).__name__ == CONDITION
         if is_its_own and request.scheduler is Scheduler.EULER_DISCRETE:
             return CONDITION
+        is_old = not loaded.vae.config.timestep_conditioning
+        if request.start is Start.FIRST_FRAME and is_old:
+            return FIRST_FRAME
         return super().class_name(loaded, request)
 
     def scheduler(self, loaded: Any, request: GenerationRequest) -> Any:
@@ -56,6 +62,21 @@ class LTX(Adapter):
             "latents": _latents(pipeline, request, init_frames),
             "denoise_strength": strength_of(request),
         }
+
+    def from_images(
+        self, pipeline: Any, request: GenerationRequest, images: list[Any]
+    ) -> dict[str, Any]:
+        from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+
+        if type(pipeline).__name__ == FIRST_FRAME:
+            return super().from_images(pipeline, request, images)
+        last = request.num_frames - 1
+        places = {Start.FIRST_FRAME: [0], Start.LAST_FRAME: [last]}.get(request.start, [0, last])
+        conditions = [
+            LTXVideoCondition(image=image, frame_index=place)
+            for image, place in zip(images, places, strict=True)
+        ]
+        return self.from_text(pipeline, request) | {"conditions": conditions}
 
     def prompt_tokens(self, pipeline: Any) -> int:
         is_condition = type(pipeline).__name__ == CONDITION

@@ -23,8 +23,10 @@ def _sibling(loaded: Any, class_name: str, scheduler: Any) -> Any:
 
     kind = getattr(diffusers, class_name)
     taken = inspect.signature(kind.__init__).parameters
+    # Wan's boundary between its experts, for instance, is no component.
+    settings = {name: value for name, value in loaded.config.items() if name in taken}
     shared = {name: part for name, part in loaded.components.items() if name in taken}
-    sibling = kind(**(shared | {"scheduler": scheduler}))
+    sibling = kind(**(settings | shared | {"scheduler": scheduler}))
     sibling.set_progress_bar_config(disable=True)
     return sibling
 

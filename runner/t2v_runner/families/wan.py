@@ -2,7 +2,8 @@
 
 2.2 comes as A14B, with one expert for much noise and one for little, and as TI2V-5B, whose VAE
 shrinks pictures 16 times. WanVideoToVideoPipeline knows neither, so WanPipeline itself starts from
-videos here: from their noised latents, at the step that the strength says.
+videos here: from their noised latents, at the step that the strength says. Which weights are given
+images, their configuration tells.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
+from t2v_api.start import Start
 
 from t2v_runner.errors import RequestRefused
 from t2v_runner.families.base import Adapter, pictures, read_config, strength_of
@@ -33,7 +35,20 @@ class Wan(Adapter):
 
         index = read_config(folder / "model_index.json")
         is_2_2 = index.get("boundary_ratio") is not None or index.get("expand_timesteps", False)
-        return {"default": dtype, "vae": torch.float32 if is_2_2 else dtype}
+        dtypes = {"default": dtype, "vae": torch.float32 if is_2_2 else dtype}
+        return dtypes | {"image_encoder": torch.float32}
+
+    def starts(self, folder: Path) -> tuple[Start, ...]:
+        if read_config(folder / "model_index.json").get("expand_timesteps", False):
+            return (Start.TEXT, Start.FIRST_FRAME, Start.VIDEO)
+        transformer = read_config(folder / "transformer" / "config.json")
+        if transformer["in_channels"] == transformer["out_channels"]:
+            return (Start.TEXT, Start.VIDEO)
+        if transformer.get("image_dim") is None:
+            return (Start.FIRST_FRAME, Start.BOTH_FRAMES)
+        # What CLIP sees in two images has places of its own, or there is but one image.
+        is_given_both = transformer.get("pos_embed_seq_len") is not None
+        return (Start.BOTH_FRAMES,) if is_given_both else (Start.FIRST_FRAME,)
 
     def from_text(self, pipeline: Any, request: GenerationRequest) -> dict[str, Any]:
         """Without a guidance scale of its own the second expert takes the first one's."""
@@ -41,6 +56,12 @@ class Wan(Adapter):
         if request.guidance_scale_2 is not None and _has_two_experts(pipeline):
             arguments["guidance_scale_2"] = request.guidance_scale_2
         return arguments
+
+    def from_images(
+        self, pipeline: Any, request: GenerationRequest, images: list[Any]
+    ) -> dict[str, Any]:
+        last = {"last_image": images[1]} if request.start is Start.BOTH_FRAMES else {}
+        return super().from_images(pipeline, request, images) | last
 
     @contextmanager
     def prepared(
@@ -51,9 +72,13 @@ class Wan(Adapter):
         generator: "torch.Generator",
     ) -> Iterator[tuple[Any, dict[str, Any]]]:
         _check_size(loaded, request)
-        with ExitStack() as changes, super().prepared(loaded, request, None, generator) as call:
+        is_restyled = request.start is Start.VIDEO
+        given = None if is_restyled else init_frames
+        with ExitStack() as changes, super().prepared(loaded, request, given, generator) as call:
             pipeline, arguments = call
-            if init_frames is not None:
+            if given is not None:
+                changes.enter_context(_encoding_in_float32(pipeline.vae))
+            elif init_frames is not None:
                 clean = _latents(pipeline, request, init_frames)
                 first = _first_step(request)
                 arguments["latents"] = _noised(pipeline, request, clean, first, generator)
@@ -91,6 +116,21 @@ def _first_step(request: GenerationRequest) -> int:
     """The step that a video of this strength comes in at."""
     steps = request.num_inference_steps
     return steps - int(steps * strength_of(request))
+
+
+@contextmanager
+def _encoding_in_float32(vae: Any) -> Iterator[None]:
+    """The pipeline gives pictures in the VAE's own number format; it decodes in the one it had."""
+    import torch
+
+    narrow = vae.dtype
+
+    def decode(real: Any, latents: "torch.Tensor", *arguments: Any, **named: Any) -> Any:
+        with cast(vae, narrow):
+            return real(latents.to(narrow), *arguments, **named)
+
+    with cast(vae, torch.float32), wrapped(vae, "decode", decode):
+        yield
 
 
 def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -> "torch.Tensor":

@@ -9,6 +9,7 @@ from typing import Any
 from t2v_api.family import ModelFamily, Prediction
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler, Support, Verdict, least_steps, usable, verdict
+from t2v_api.start import Start
 
 from t2v_runner.errors import RequestRefused, SchedulerNotSupported
 
@@ -22,7 +23,7 @@ def check_scheduler(family: ModelFamily, request: GenerationRequest) -> None:
 
     Raises SchedulerNotSupported, RequestRefused.
     """
-    _decide(family, request.scheduler, request.starts_from_media)
+    _decide(family, request.scheduler, request.start)
     least = least_steps(family, request.scheduler)
     if request.num_inference_steps < least:
         raise RequestRefused(
@@ -32,13 +33,13 @@ def check_scheduler(family: ModelFamily, request: GenerationRequest) -> None:
 
 
 def build_scheduler(
-    current: Any, family: ModelFamily, wanted: Scheduler, from_video: bool = False
+    current: Any, family: ModelFamily, wanted: Scheduler, start: Start = Start.TEXT
 ) -> Any:
     """The scheduler `wanted` with the betas or the shift of the pipeline's `current` one.
 
-    `from_video`: the run starts from an init video. Raises SchedulerNotSupported.
+    For a run that starts so. Raises SchedulerNotSupported.
     """
-    decision = _decide(family, wanted, from_video)
+    decision = _decide(family, wanted, start)
     scheduler_class = _find_class(decision.class_name)
     if family.traits.prediction is Prediction.NOISE:
         return _built(scheduler_class, current, NOISE_SETTING)
@@ -54,14 +55,13 @@ def build_scheduler(
     return _built(scheduler_class, current, setting)
 
 
-def _decide(family: ModelFamily, wanted: Scheduler, from_video: bool) -> Verdict:
-    decision = verdict(family, wanted, from_video)
+def _decide(family: ModelFamily, wanted: Scheduler, start: Start) -> Verdict:
+    decision = verdict(family, wanted, start)
     if decision.support is not Support.REPLACED:
         return decision
-    start = "a video" if from_video else "noise"
     raise SchedulerNotSupported(
-        f"scheduler {wanted.value} cannot be used with {family} models that start from {start}; "
-        f"choose one of {', '.join(usable(family, from_video))}"
+        f"scheduler {wanted.value} cannot be used with {family} models that start from "
+        f"{start.source}; choose one of {', '.join(usable(family, start))}"
     )
 
 

@@ -10,12 +10,13 @@ from t2v_operator.cluster.callers import Callers
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
 from t2v_operator.delivery.report_server import Caller, UnknownCaller
 
-from tests.unit.builders import a_config_with_a_store
+from tests.unit.builders import a_config, a_config_with_a_store
 from tests.unit.cluster.test_reconcile import KEY, World
 from tests.unit.observations import a_job_document, a_pod_document, a_resource_document
 
 POD, UID = "pod-1", "uid-of-pod-1"
-CONFIG = a_config_with_a_store()
+CONFIG = a_config_with_a_store(models=a_config(family="LTX").document()["models"])
+"""With a model that takes a first and a last frame."""
 AUDIENCE = CONFIG.report_server.audience
 
 
@@ -53,11 +54,13 @@ def who_asks(callers: Callers) -> Caller:
     return asyncio.run(callers.identify(a_token()))
 
 
-@pytest.mark.parametrize("field", ["initImage", "initVideo"])
-def test_a_pod_may_read_the_init_media_that_its_request_names(field: str) -> None:
-    _, callers = a_world(**{field: "store://uploads/cat"})
+@pytest.mark.parametrize("fields", [["initVideo"], ["initImage"], ["initImage", "endImage"]])
+def test_a_pod_may_read_the_init_media_that_its_request_names(fields: list[str]) -> None:
+    _, callers = a_world(**{field: f"store://uploads/{field}" for field in fields})
     caller = who_asks(callers)
-    assert caller.init_media == "videos/default/uploads/cat"
+    assert caller.init_media == {
+        f"store://uploads/{field}": f"videos/default/uploads/{field}" for field in fields
+    }
     assert caller.resource == KEY[1]
     assert not caller.may_reuse, "another file may have that name tomorrow"
 
@@ -65,7 +68,7 @@ def test_a_pod_may_read_the_init_media_that_its_request_names(field: str) -> Non
 @pytest.mark.parametrize("media", [{}, {"initImage": "https://example.com/cat.png"}], ids=str)
 def test_a_pod_whose_request_names_none_in_the_store_reads_none(media: dict[str, Any]) -> None:
     _, callers = a_world(**media)
-    assert who_asks(callers).init_media is None
+    assert who_asks(callers).init_media == {}
 
 
 def test_a_pod_of_an_earlier_request_reads_nothing_of_the_present_one() -> None:
@@ -84,4 +87,5 @@ def test_a_forged_job_opens_only_what_the_resource_names() -> None:
     request["value"] = request["value"].replace("uploads/cat.png", "uploads/dog.png")
     world.server.put(JOBS, job)
     world.hears()
-    assert who_asks(callers).init_media == "videos/default/uploads/cat.png"
+    (key,) = who_asks(callers).init_media.values()
+    assert key == "videos/default/uploads/cat.png"

@@ -40,6 +40,17 @@ from tests.unit.observations import (
         ({"width": 513}, Reason.INVALID_SPEC),
         ({"strength": 0.5}, Reason.INVALID_SPEC),
         ({"initImage": "file:///etc/passwd"}, Reason.INIT_MEDIA_REFUSED),
+        ({"endImage": "file:///etc/passwd"}, Reason.INIT_MEDIA_REFUSED),
+        ({"endImage": "http://169.254.169.254/a.png"}, Reason.INIT_MEDIA_REFUSED),
+        ({"endImage": "store://uploads/cat.png"}, Reason.INIT_MEDIA_REFUSED),
+        (
+            {"initImage": "https://example.com/a.png", "endImage": "http://localhost/a.png"},
+            Reason.INIT_MEDIA_REFUSED,
+        ),
+        (
+            {"initImage": "https://example.com/a.png", "mode": "FirstFrame"},
+            Reason.INIT_MEDIA_NOT_SUPPORTED,
+        ),
         ({"initVideo": "store://uploads/cat.mp4"}, Reason.INIT_MEDIA_REFUSED),
         ({"initVideo": "store://../cat.mp4"}, Reason.INVALID_SPEC),
     ],

@@ -197,26 +197,31 @@ def _what_removes_files(spec: TextToVideoJobSpec) -> str:
 
 def _refused_url(situation: Situation) -> Decision | None:
     """What cannot be reached from here is known before a GPU is taken, as far as a URL tells it."""
-    spec, allowed = situation.spec, situation.config.allowed_addresses
-    media = spec.init_image or spec.init_video
-    if media and media.startswith("file:"):
-        text = f"{media} names a file of a pod; a cluster takes http:// and https:// URLs"
-        return situation.refused(Reason.INIT_MEDIA_REFUSED, text)
-    if media and media.startswith(STORE):
-        if isinstance(situation.config.storage, VolumeStorage):
-            text = f"{media} names a file of a store, and a volume is none; give an https:// URL"
-            return situation.refused(Reason.INIT_MEDIA_REFUSED, text)
-        media = None
-    for url, reason in (
-        (media, Reason.INIT_MEDIA_REFUSED),
-        (spec.webhook, Reason.WEBHOOK_REFUSED),
-    ):
-        try:
-            if url:
-                check_literal(url, allowed)
-        except AddressRefused as error:
-            return situation.refused(reason, str(error))
-    return None
+    for media in situation.spec.media:
+        problem = _problem_with_media(media, situation)
+        if problem:
+            return situation.refused(Reason.INIT_MEDIA_REFUSED, problem)
+    webhook = situation.spec.webhook
+    problem = _problem_with_address(webhook, situation) if webhook else ""
+    return situation.refused(Reason.WEBHOOK_REFUSED, problem) if problem else None
+
+
+def _problem_with_media(url: str, situation: Situation) -> str:
+    if url.startswith("file:"):
+        return f"{url} names a file of a pod; a cluster takes http:// and https:// URLs"
+    if not url.startswith(STORE):
+        return _problem_with_address(url, situation)
+    if isinstance(situation.config.storage, VolumeStorage):
+        return f"{url} names a file of a store, and a volume is none; give an https:// URL"
+    return ""
+
+
+def _problem_with_address(url: str, situation: Situation) -> str:
+    try:
+        check_literal(url, situation.config.allowed_addresses)
+    except AddressRefused as error:
+        return str(error)
+    return ""
 
 
 def _queue_problem(situation: Situation, job: ResolvedJob) -> str:
