@@ -63,7 +63,7 @@ def denoisers(model: RealModel) -> Iterator[Measured]:
     network = _few_layers(part, device)
     hidden, feed_forward = denoiser_widths(kind, network.config)
     law = DENOISERS[kind]
-    vae = _decoder_law(model.parts["vae"])
+    vae = DECODERS[_decoder_kind(model)]
     pixels, frames = patch(network.config)
     for width, height, count in NARROW_SIZES if kind in NARROW else _sizes(model):
         latents = ((count - 1) // vae.temporal + 1, height // vae.spatial, width // vae.spatial)
@@ -84,10 +84,10 @@ def denoisers(model: RealModel) -> Iterator[Measured]:
 def decoders(model: RealModel, is_tiled: bool) -> Iterator[Measured]:
     """Decoding at half and full size, and with half of the frames."""
     part = model.parts["vae"]
-    law = _decoder_law(part)
+    kind = _decoder_kind(model)
+    law = DECODERS[kind]
     dtype = torch.float32 if law.number_bytes == SINGLE else torch.bfloat16
     vae: Any = part.build().to(dtype)
-    kind = decoder_kind(part.name, vae.config)
     if is_tiled:
         vae.enable_tiling()
     for width, height, count in _sizes(model):
@@ -106,7 +106,9 @@ def decoders(model: RealModel, is_tiled: bool) -> Iterator[Measured]:
 def _sizes(model: RealModel) -> Iterator[tuple[int, int, int]]:
     yield model.width // 128 * 64, model.height // 128 * 64, model.num_frames
     yield model.width, model.height, model.num_frames
-    yield model.width, model.height, (model.num_frames - 1) // 2 // 24 * 24 + 1
+    half = (model.num_frames - 1) // 2 // 24 * 24 + 1
+    if half > 1:
+        yield model.width, model.height, half
 
 
 def _few_layers(part: Part, device: str) -> Any:
@@ -118,8 +120,9 @@ def _few_layers(part: Part, device: str) -> Any:
     return network if device == "meta" else network.to_empty(device=device)
 
 
-def _decoder_law(part: Part) -> Any:
-    return DECODERS[decoder_kind(part.name, part.config)]
+def _decoder_kind(model: RealModel) -> str:
+    part, denoiser = model.parts["vae"], model.parts.get("unet")
+    return decoder_kind(part.name, part.config, denoiser.name if denoiser else "")
 
 
 def _latents(name: str, config: Any, law: Any, size: tuple[int, int, int], dtype: Any) -> Any:

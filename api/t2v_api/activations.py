@@ -90,17 +90,20 @@ DENOISERS: Mapping[str, DenoiserLaw] = {
     "HunyuanVideoTransformer3DModel": DenoiserLaw(18.8, is_batched=False, other_tokens=256),
     "LTX2VideoTransformer3DModel": DenoiserLaw(18.4, is_batched=True, other_tokens=400),
     "LTXVideoTransformer3DModel": DenoiserLaw(16.7, is_batched=True),
-    "LatteTransformer3DModel": DenoiserLaw(13.3, is_batched=True, other_tokens=200),
-    "MochiTransformer3DModel": DenoiserLaw(17.4, is_batched=True, other_tokens=256),
-    "UNet3DConditionModel": DenoiserLaw(27.0, is_batched=True),
+    "LatteTransformer3DModel": DenoiserLaw(13.4, is_batched=True, other_tokens=200),
+    "MochiTransformer3DModel": DenoiserLaw(17.4, is_batched=True, other_tokens=700),
+    "UNet3DConditionModel": DenoiserLaw(35.5, is_batched=True),
     "UNetMotionModel": DenoiserLaw(27.0, is_batched=True),
     "WanTransformer3DModel": DenoiserLaw(11.3, is_batched=False, feed_forward=(4.6, 2)),
 }
 
 RESIDUAL_WAN = "AutoencoderKLWan, residual"
 """Wan 2.2's VAE: the same class, another decoder, which paints patches of 2x2 pixels."""
+ALL_IMAGES = "AutoencoderKL, all frames"
+"""TextToVideoSDPipeline's: an image VAE that gets every frame in one call."""
 DECODERS: Mapping[str, DecoderLaw] = {
     "AutoencoderKL": DecoderLaw(8, 1, each_frame=3.05, tile=(512, 512), frames_at_once=16),
+    ALL_IMAGES: DecoderLaw(8, 1, each_frame=3.05, tile=(512, 512), frames_at_once=1024),
     "AutoencoderKLCogVideoX": DecoderLaw(8, 4, once=180, tile=(360, 240)),
     "AutoencoderKLHunyuanVideo": DecoderLaw(8, 4, once=154),
     "AutoencoderKLHunyuanVideo15": DecoderLaw(16, 4, each_frame=7.1),
@@ -112,9 +115,12 @@ DECODERS: Mapping[str, DecoderLaw] = {
 }
 
 
-def decoder_kind(name: str, config: Mapping[str, Any]) -> str:
-    """Which law a VAE of class `name` keeps."""
-    return RESIDUAL_WAN if config.get("is_residual") else name
+def decoder_kind(name: str, config: Mapping[str, Any], denoiser: str) -> str:
+    """Which law a VAE of class `name` keeps, beside a denoiser of that class."""
+    if config.get("is_residual"):
+        return RESIDUAL_WAN
+    is_all_at_once = (name, denoiser) == ("AutoencoderKL", "UNet3DConditionModel")
+    return ALL_IMAGES if is_all_at_once else name
 
 
 def decoder_channels(kind: str, config: Mapping[str, Any]) -> int:
@@ -126,7 +132,7 @@ def decoder_channels(kind: str, config: Mapping[str, Any]) -> int:
             return int(config["decoder_block_out_channels"][0] // config["upsample_factor"][0])
         case "AutoencoderKLMochi":
             return int(config["decoder_block_out_channels"][0])
-        case "AutoencoderKL":
+        case "AutoencoderKL" | "AutoencoderKL, all frames":
             return int(config["block_out_channels"][:2][-1])
     return int(config["block_out_channels"][0])
 

@@ -62,13 +62,13 @@ def measure(folder: Path) -> ModelSizes:
     classes = {
         name: value[1]
         for name, value in index.items()
-        if isinstance(value, list) and value[0] in LIBRARIES and (folder / name).is_dir()
+        if isinstance(value, list) and len(value) == 2 and value[0] in LIBRARIES
     }
     configs = {name: _read_json(folder / name / "config.json") for name in _models(folder, classes)}
-    tensors = {name: dict(_tensors(folder / name)) for name in configs}
     try:
+        tensors = {name: dict(_tensors(folder / name)) for name in configs}
         return sizes_of(classes, configs, tensors)
-    except (ValueError, KeyError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelNotLoadable(f"{folder}: its memory is not known: {error}") from None
 
 
@@ -78,8 +78,10 @@ def sizes_of(
     tensors: Mapping[str, Tensors],
 ) -> ModelSizes:
     """The sizes of components by name: class, config.json, safetensors header."""
-    denoiser = next(name for name in configs if role_of(name) is Role.DENOISER)
-    kind = decoder_kind(classes["vae"], configs["vae"])
+    denoiser = next((name for name in configs if role_of(name) is Role.DENOISER), None)
+    if denoiser is None or "vae" not in configs:
+        raise ValueError("it needs a transformer or unet, and a vae")
+    kind = decoder_kind(classes["vae"], configs["vae"], classes[denoiser])
     is_float16 = _is_float16(classes[denoiser], configs[denoiser])
     return ModelSizes(
         components={
