@@ -16,7 +16,7 @@ GIB = 1024**3
 ENCODING = GIB
 """Bytes that a text encoder needs beside its weights: a prompt has at most some 1,100 tokens."""
 CONVOLUTIONS = 1.25
-"""What decoding takes of a GPU for what is alive: convolutions need room to work. From one published
+"""What decoding takes of a GPU for what is alive: convolutions need room to work. From a published
 measurement: CogVideoX (2b, it seems) takes 19 GB with model offload, where 15 GiB are alive."""
 LOST = 0.04
 """Part of a GPU's free memory that the allocator loses between blocks."""
