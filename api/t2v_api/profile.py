@@ -11,6 +11,7 @@ from t2v_api.family import ModelFamily
 from t2v_api.grid import Grid
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, STEPS, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
+from t2v_api.sizes import ModelSizes
 from t2v_api.start import Start
 
 ModelId = Annotated[
@@ -134,6 +135,8 @@ class ModelProfile(ContractModel):
     limits: ModelLimits
     prompt_enhancement: PromptEnhancement = PromptEnhancement.NONE
     resources: ModelResources = ModelResources()
+    sizes: ModelSizes | None = None
+    """Its weights and widths, for what is known before a download (docs/memory.md)."""
 
     @model_validator(mode="after")
     def _defaults_keep_the_limits(self) -> Self:

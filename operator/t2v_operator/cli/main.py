@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from t2v_api.reasons import ExitCode
 
-from t2v_operator.cli import crd, link, models, operator, run, schedulers, store, validate
+from t2v_operator.cli import crd, link, models, operator, plan, run, schedulers, store, validate
 from t2v_operator.cli.manifest import ManifestError
 from t2v_operator.cli.output import complain
 from t2v_operator.config import ConfigurationError
@@ -25,6 +25,7 @@ class Command:
 COMMANDS = (
     Command(run.run, run.arguments),
     Command(validate.validate, validate.arguments),
+    Command(plan.plan, plan.arguments),
     Command(link.link, link.arguments),
     Command(models.models, models.arguments),
     Command(schedulers.schedulers, schedulers.arguments),

@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models-dir",
         type=Path,
-        default=_default_models_dir(),
+        default=default_models_dir(),
         help="where models with a relative path are",
     )
     parser.add_argument(
@@ -114,7 +114,7 @@ def _show(resource: TextToVideoJob, status: TextToVideoJobStatus) -> None:
     say(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100).rstrip())
 
 
-def _default_models_dir() -> Path:
+def default_models_dir() -> Path:
     """The checkout's models folder; an image sets T2V_MODELS_DIR instead."""
     checkout = Path(__file__).parents[3] / "models"
     return Path(os.environ.get("T2V_MODELS_DIR", checkout))

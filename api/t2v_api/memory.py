@@ -1,0 +1,249 @@
+"""Choose how a model and a request are placed on a GPU, before anything is loaded. Pure arithmetic.
+
+Knows sizes and the device's free memory; knows no torch. What a plan does is the runner's.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from t2v_api.activations import DECODERS, DENOISERS
+from t2v_api.grid import Grid
+from t2v_api.request import GenerationRequest
+from t2v_api.sizes import ComponentSize, ModelSizes, Role
+
+GIB = 1024**3
+ENCODING = GIB
+"""Bytes that a text encoder needs beside its weights: a prompt has at most some 1,100 tokens."""
+CONVOLUTIONS = 1.25
+"""What decoding takes of a GPU for what is alive: convolutions need room to work. From a published
+measurement: CogVideoX (2b, it seems) takes 19 GB with model offload, where 15 GiB are alive."""
+LOST = 0.04
+"""Part of a GPU's free memory that the allocator loses between blocks."""
+CUDA_CONTEXT = GIB // 2
+"""Bytes that CUDA itself takes of a GPU; not of the free memory that a process with CUDA reads."""
+GPUS_GIB = (8, 12, 16, 24, 32, 40, 48, 80, 96, 141, 180)
+"""Sizes that GPUs have."""
+
+
+class Placement(StrEnum):
+    """Where the components are while a video is made."""
+
+    ALL_ON_GPU = "AllOnGpu"
+    ENCODER_FIRST = "EncoderFirst"
+    """The text encoders alone, then freed; the rest is loaded after them."""
+    MODEL_OFFLOAD = "ModelOffload"
+    """In the host's memory; each comes to the GPU for its turn (enable_model_cpu_offload)."""
+    GROUP_OFFLOAD = "GroupOffload"
+    """In the host's memory; blocks of the encoders and denoisers come one by one, by streams."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A placement, and what else saves memory."""
+
+    placement: Placement
+    tiling: bool = False
+    """The VAE decodes tiles (and an image VAE one frame at a time): seams are blended."""
+    fp8: bool = False
+    """The denoiser's blocks are stored in 8 bits (layerwise casting): it draws otherwise."""
+
+    def __str__(self) -> str:
+        return "+".join((self.placement, *(("Fp8",) * self.fp8), *(("Tiling",) * self.tiling)))
+
+
+EXACT = tuple(
+    Plan(placement)
+    for placement in (Placement.ALL_ON_GPU, Placement.ENCODER_FIRST, Placement.MODEL_OFFLOAD)
+)
+TILED = tuple(Plan(plan.placement, tiling=True) for plan in EXACT[1:])
+IN_FP8 = tuple(Plan(plan.placement, plan.tiling, fp8=True) for plan in (*EXACT[1:], *TILED))
+STREAMED = (Plan(Placement.GROUP_OFFLOAD), Plan(Placement.GROUP_OFFLOAD, tiling=True))
+
+
+def ladder(fp8: bool = False) -> tuple[Plan, ...]:
+    """The plans, the best first: fast and exact, then tiled, then moved at each step."""
+    return (*EXACT, *TILED, *(IN_FP8 if fp8 else ()), *STREAMED)
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most bytes on the GPU in each part of the way, and in the host's memory."""
+
+    encoding: int
+    denoising: int
+    decoding: int
+    host: int
+
+    @property
+    def gpu(self) -> int:
+        """The most of all."""
+        return max(self.encoding, self.denoising, self.decoding)
+
+
+@dataclass(frozen=True)
+class PlanChoice:
+    """The plan to run, and where to go when it runs out of memory all the same."""
+
+    plan: Plan
+    peak: Peak
+    rest: tuple[Plan, ...]
+    """In order; each is expected to need less than the one before it."""
+
+
+class NoPlanFits(ValueError):
+    """No allowed plan fits; the message says what is missing and what would fit."""
+
+
+def choose(
+    sizes: ModelSizes,
+    request: GenerationRequest,
+    free_bytes: int,
+    host_bytes: int,
+    allowed: Sequence[Plan],
+    grid: Grid,
+) -> PlanChoice:
+    """The first of `allowed` that fits `free_bytes` of the GPU and `host_bytes` of the host.
+
+    `grid` says which other requests the message may propose. Raises NoPlanFits.
+    """
+    peaks = [(plan, expected_peak(sizes, request, plan)) for plan in allowed]
+    usable = usable_bytes(free_bytes)
+    for index, (plan, peak) in enumerate(peaks):
+        if peak.gpu <= usable and peak.host <= host_bytes:
+            later = [each for each in peaks[index + 1 :] if each[1].host <= host_bytes]
+            return PlanChoice(plan, peak, tuple(_descending(peak, later)))
+    raise NoPlanFits(_what_is_missing(sizes, request, usable, host_bytes, peaks, grid))
+
+
+def usable_bytes(free_bytes: int) -> int:
+    """What of a GPU's free memory tensors can have."""
+    return int(free_bytes * (1 - LOST))
+
+
+def expected_peak(sizes: ModelSizes, request: GenerationRequest, plan: Plan) -> Peak:
+    """What `plan` needs for `request`."""
+    encoders, others = sizes.of(Role.TEXT_ENCODER), sizes.of(Role.OTHER)
+    decoders = sizes.of(Role.DECODER)
+    denoisers = sizes.of(Role.DENOISER)
+    if plan.fp8:
+        denoisers = [each.in_fp8() for each in denoisers]
+    denoising = denoising_bytes(sizes, request)
+    decoding = decoding_bytes(sizes, request, plan.tiling)
+    everything = encoders + denoisers + decoders + others
+    match plan.placement:
+        case Placement.ALL_ON_GPU:
+            held = _weights(everything)
+            return Peak(held + ENCODING, held + denoising, held + decoding, host=0)
+        case Placement.ENCODER_FIRST:
+            held = _weights(denoisers + decoders + others)
+            return Peak(_weights(encoders) + ENCODING, held + denoising, held + decoding, host=0)
+        case Placement.MODEL_OFFLOAD:
+            return Peak(
+                _largest(encoders + others) + ENCODING,
+                _largest(denoisers) + denoising,
+                _largest(decoders) + decoding,
+                host=_weights(everything),
+            )
+        case Placement.GROUP_OFFLOAD:
+            held = _weights(decoders + others)
+            return Peak(
+                held + max((each.streamed for each in encoders), default=0) + ENCODING,
+                held + max(each.streamed for each in denoisers) + denoising,
+                held + decoding,
+                host=_weights(encoders + denoisers),
+            )
+
+
+def denoising_bytes(sizes: ModelSizes, request: GenerationRequest) -> int:
+    """Activations of one call of the denoiser."""
+    shape = sizes.denoiser
+    tokens = shape.tokens(request.width, request.height, request.num_frames)
+    return DENOISERS[shape.kind].bytes_for(
+        tokens, shape.hidden, shape.feed_forward, request.guidance_scale > 1
+    )
+
+
+def decoding_bytes(sizes: ModelSizes, request: GenerationRequest, is_tiled: bool) -> int:
+    """Activations of decoding, with the video and the convolutions' room to work."""
+    shape = sizes.decoder
+    alive = DECODERS[shape.kind].bytes_for(
+        request.width, request.height, request.num_frames, shape.channels, is_tiled
+    )
+    return int(alive * CONVOLUTIONS)
+
+
+def in_gib(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.0f} MiB"
+
+
+def _weights(components: Sequence[ComponentSize]) -> int:
+    return sum(each.weights for each in components)
+
+
+def _largest(components: Sequence[ComponentSize]) -> int:
+    return max((each.weights for each in components), default=0)
+
+
+def _descending(start: Peak, later: Sequence[tuple[Plan, Peak]]) -> Iterator[Plan]:
+    lowest = start.gpu
+    for plan, peak in later:
+        if peak.gpu < lowest:
+            lowest = peak.gpu
+            yield plan
+
+
+def _what_is_missing(
+    sizes: ModelSizes,
+    request: GenerationRequest,
+    usable: int,
+    host_bytes: int,
+    peaks: Sequence[tuple[Plan, Peak]],
+    grid: Grid,
+) -> str:
+    plan, peak = min(peaks, key=lambda each: each[1].gpu)
+    what = (
+        f"{request.width}x{request.height} with {request.num_frames} frames needs "
+        f"{in_gib(peak.gpu)} of the GPU at least ({plan}), {in_gib(usable)} can be used: "
+        f"{in_gib(max(0, peak.gpu - usable))} are missing"
+    )
+    if peak.gpu <= usable:
+        return f"{what}; of the host's memory it needs {in_gib(peak.host)}, " + (
+            f"{in_gib(host_bytes)} are there: {in_gib(peak.host - host_bytes)} are missing"
+        )
+    plans = [each for each, needed in peaks if needed.host <= host_bytes]
+    advice = [*_smaller(sizes, request, usable, plans, grid), *_larger(peak)]
+    return f"{what}; {', or '.join(advice)} would fit" if advice else what
+
+
+def _smaller(
+    sizes: ModelSizes,
+    request: GenerationRequest,
+    usable: int,
+    plans: Sequence[Plan],
+    grid: Grid,
+) -> Iterator[str]:
+    def fits(**changes: int) -> bool:
+        changed = request.model_copy(update=changes)
+        return any(expected_peak(sizes, changed, plan).gpu <= usable for plan in plans)
+
+    for frames in range(request.num_frames - 1, 0, -1):
+        if (frames - grid.offset) % grid.frames == 0 and fits(num_frames=frames):
+            yield f"{frames} frames"
+            break
+    for percent in range(95, 20, -5):
+        width, height = (
+            side * percent // 100 // grid.size * grid.size
+            for side in (request.width, request.height)
+        )
+        if min(width, height) >= 64 and fits(width=width, height=height):
+            yield f"{width}x{height}"
+            break
+
+
+def _larger(peak: Peak) -> Iterator[str]:
+    for size in GPUS_GIB:
+        if usable_bytes(size * GIB - CUDA_CONTEXT) >= peak.gpu:
+            yield f"a GPU with {size} GiB"
+            return

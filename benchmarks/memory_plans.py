@@ -1,0 +1,126 @@
+"""Write docs/memory.md: what official models need, from their configurations on the meta device.
+
+python -m benchmarks.memory_plans    # a test fails when the file differs from what this writes
+"""
+
+from pathlib import Path
+
+import yaml
+from t2v_api.activations import DECODERS
+from t2v_api.grid import Grid
+from t2v_api.memory import CUDA_CONTEXT, GIB, NoPlanFits, choose, ladder
+from t2v_api.request import GenerationRequest
+from t2v_api.schedulers import Scheduler
+from t2v_api.sizes import ModelSizes
+
+from tests.runner.real_models import REAL_MODELS, RealModel
+
+FILE = Path(__file__).parents[1] / "docs" / "memory.md"
+GPUS_GIB = (16, 24, 48, 80)
+HOST_GIB = 128
+
+HEAD = f"""# What models need of a GPU
+
+Written by `python -m benchmarks.memory_plans`; a test fails when it is not current. The sizes are
+those of the official configurations, built on torch's meta device. Peaks are formulas that were
+compared with the very classes (docs/performance.md), **not measured on a GPU**. Left free are
+{CUDA_CONTEXT / GIB:g} GiB for CUDA itself and 4 % for what the allocator loses; the host has
+{HOST_GIB} GiB. docs/design/memory-plans.md says what each plan does;
+`t2v plan -f manifest.yaml --gpu-memory 24Gi` tells the same of your models and requests.
+
+Weights are those on the GPU, in GiB: two bytes each, Wan's VAE four. Downloads are in the
+precision of the official repository's files, as far as known. A cell has the plan and its peak in
+GiB. HunyuanVideo-1.5 is counted with torch's own attention, for which its class makes a mask of
+tokens by tokens: most of its need.
+
+"""
+
+PROFILES = """
+# For a model's profile
+
+`sizes` of a profile, for a hub model that `t2v plan` is asked about. For other models:
+`python -m t2v_runner.weights FOLDER`.
+"""
+
+
+def document() -> str:
+    """The file as it must be."""
+    models = [(model, model.sizes()) for model in REAL_MODELS]
+    lines = [
+        "| model | request | download | weights | "
+        + " | ".join(f"{n} GiB" for n in GPUS_GIB)
+        + " |",
+        "|---|---|---|---|" + "---|" * len(GPUS_GIB),
+        *(_row(model, sizes) for model, sizes in models),
+        "",
+        "A dash says that no plan fits:",
+        "",
+        *(line for model, sizes in models for line in _misfits(model, sizes)),
+    ]
+    return HEAD + "\n".join(lines) + "\n" + PROFILES + "".join(_profile(*each) for each in models)
+
+
+def _row(model: RealModel, sizes: ModelSizes) -> str:
+    weights = ", ".join(
+        f"{name} {size.weights / GIB:.1f}" for name, size in sizes.components.items()
+    )
+    cells = (
+        model.name,
+        f"{model.width}x{model.height}, {model.num_frames} frames",
+        f"{(sizes.download or 0) / 1e9:.1f} GB",
+        weights,
+        *(_cell(model, sizes, gib) for gib in GPUS_GIB),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(model: RealModel, sizes: ModelSizes, gib: int) -> str:
+    try:
+        choice = choose(sizes, a_request(model), *_memory(gib), ladder(), a_grid(sizes))
+    except NoPlanFits:
+        return "–"
+    return f"{choice.plan}, {choice.peak.gpu / GIB:.1f}"
+
+
+def _misfits(model: RealModel, sizes: ModelSizes) -> list[str]:
+    for gib in reversed(GPUS_GIB):
+        try:
+            choose(sizes, a_request(model), *_memory(gib), ladder(), a_grid(sizes))
+        except NoPlanFits as misfit:
+            return [f"- {model.name} on {gib} GiB: {misfit}"]
+    return []
+
+
+def _memory(gib: int) -> tuple[int, int]:
+    return gib * GIB - CUDA_CONTEXT, HOST_GIB * GIB
+
+
+def _profile(model: RealModel, sizes: ModelSizes) -> str:
+    text = yaml.safe_dump({"sizes": sizes.document()}, sort_keys=False, default_flow_style=None)
+    return f"\n{model.name} ({model.repository}):\n\n```yaml\n{text}```\n"
+
+
+def a_grid(sizes: ModelSizes) -> Grid:
+    """What the model's classes can draw."""
+    frames = DECODERS[sizes.decoder.kind].temporal
+    return Grid(sizes.denoiser.pixels, frames, 1 if frames > 1 else 0)
+
+
+def a_request(model: RealModel) -> GenerationRequest:
+    """What the model is usually asked for."""
+    return GenerationRequest(
+        model_id="any",
+        prompt="a red circle",
+        width=model.width,
+        height=model.height,
+        num_frames=model.num_frames,
+        fps=24,
+        scheduler=Scheduler.EULER_DISCRETE,
+        num_inference_steps=50,
+        guidance_scale=model.guidance_scale,
+        seed=1,
+    )
+
+
+if __name__ == "__main__":
+    FILE.write_text(document())

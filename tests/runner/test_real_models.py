@@ -1,0 +1,65 @@
+"""Official configurations, built without memory: their sizes, and what the formulas say of them."""
+
+from itertools import islice
+
+import pytest
+from t2v_api.sizes import ModelSizes
+
+from benchmarks import memory_formula, memory_plans
+from tests.runner.real_models import (
+    ALL,
+    ANIMATEDIFF,
+    COGVIDEOX_5B,
+    HUNYUAN_VIDEO,
+    HUNYUAN_VIDEO_15,
+    LTX_2,
+    LTX_2B,
+    MOCHI,
+    REAL_MODELS,
+    WAN_21_1_3B,
+    RealModel,
+)
+
+EACH = pytest.mark.parametrize("model", REAL_MODELS, ids=lambda model: model.name)
+pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast")
+
+
+def number(sizes: ModelSizes, model: RealModel, component: str) -> float:
+    """Weights of a component, or bytes of the whole repository."""
+    if component == ALL:
+        assert sizes.download
+        return sizes.download
+    return sum(each.numel() for each in model.parts[component].build().parameters())
+
+
+@EACH
+def test_a_configuration_has_the_published_number_of_weights(model: RealModel) -> None:
+    sizes = model.sizes()
+    for component, published in model.published.items():
+        assert number(sizes, model, component) == pytest.approx(published, rel=0.02), component
+
+
+def test_the_document_is_current() -> None:
+    text = memory_plans.FILE.read_text()
+    assert text == memory_plans.document(), "run: python -m benchmarks.memory_plans"
+
+
+@EACH
+def test_the_formula_bounds_what_the_denoiser_needs(model: RealModel) -> None:
+    for case in islice(memory_formula.denoisers(model), 2):
+        assert 1 <= case.ratio <= 1.5, case
+
+
+@pytest.mark.parametrize(
+    "model",
+    (ANIMATEDIFF, COGVIDEOX_5B, WAN_21_1_3B, LTX_2B, LTX_2, HUNYUAN_VIDEO, HUNYUAN_VIDEO_15, MOCHI),
+    ids=lambda model: model.parts["vae"].name,
+)
+def test_the_formula_bounds_what_decoding_needs(model: RealModel) -> None:
+    for case in islice(memory_formula.decoders(model, is_tiled=False), 1):
+        assert 1 <= case.ratio <= 1.5, case
+
+
+def test_tiles_are_bounded_too() -> None:
+    for case in memory_formula.decoders(LTX_2B, is_tiled=True):
+        assert 1 <= case.ratio <= 1.5, case
