@@ -188,11 +188,16 @@ def _download(source: ModelSource) -> Path:
 
 
 def _read_json(path: Path, profile: ModelProfile) -> dict[str, Any]:
+    if not path.exists():
+        what = "no such folder" if not path.parent.is_dir() else f"no {path.name} in it"
+        raise ModelNotLoadable(f"model {profile.id}: {path.parent}: {what}")
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model's folder. Raises ModelNotLoadable."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        what = "no such folder" if not path.parent.is_dir() else f"no {path.name} in it"
-        raise ModelNotLoadable(f"model {profile.id}: {path.parent}: {what}") from None
     except (OSError, ValueError) as error:
         raise ModelNotLoadable(f"{path}: not readable as JSON: {error}") from None
     if not isinstance(value, dict):
@@ -220,10 +225,11 @@ def _check_component(folder: Path) -> None:
         check_safetensors(file)
 
 
-def check_safetensors(file: Path) -> None:
-    """Whether `file` has the length that its own header says. Raises ModelNotLoadable.
+def check_safetensors(file: Path) -> dict[str, Any]:
+    """The tensors in the header of `file`, which has the length that it says, by name.
 
     Source: the safetensors format: 8 bytes header length, a JSON header, the tensors.
+    Raises ModelNotLoadable.
     """
     try:
         size = file.stat().st_size
@@ -235,9 +241,8 @@ def check_safetensors(file: Path) -> None:
             if length > min(size - 8, MAX_HEADER_BYTES):
                 raise ModelNotLoadable(f"{file}: truncated or no safetensors file at all")
             header = json.loads(stream.read(length))
-        ends = [
-            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
-        ]
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        ends = [entry["data_offsets"][1] for entry in tensors.values()]
     except OSError as error:
         raise ModelNotLoadable(f"{file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
@@ -245,3 +250,4 @@ def check_safetensors(file: Path) -> None:
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise ModelNotLoadable(f"{file}: truncated: {size} bytes of {expected}")
+    return tensors

@@ -3,7 +3,6 @@
 python -m t2v_runner.weights FOLDER    # prints a model profile's `sizes`
 """
 
-import json
 import math
 import re
 import sys
@@ -33,7 +32,7 @@ from t2v_api.sizes import (
 )
 
 from t2v_runner.errors import ModelNotLoadable
-from t2v_runner.model import LIBRARIES, check_safetensors
+from t2v_runner.model import LIBRARIES, check_safetensors, read_json
 
 NAMES = ("diffusion_pytorch_model", "model")
 """Of the files that diffusers and transformers load; others in a folder are variants."""
@@ -58,13 +57,13 @@ Tensors = Mapping[str, Mapping[str, Any]]
 
 def measure(folder: Path) -> ModelSizes:
     """The sizes of the pipeline in `folder`. Raises ModelNotLoadable."""
-    index = _read_json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     classes = {
         name: value[1]
         for name, value in index.items()
         if isinstance(value, list) and len(value) == 2 and value[0] in LIBRARIES
     }
-    configs = {name: _read_json(folder / name / "config.json") for name in _models(folder, classes)}
+    configs = {name: read_json(folder / name / "config.json") for name in _models(folder, classes)}
     try:
         tensors = {name: dict(_tensors(folder / name)) for name in configs}
         return sizes_of(classes, configs, tensors)
@@ -154,10 +153,7 @@ def _models(folder: Path, classes: Mapping[str, str]) -> Iterator[str]:
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for file in _files(folder):
-        check_safetensors(file)
-        with file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        yield from ((name, entry) for name, entry in header.items() if name != "__metadata__")
+        yield from check_safetensors(file).items()
 
 
 def _files(folder: Path) -> list[Path]:
@@ -166,19 +162,9 @@ def _files(folder: Path) -> list[Path]:
         if (whole := folder / f"{name}.safetensors").exists():
             return [whole]
         if (index := folder / f"{name}.safetensors.index.json").exists():
-            return [folder / each for each in sorted(set(_read_json(index)["weight_map"].values()))]
+            return [folder / each for each in sorted(set(read_json(index)["weight_map"].values()))]
     expected = " or ".join(f"{name}.safetensors" for name in NAMES)
     raise ModelNotLoadable(f"{folder}: no weights: expected {expected}")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelNotLoadable(f"{path}: not readable as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ModelNotLoadable(f"{path}: not a JSON object")
-    return value
 
 
 if __name__ == "__main__":
