@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 from t2v_api.activations import DECODERS
+from t2v_api.execution import ladder
 from t2v_api.grid import Grid
-from t2v_api.memory import CUDA_CONTEXT, GIB, NoPlanFits, choose, ladder
+from t2v_api.memory import CUDA_CONTEXT, GIB, NoPlanFits, choose
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
 from t2v_api.sizes import ModelSizes

@@ -169,11 +169,12 @@ def _score(task: tuple[Scheduler, int, int]) -> Score:
 
 def _from_noise(scheduler: Scheduler, asked: Sequence[Any]) -> Iterator[Any]:
     from evaluate import sample
+    from t2v_runner.device import choose_device
     from t2v_runner.families import adapter_of
     from t2v_runner.model import load_pipeline
 
     request, profile = _request(scheduler, "any")
-    pipeline = load_pipeline(TINY_SHAPES, profile)
+    pipeline = load_pipeline(TINY_SHAPES, profile, choose_device(0))
     pipeline.scheduler = adapter_of(profile.family).scheduler(pipeline, request)
     return sample(pipeline, [case.prompt for case in asked], GUIDANCE, STEPS, SEED)
 
@@ -182,6 +183,7 @@ def _from_videos(scheduler: Scheduler, asked: Sequence[Any]) -> Iterator[Any]:
     """From the scene in the next colour."""
     import numpy as np
     from t2v_runner.denoise import denoise
+    from t2v_runner.device import choose_device
     from t2v_runner.families import adapter_of
     from t2v_runner.model import load_pipeline
     from t2v_runner.reporter import Reporter
@@ -189,7 +191,8 @@ def _from_videos(scheduler: Scheduler, asked: Sequence[Any]) -> Iterator[Any]:
     from world import COLOURS, draw_clip
 
     _, profile = _request(scheduler, "any")
-    pipeline, adapter = load_pipeline(TINY_SHAPES, profile), adapter_of(profile.family)
+    pipeline = load_pipeline(TINY_SHAPES, profile, choose_device(0))
+    adapter = adapter_of(profile.family)
     reporter = Reporter(lambda progress: None, StopSignal())
     for number, case in enumerate(asked):
         colours = list(COLOURS)

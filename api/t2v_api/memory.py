@@ -5,9 +5,9 @@ Knows sizes and the device's free memory; knows no torch. What a plan does is th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from t2v_api.activations import DECODERS, DENOISERS
+from t2v_api.execution import Placement, Plan
 from t2v_api.grid import Grid
 from t2v_api.request import GenerationRequest
 from t2v_api.sizes import ComponentSize, ModelSizes, Role
@@ -24,46 +24,6 @@ CUDA_CONTEXT = GIB // 2
 """Bytes that CUDA itself takes of a GPU; not of the free memory that a process with CUDA reads."""
 GPUS_GIB = (8, 12, 16, 24, 32, 40, 48, 80, 96, 141, 180)
 """Sizes that GPUs have."""
-
-
-class Placement(StrEnum):
-    """Where the components are while a video is made."""
-
-    ALL_ON_GPU = "AllOnGpu"
-    ENCODER_FIRST = "EncoderFirst"
-    """The text encoders alone, then freed; the rest is loaded after them."""
-    MODEL_OFFLOAD = "ModelOffload"
-    """In the host's memory; each comes to the GPU for its turn (enable_model_cpu_offload)."""
-    GROUP_OFFLOAD = "GroupOffload"
-    """In the host's memory; blocks of the encoders and denoisers come one by one, by streams."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A placement, and what else saves memory."""
-
-    placement: Placement
-    tiling: bool = False
-    """The VAE decodes tiles (and an image VAE one frame at a time): seams are blended."""
-    fp8: bool = False
-    """The denoiser's blocks are stored in 8 bits (layerwise casting): it draws otherwise."""
-
-    def __str__(self) -> str:
-        return "+".join((self.placement, *(("Fp8",) * self.fp8), *(("Tiling",) * self.tiling)))
-
-
-EXACT = tuple(
-    Plan(placement)
-    for placement in (Placement.ALL_ON_GPU, Placement.ENCODER_FIRST, Placement.MODEL_OFFLOAD)
-)
-TILED = tuple(Plan(plan.placement, tiling=True) for plan in EXACT[1:])
-IN_FP8 = tuple(Plan(plan.placement, plan.tiling, fp8=True) for plan in (*EXACT[1:], *TILED))
-STREAMED = (Plan(Placement.GROUP_OFFLOAD), Plan(Placement.GROUP_OFFLOAD, tiling=True))
-
-
-def ladder(fp8: bool = False) -> tuple[Plan, ...]:
-    """The plans, the best first: fast and exact, then tiled, then moved at each step."""
-    return (*EXACT, *TILED, *(IN_FP8 if fp8 else ()), *STREAMED)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from t2v_api.base import ContractModel
+from t2v_api.execution import ModelExecution
 from t2v_api.family import ModelFamily
 from t2v_api.grid import Grid
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, STEPS, WIDTH_HEIGHT
@@ -135,6 +136,7 @@ class ModelProfile(ContractModel):
     limits: ModelLimits
     prompt_enhancement: PromptEnhancement = PromptEnhancement.NONE
     resources: ModelResources = ModelResources()
+    execution: ModelExecution = ModelExecution()
     sizes: ModelSizes | None = None
     """Its weights and widths, for what is known before a download (docs/memory.md)."""
 

@@ -35,6 +35,8 @@ class Drawn:
     """As long as the frames."""
     scheduler_class: str
     """What ran."""
+    dtype: str
+    """The denoiser's number format."""
     notices: tuple[str, ...]
     """What of the request the model did not use."""
 
@@ -67,6 +69,7 @@ def denoise(
         output = pipeline(**arguments, generator=generator, output_type="np")
         sound = adapter.sound(pipeline, output)
         scheduler_class = type(pipeline.scheduler).__name__
+        dtype = str(denoisers(pipeline)[0].dtype).removeprefix("torch.")
     frames = _to_frames(output.frames[0])
     if frames.shape[:3] != (request.num_frames, request.height, request.width):
         count, height, width, _ = frames.shape
@@ -76,7 +79,7 @@ def denoise(
         )
     if sound:
         sound = lasting(sound, Fraction(request.num_frames, request.fps))
-    return Drawn(frames, sound, scheduler_class, notices)
+    return Drawn(frames, sound, scheduler_class, dtype, notices)
 
 
 def denoisers(pipeline: Any) -> list[Any]:

@@ -37,6 +37,12 @@ class ModelNotLoadable(RunnerError):
     reason = Reason.MODEL_NOT_LOADABLE
 
 
+class GpuNotAvailable(RunnerError):
+    """A GPU was asked for, and there is none here."""
+
+    reason = Reason.GPU_NOT_AVAILABLE
+
+
 class OutOfMemory(RunnerError):
     """The device's memory does not hold this request."""
 

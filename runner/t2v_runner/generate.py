@@ -1,10 +1,7 @@
 """The way of one video: model, init media, denoising, MP4, record."""
 
-import contextlib
-import gc
 import hashlib
 import time
-from collections.abc import Iterator
 from functools import partial
 
 from t2v_api.delivery import RECORD_FILE
@@ -12,13 +9,12 @@ from t2v_api.progress import Stage
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE, GenerationResult, Video
 from t2v_api.start import Start
 
-from t2v_runner.denoise import denoise, denoisers
+from t2v_runner.device import choose_device
+from t2v_runner.drawing import Drawing, draw
 from t2v_runner.errors import RequestRefused
-from t2v_runner.families import adapter_of
 from t2v_runner.init_media import read_init_frames
 from t2v_runner.model import (
     check_request,
-    load_pipeline,
     locate_model,
     locate_motion_adapter,
 )
@@ -76,6 +72,7 @@ def _finished_before(server: ReportServer) -> GenerationResult | None:
 def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> GenerationResult:
     request, profile = order.request, order.profile
     check_request(profile, request)
+    device = choose_device(profile.resources.gpus, order.device)
     read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
     with Publication(order.output_dir) as publication:
         init_frames = read_init_frames(request, order.media, read_stored)
@@ -85,11 +82,9 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
         motion_adapter = locate_motion_adapter(profile, order.models_dir)
         check_starts(folder, profile)
 
-        reporter.enter(Stage.LOAD)
-        with _nothing_is_garbage():
-            pipeline = load_pipeline(folder, profile, motion_adapter=motion_adapter)
         frames_given = None if request.start is Start.TEXT else init_frames
-        drawn = denoise(pipeline, adapter_of(profile.family), request, frames_given, reporter)
+        drawing = Drawing(profile, request, folder, frames_given, motion_adapter)
+        drawn = draw(drawing, device, reporter)
         frames = drawn.frames
 
         reporter.enter(Stage.ENCODE)
@@ -117,25 +112,11 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
             scheduler=request.scheduler,
             model_revision=profile.revision,
             scheduler_class=drawn.scheduler_class,
-            device=pipeline.device.type,
-            dtype=str(denoisers(pipeline)[0].dtype).removeprefix("torch."),
+            device=device.name,
+            dtype=drawn.dtype,
             notices=drawn.notices,
             timings=timings,
             generation_time=generation_time,
         )
         publication.publish(result)
     return result
-
-
-@contextlib.contextmanager
-def _nothing_is_garbage() -> Iterator[None]:
-    """What is imported and loaded here lives as long as the process.
-
-    Python looks for garbage in it again and again, for a fifth of the time that importing takes.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()

@@ -5,13 +5,13 @@ Only safetensors and only diffusers's own classes: a model folder never brings c
 
 import json
 import struct
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from t2v_api.profile import ModelProfile, ModelSource
 from t2v_api.request import GenerationRequest
 
+from t2v_runner.device import Device
 from t2v_runner.errors import (
     InitMediaNotSupported,
     ModelNotLoadable,
@@ -20,9 +20,6 @@ from t2v_runner.errors import (
 from t2v_runner.families import adapter_of
 from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
 from t2v_runner.schedulers.build import check_scheduler
-
-if TYPE_CHECKING:
-    import torch
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -99,33 +96,13 @@ def check_request(profile: ModelProfile, request: GenerationRequest) -> None:
     check_scheduler(profile.family, request)
 
 
-@dataclass(frozen=True)
-class Device:
-    """Where a model is loaded to."""
-
-    name: str
-    """As torch names it."""
-    dtype: "torch.dtype"
-    """What a component is loaded as, unless its family says otherwise."""
-
-
-def choose_device() -> Device:
-    """CUDA in bfloat16 (float16 where the GPU only imitates that), else the CPU in float32."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return Device("cpu", torch.float32)
-    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return Device("cuda", torch.bfloat16 if has_bfloat16 else torch.float16)
-
-
 def load_pipeline(
     folder: Path,
     profile: ModelProfile,
-    device: Device | None = None,
+    device: Device,
     motion_adapter: Path | None = None,
 ) -> Any:
-    """The diffusers pipeline of `folder`, on the best device unless one is named.
+    """The diffusers pipeline of `folder`, on `device`.
 
     It is of the class that the folder's index names, with the folder's own scheduler: what a
     request needs is done to it for that request. A base model is set in motion by the adapter.
@@ -135,7 +112,6 @@ def load_pipeline(
     import torch
 
     _be_quiet()
-    device = device or choose_device()
     class_name = _read_json(folder / "model_index.json", profile)["_class_name"]
     dtypes = adapter_of(profile.family).dtypes(folder, device.dtype)
     try:

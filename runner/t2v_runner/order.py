@@ -35,6 +35,8 @@ class Order:
     output_dir: Path
     models_dir: Path
     media: MediaRules
+    device: str | None = None
+    """The device to draw on, whatever the profile says."""
     uploads: bool = False
     """Whether the files go on from `output_dir` to a store."""
 
@@ -54,6 +56,7 @@ def read_order(environment: Mapping[str, str]) -> Order:
         output_dir=Path(environment.get("T2V_OUTPUT_DIR", "/output")),
         uploads=environment.get("T2V_UPLOAD") == "1",
         models_dir=Path(environment.get("T2V_MODELS_DIR", "/models")),
+        device=environment.get("T2V_DEVICE") or None,
         media=MediaRules(
             folder=Path(media_dir) if media_dir else None,
             allowed=allowed,

@@ -263,7 +263,7 @@ class Installation:
                 **default,
                 "runner": {"image": RUNNER_IMAGE, "pullPolicy": "Never"},
                 "storage": {"kind": "volume", "claimName": CLAIM, "url": URL},
-                "podTemplatePatch": _mounted_packages() if self.cluster.shares_files else {},
+                "podTemplatePatch": _pods_here(self.cluster.shares_files),
                 **config,
             },
         }
@@ -278,6 +278,15 @@ def _restrict(cluster: Cluster, namespace: str) -> None:
     metadata = {"name": namespace, "labels": labels}
     document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document))
+
+
+def _pods_here(shares_files: bool) -> Document:
+    """The GPUs of the tests' nodes are names alone: what is drawn there, the CPU draws."""
+    patch = _mounted_packages() if shares_files else {"spec": {"containers": [{"name": "runner"}]}}
+    patch["spec"]["containers"][0].setdefault("env", []).append(
+        {"name": "T2V_DEVICE", "value": "cpu"}
+    )
+    return patch
 
 
 def _mounted_packages() -> Document:

@@ -15,10 +15,11 @@ from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
 from t2v_api.start import Start
 from t2v_runner.denoise import Drawn, denoise, denoisers
+from t2v_runner.device import Device
 from t2v_runner.families import adapter_of
 from t2v_runner.families.base import Adapter
 from t2v_runner.families.reversible import wrapped
-from t2v_runner.model import Device, load_pipeline, locate_model
+from t2v_runner.model import load_pipeline, locate_model
 from t2v_runner.reporter import Reporter
 from t2v_runner.starts import check_starts
 from t2v_runner.stop import StopSignal

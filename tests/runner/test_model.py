@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from t2v_api.profile import ModelProfile
 from t2v_operator.config import load_config
+from t2v_runner.device import choose_device
 from t2v_runner.errors import ModelNotLoadable
 from t2v_runner.model import check_model_folder, check_safetensors, load_pipeline, locate_model
 
@@ -124,5 +125,5 @@ def test_code_beside_a_part_of_ltx2_is_not_run(tmp_path: Path, load: Loader, cod
     (folder / "connectors" / code).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     profile = a_profile(tiny.family, folder)
     with contextlib.suppress(ModelNotLoadable):
-        load_pipeline(locate_model(profile, tmp_path), profile)
+        load_pipeline(locate_model(profile, tmp_path), profile, choose_device(0))
     assert not (tmp_path / "ran").exists()

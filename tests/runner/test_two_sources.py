@@ -11,10 +11,10 @@ import transformers
 from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from t2v_api.family import ModelFamily
 from t2v_api.profile import ModelProfile, ModelSource
+from t2v_runner.device import Device
 from t2v_runner.errors import ModelNotLoadable
 from t2v_runner.generate import generate
 from t2v_runner.model import (
-    Device,
     load_pipeline,
     locate_model,
     locate_motion_adapter,

@@ -14,7 +14,6 @@ from t2v_runner.denoise import denoisers
 from t2v_runner.errors import RequestRefused
 from t2v_runner.families.base import pictures
 from t2v_runner.families.reversible import wrapped
-from t2v_runner.model import Device, choose_device
 
 from tests.runner.drawing import (
     Loader,
@@ -217,15 +216,3 @@ def test_wan_encodes_in_float32_whatever_it_decodes_in(tmp_path: Path) -> None:
     after = list(tiny.pipeline.vae.parameters())
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
     assert not any(each.is_inference() for each in after)
-
-
-@pytest.mark.parametrize(("is_real", "dtype"), [(True, BRAIN), (False, HALF)])
-def test_a_gpu_that_imitates_bfloat16_gets_float16(
-    monkeypatch: pytest.MonkeyPatch, is_real: bool, dtype: torch.dtype
-) -> None:
-    def is_bf16_supported(including_emulation: bool = True) -> bool:
-        return is_real or including_emulation
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
-    assert choose_device() == Device("cuda", dtype)

@@ -12,7 +12,7 @@ import diffusers
 import transformers
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 from t2v_api.family import ModelFamily
-from t2v_api.profile import ModelDefaults, ModelLimits, ModelProfile, ModelSource
+from t2v_api.profile import ModelDefaults, ModelLimits, ModelProfile, ModelResources, ModelSource
 from t2v_api.schedulers import Scheduler
 from t2v_api.start import Start
 
@@ -52,6 +52,7 @@ def a_profile(
             scheduler=Scheduler.DDIM,
         ),
         limits=ModelLimits(max_frames=32),
+        resources=ModelResources(gpus=0),
     )
 
 

@@ -16,7 +16,8 @@ SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 
 
 def test_the_pod_may_do_nothing_but_make_a_video() -> None:
-    pod = build_job(a_job(), a_config())["spec"]["template"]["spec"]
+    config = a_config(resources={"gpus": 1})
+    pod = build_job(a_job(config), config)["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -27,6 +28,11 @@ def test_the_pod_may_do_nothing_but_make_a_video() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def test_a_model_for_the_cpu_asks_for_no_gpu() -> None:
+    (container,) = build_job(a_job(), a_config())["spec"]["template"]["spec"]["containers"]
+    assert "nvidia.com/gpu" not in container["resources"]["limits"]
 
 
 def test_the_runner_gets_the_whole_request_and_the_profile() -> None:

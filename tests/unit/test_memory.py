@@ -4,16 +4,14 @@ from typing import Any
 
 import pytest
 from t2v_api.base import ContractError
+from t2v_api.execution import Placement, Plan, ladder
 from t2v_api.grid import Grid
 from t2v_api.memory import (
     GIB,
     NoPlanFits,
-    Placement,
-    Plan,
     PlanChoice,
     choose,
     expected_peak,
-    ladder,
     usable_bytes,
 )
 from t2v_api.request import GenerationRequest

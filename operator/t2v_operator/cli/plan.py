@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from t2v_api.base import ContractError
+from t2v_api.execution import ladder
 from t2v_api.memory import (
     CUDA_CONTEXT,
     GIB,
@@ -14,7 +15,6 @@ from t2v_api.memory import (
     PlanChoice,
     choose,
     in_gib,
-    ladder,
 )
 from t2v_api.profile import ModelProfile
 from t2v_api.reasons import ExitCode
