@@ -11,6 +11,9 @@ from pydantic import Field
 
 from t2v_api.base import ContractModel
 
+MOST_FALLS, MOST_CHARACTERS = 8, 40
+"""Of what ran out of memory for one video, so that a record stays small."""
+
 
 class Placement(StrEnum):
     """Where the components are while a video is made."""
@@ -80,15 +83,17 @@ class ModelExecution(ContractModel):
 class Execution(ContractModel):
     """How a video was drawn, as the runner's record and the status tell it."""
 
-    device: str = Field(max_length=32)
+    device: str = Field(max_length=16)
     """As torch names it: cuda, or cpu."""
-    dtype: str = Field(max_length=32)
+    dtype: str = Field(max_length=16)
     """The denoiser's number format."""
-    plan: Annotated[str, Field(max_length=64)] | None = None
+    plan: Annotated[str, Field(max_length=32)] | None = None
     """The memory plan that held, such as ModelOffload+Tiling. Null on the CPU."""
     expected_bytes: int | None = Field(default=None, ge=0)
     """What that plan was expected to need of the GPU."""
     peak_bytes: int | None = Field(default=None, ge=0)
     """The most that PyTorch had of it."""
-    fell_back: tuple[Annotated[str, Field(max_length=120)], ...] = Field(default=(), max_length=12)
+    fell_back: tuple[Annotated[str, Field(max_length=MOST_CHARACTERS)], ...] = Field(
+        default=(), max_length=MOST_FALLS
+    )
     """What ran out of memory on the way, in order: a plan and a stage."""

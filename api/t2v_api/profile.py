@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from t2v_api.base import ContractModel
-from t2v_api.execution import ModelExecution
+from t2v_api.execution import ModelExecution, Placement, Plan
 from t2v_api.family import ModelFamily
 from t2v_api.grid import Grid
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, STEPS, WIDTH_HEIGHT
@@ -178,6 +178,15 @@ class ModelProfile(ContractModel):
         return self
 
     @model_validator(mode="after")
+    def _some_plan_is_left(self) -> Self:
+        if not self.plans:
+            raise ValueError(
+                f"execution.placement is {self.execution.placement}; a model with a motionAdapter "
+                "cannot be run so: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _the_family_can_start_so(self) -> Self:
         known = self.family.traits.starts
         for start in self.starts or ():
@@ -187,6 +196,17 @@ class ModelProfile(ContractModel):
                     f"{', '.join(known)}"
                 )
         return self
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The memory plans that it may be run by, the best first.
+
+        A UNet that a motion adapter sets in motion is put together at once, and not later.
+        """
+        plans = self.execution.plans
+        if self.motion_adapter is None:
+            return plans
+        return tuple(each for each in plans if each.placement is not Placement.ENCODER_FIRST)
 
     @property
     def all_starts(self) -> tuple[Start, ...]:

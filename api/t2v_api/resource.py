@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from t2v_api.base import ContractModel
+from t2v_api.execution import Execution
 from t2v_api.profile import ModelId
 from t2v_api.progress import Progress
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
@@ -281,6 +282,8 @@ class ResolvedRequest(GenerationRequest):
     """What names the weights: the hub commit, or the folder."""
     runner_image: str
     """The image that ran, or "local"."""
+    execution: Execution | None = None
+    """How it was drawn. Null until it is."""
 
     @property
     def request(self) -> GenerationRequest:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from t2v_api.base import ContractError, ContractModel
+from t2v_api.execution import Execution
 from t2v_api.progress import Stage
 from t2v_api.reasons import EXIT_CODES, ExitCode, Reason
 from t2v_api.schedulers import Scheduler
@@ -24,7 +25,7 @@ MESSAGE_CHARACTERS = 800
 
 MOST_FILES = 8
 """Of one video."""
-FileName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.[a-z0-9]+$")]
+FileName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.[a-z0-9]+$")]
 
 MOST_NOTICES = 4
 """Of one video."""
@@ -80,8 +81,12 @@ class GenerationResult(ContractModel):
     scheduler_class: str = Field(max_length=128)
     """The diffusers class that ran."""
     model_revision: str = Field(max_length=512)
-    device: str = Field(max_length=128)
-    dtype: str = Field(max_length=32)
+    execution: Execution | None = None
+    """How it was drawn."""
+    device: Annotated[str, Field(max_length=128)] | None = None
+    """Of earlier runners, which say no more of that."""
+    dtype: Annotated[str, Field(max_length=32)] | None = None
+    """Of earlier runners."""
     timings: dict[Stage, float]
     """Seconds for each stage."""
     generation_time: float = Field(ge=0)

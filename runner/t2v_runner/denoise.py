@@ -103,7 +103,8 @@ def _reported(pipeline: Any, reporter: Reporter) -> Iterator[None]:
         return *rest, timesteps, count
 
     def begin(*_: object) -> None:
-        if reporter.stage is Stage.ENCODE_PROMPT:
+        # Where the text encoders go first, the denoiser has just been loaded.
+        if reporter.stage in (Stage.ENCODE_PROMPT, Stage.LOAD):
             reporter.enter(Stage.DENOISE)
 
     def step(real: Any, *arguments: Any, **named: Any) -> Any:

@@ -84,7 +84,7 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
 
         frames_given = None if request.start is Start.TEXT else init_frames
         drawing = Drawing(profile, request, folder, frames_given, motion_adapter)
-        drawn = draw(drawing, device, reporter)
+        drawn, execution = draw(drawing, device, reporter)
         frames = drawn.frames
 
         reporter.enter(Stage.ENCODE)
@@ -112,8 +112,7 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
             scheduler=request.scheduler,
             model_revision=profile.revision,
             scheduler_class=drawn.scheduler_class,
-            device=device.name,
-            dtype=drawn.dtype,
+            execution=execution,
             notices=drawn.notices,
             timings=timings,
             generation_time=generation_time,

@@ -23,6 +23,7 @@ from t2v_api.result import (
 from t2v_runner.errors import OutOfMemory, RunnerError, StorageFailed
 from t2v_runner.generate import generate
 from t2v_runner.order import read_order, read_report_address
+from t2v_runner.out_of_memory import is_out_of_memory
 from t2v_runner.report_server import NotAnswered, ProgressTeller, Refused, ReportServer
 from t2v_runner.reporter import Reporter, tell_on
 from t2v_runner.retries import code_to_end_with
@@ -131,9 +132,9 @@ def _known(error: BaseException) -> RunnerError | None:
     """The runner's own error that `error` is, or that it comes from."""
     if isinstance(error, RunnerError):
         return error
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return OutOfMemory(
-            "the device's memory does not hold this request: "
+            "this machine's memory does not hold this request: "
             "fewer frames or a smaller size need less"
         )
     # FFmpeg's errors have an errno too, but are not always OSErrors.
@@ -141,12 +142,6 @@ def _known(error: BaseException) -> RunnerError | None:
         return StorageFailed(f"no space left on the device: {error}")
     cause = error.__cause__ or error.__context__
     return _known(cause) if cause is not None else None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def _leave(outcome: GenerationResult | GenerationFailure, termination_log: Path) -> None:

@@ -5,7 +5,9 @@ Only safetensors and only diffusers's own classes: a model folder never brings c
 
 import json
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from t2v_api.profile import ModelProfile, ModelSource
@@ -19,6 +21,7 @@ from t2v_runner.errors import (
 )
 from t2v_runner.families import adapter_of
 from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
+from t2v_runner.out_of_memory import is_out_of_memory
 from t2v_runner.schedulers.build import check_scheduler
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -101,11 +104,13 @@ def load_pipeline(
     profile: ModelProfile,
     device: Device,
     motion_adapter: Path | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """The diffusers pipeline of `folder`, on `device`.
 
     It is of the class that the folder's index names, with the folder's own scheduler: what a
     request needs is done to it for that request. A base model is set in motion by the adapter.
+    Components that are `given` are not loaded, and stay where they are.
     Raises ModelNotLoadable.
     """
     import diffusers
@@ -119,16 +124,17 @@ def load_pipeline(
             pipeline = set_in_motion(folder, motion_adapter, dtypes)
         else:
             pipeline = getattr(diffusers, class_name).from_pretrained(
-                str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True
+                str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True, **given
             )
-    except torch.OutOfMemoryError:
-        raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        if "can't allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise
         raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device.name)
+    for name, component in pipeline.components.items():
+        if name not in given and isinstance(component, torch.nn.Module):
+            component.to(device.name)
+    return pipeline
 
 
 def _be_quiet() -> None:

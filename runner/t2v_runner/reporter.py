@@ -37,6 +37,7 @@ class Reporter:
         self._monotonic = monotonic
         self._start = self._stage_start = monotonic()
         self._timings: dict[Stage, float] = {}
+        self._percent = 0
         self._report(step=0, steps=0, percent=0)
 
     def enter(self, stage: Stage) -> None:
@@ -93,12 +94,14 @@ class Reporter:
     def _report(
         self, step: int, steps: int, percent: int, eta_seconds: float | None = None
     ) -> None:
+        # What is done again, with less memory, does not turn the clock back.
+        self._percent = max(self._percent, percent)
         self._tell(
             Progress(
                 stage=self.stage,
                 step=step,
                 steps=steps,
-                percent=percent,
+                percent=self._percent,
                 eta_seconds=eta_seconds,
                 updated_time=datetime.now(UTC),
             )

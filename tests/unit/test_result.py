@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
+from t2v_api.execution import MOST_CHARACTERS, MOST_FALLS, Execution
 from t2v_api.progress import Stage
 from t2v_api.result import (
     MOST_FILES,
@@ -20,7 +21,7 @@ LARGE = 2**63 - 1
 def a_record(*notices: str) -> GenerationResult:
     """As long as it can be, but for its notices."""
     return GenerationResult(
-        output=tuple("x" * 124 + ".mp4" for _ in range(MOST_FILES)),
+        output=tuple("x" * 60 + ".mp4" for _ in range(MOST_FILES)),
         video=Video(
             sha256="a" * 64,
             frames_sha256="b" * 64,
@@ -36,8 +37,14 @@ def a_record(*notices: str) -> GenerationResult:
         scheduler=max(Scheduler, key=len),
         scheduler_class="x" * 128,
         model_revision="x" * 512,
-        device="x" * 128,
-        dtype="x" * 32,
+        execution=Execution(
+            device="x" * 16,
+            dtype="x" * 16,
+            plan="x" * 32,
+            expected_bytes=LARGE,
+            peak_bytes=LARGE,
+            fell_back=("x" * MOST_CHARACTERS,) * MOST_FALLS,
+        ),
         timings=dict.fromkeys(Stage, 123456.789),
         generation_time=123456.789,
         notices=notices,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from t2v_api.execution import Execution
 from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import SUCCEEDED, Reason, Waiting
 from t2v_api.resource import Condition, ObjectMeta, Phase, TextToVideoJobStatus
@@ -76,11 +77,12 @@ def reason_of(status: TextToVideoJobStatus | None) -> str:
     return status.conditions[0].reason if status and status.conditions else ""
 
 
-def planned(plan: Plan | None) -> dict[str, Any]:
-    """What a status says of the Job."""
+def planned(plan: Plan | None, execution: Execution | None = None) -> dict[str, Any]:
+    """What a status says of the Job, and in the end of how it drew."""
     if plan is None:
         return {}
-    return {"job_name": plan.job_name, "pool": plan.pool, "resolved": plan.resolved}
+    resolved = plan.resolved.model_copy(update={"execution": execution})
+    return {"job_name": plan.job_name, "pool": plan.pool, "resolved": resolved}
 
 
 def ended_status(
@@ -101,7 +103,7 @@ def ended_status(
         Phase.SUCCEEDED,
         SUCCEEDED,
         message,
-        **planned(plan),
+        **planned(plan, result.execution),
         output_url=urls[0] if urls else None,
         output=urls,
         generation_time=result.generation_time,
@@ -124,7 +126,7 @@ def reused_status(subject: Subject, stored: StoredVideo) -> TextToVideoJobStatus
         Phase.SUCCEEDED,
         SUCCEEDED,
         with_notices(message, plan, record.notices),
-        **(planned(plan) | {"job_name": None}),
+        **(planned(plan, record.execution) | {"job_name": None}),
         reused=True,
         output_url=urls[0] if urls else None,
         output=urls,

@@ -146,6 +146,16 @@ def pictures(init_frames: "Frames") -> list[Any]:
     return [Image.fromarray(frame) for frame in init_frames]
 
 
+def as_pixels(
+    pipeline: Any, request: GenerationRequest, init_frames: "Frames", dtype: "torch.dtype"
+) -> "torch.Tensor":
+    """As its VAE takes them, where it will be: (1, 3, frames, height, width) in -1..1."""
+    pixels: torch.Tensor = pipeline.video_processor.preprocess_video(
+        pictures(init_frames), request.height, request.width
+    )
+    return pixels.to(pipeline._execution_device, dtype)
+
+
 def strength_of(request: GenerationRequest) -> float:
     """A strength below one step would denoise nothing at all."""
     assert request.strength is not None  # it comes with init media

@@ -7,7 +7,7 @@ from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
 from t2v_api.start import Start
 
-from t2v_runner.families.base import Adapter, pictures, size, strength_of, words
+from t2v_runner.families.base import Adapter, as_pixels, size, strength_of, words
 
 if TYPE_CHECKING:
     from t2v_runner.families.base import Frames
@@ -85,7 +85,7 @@ class LTX(Adapter):
 
 def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -> Any:
     """The frames in the model's own space, as LTXConditionPipeline itself encodes a condition."""
-    vae, processor = pipeline.vae, pipeline.video_processor
-    pixels = processor.preprocess_video(pictures(init_frames), request.height, request.width)
-    encoded = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode()
+    vae = pipeline.vae
+    pixels = as_pixels(pipeline, request, init_frames, vae.dtype)
+    encoded = vae.encode(pixels).latent_dist.mode()
     return pipeline._normalize_latents(encoded, vae.latents_mean, vae.latents_std)

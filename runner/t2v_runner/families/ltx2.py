@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
 
-from t2v_runner.families.base import Adapter, pictures, size, strength_of, words
+from t2v_runner.families.base import Adapter, as_pixels, size, strength_of, words
 from t2v_runner.families.ltx import DECODING
 from t2v_runner.families.reversible import replaced, wrapped
 from t2v_runner.sound import Sound
@@ -141,7 +141,6 @@ def _sounding_anew(pipeline: Any, scheduler: Any, steps: int) -> Iterator[None]:
 
 def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -> "torch.Tensor":
     """The frames as the VAE has them: the pipeline normalises them itself, in their own dtype."""
-    vae, processor = pipeline.vae, pipeline.video_processor
-    pixels = processor.preprocess_video(pictures(init_frames), request.height, request.width)
-    latents: torch.Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode().float()
+    pixels = as_pixels(pipeline, request, init_frames, pipeline.vae.dtype)
+    latents: torch.Tensor = pipeline.vae.encode(pixels).latent_dist.mode().float()
     return latents

@@ -16,7 +16,7 @@ from t2v_api.request import GenerationRequest
 from t2v_api.start import Start
 
 from t2v_runner.errors import RequestRefused
-from t2v_runner.families.base import Adapter, pictures, read_config, strength_of
+from t2v_runner.families.base import Adapter, as_pixels, read_config, strength_of
 from t2v_runner.families.reversible import cast, wrapped
 
 if TYPE_CHECKING:
@@ -137,10 +137,9 @@ def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -
     """The frames in the model's own space: (1, channels, frames, height, width) in float32."""
     import torch
 
-    vae, processor = pipeline.vae, pipeline.video_processor
-    pixels = processor.preprocess_video(pictures(init_frames), request.height, request.width)
+    vae, pixels = pipeline.vae, as_pixels(pipeline, request, init_frames, torch.float32)
     with cast(vae, torch.float32):
-        encoded: torch.Tensor = vae.encode(pixels.to(vae.device, torch.float32)).latent_dist.mode()
+        encoded: torch.Tensor = vae.encode(pixels).latent_dist.mode()
 
     def per_channel(values: list[float]) -> torch.Tensor:
         return torch.tensor(values).view(1, -1, 1, 1, 1).to(encoded)

@@ -1,0 +1,118 @@
+"""Load a pipeline the way that a memory plan says. Knows nothing of requests.
+
+Source: diffusers's documentation, "Reduce memory usage".
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from t2v_api.execution import Placement, Plan
+from t2v_api.profile import ModelProfile
+from t2v_api.sizes import Role, role_of
+
+from t2v_runner.components import of_role, tiled
+from t2v_runner.device import CPU, Device
+from t2v_runner.encoder_first import filled_when_called, shells
+from t2v_runner.families import adapter_of
+from t2v_runner.model import load_pipeline, read_json
+from t2v_runner.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a pipeline is loaded from."""
+
+    profile: ModelProfile
+    folder: Path
+    motion_adapter: Path | None = None
+    """Its folder, where the model has one."""
+
+
+@contextmanager
+def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> Iterator[Any]:
+    """The pipeline, for one request where the encoders go first. Raises ModelNotLoadable."""
+    with ExitStack() as changes:
+        match plan.placement:
+            case Placement.ALL_ON_GPU:
+                pipeline = _all_on(weights, plan, device)
+            case Placement.ENCODER_FIRST:
+                pipeline = _encoder_first(weights, plan, device, reporter, changes)
+            case Placement.MODEL_OFFLOAD:
+                pipeline = _on_cpu(weights, plan, device)
+                pipeline.enable_model_cpu_offload(device=device.name)
+            case Placement.GROUP_OFFLOAD:
+                pipeline = _on_cpu(weights, plan, device)
+                _stream(pipeline, device)
+        if plan.tiling:
+            tiled(pipeline.vae)
+        yield pipeline
+
+
+def _all_on(weights: Weights, plan: Plan, device: Device) -> Any:
+    if plan.fp8:
+        return _on_cpu(weights, plan, device).to(device.name)
+    return load_pipeline(weights.folder, weights.profile, device, weights.motion_adapter)
+
+
+def _on_cpu(weights: Weights, plan: Plan, device: Device) -> Any:
+    """In the host's memory, in the device's number formats."""
+    on_cpu = replace(device, name=CPU)
+    pipeline = load_pipeline(weights.folder, weights.profile, on_cpu, weights.motion_adapter)
+    if plan.fp8:
+        for denoiser in of_role(pipeline, Role.DENOISER).values():
+            _in_8_bits(denoiser)
+    return pipeline
+
+
+def _encoder_first(
+    weights: Weights, plan: Plan, device: Device, reporter: Reporter, changes: ExitStack
+) -> Any:
+    import diffusers
+
+    folder = weights.folder
+    index = read_json(folder / "model_index.json")
+    dtypes = adapter_of(weights.profile.family).dtypes(folder, device.dtype)
+
+    def load(name: str) -> Any:
+        model = getattr(diffusers, index[name][1]).from_pretrained(
+            str(folder / name),
+            dtype=dtypes.get(name, dtypes["default"]),
+            use_safetensors=True,
+            local_files_only=True,
+        )
+        if plan.fp8:
+            _in_8_bits(model)
+        return model.to(device.name)
+
+    empty = shells(folder, index, dtypes)
+    pipeline = load_pipeline(folder, weights.profile, device, given=empty)
+    changes.enter_context(filled_when_called(pipeline, load, reporter))
+    return pipeline
+
+
+def _stream(pipeline: Any, device: Device) -> None:
+    """Denoisers block by block, text encoders layer by layer: their blocks are not at the top."""
+    from diffusers.hooks import apply_group_offloading
+
+    streams = {"use_stream": device.name != CPU, "onload_device": device.name}
+    for name, part in pipeline.components.items():
+        match role_of(name):
+            case Role.TEXT_ENCODER if part is not None:
+                apply_group_offloading(part, offload_type="leaf_level", **streams)
+            case Role.DENOISER if part is not None:
+                apply_group_offloading(
+                    part, offload_type="block_level", num_blocks_per_group=1, **streams
+                )
+            case _ if hasattr(part, "parameters"):
+                part.to(device.name)
+
+
+def _in_8_bits(denoiser: Any) -> None:
+    import torch
+
+    denoiser.enable_layerwise_casting(
+        storage_dtype=torch.float8_e4m3fn, compute_dtype=denoiser.dtype
+    )
