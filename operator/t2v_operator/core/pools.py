@@ -69,10 +69,8 @@ def larger_pool(
     It goes on at most `backoffLimit` times, and nowhere where the resource says where it runs.
     """
     spec = job.resource.spec
-    ends = [each for each in attempts if ran_out(each)]
-    if not ends or len(ends) > spec.backoff_limit or spec.queue_name:
-        return None
-    if not _larger_pools(job, config, attempts):
+    moves = sum(map(ran_out, attempts))
+    if moves > spec.backoff_limit or spec.queue_name or not _larger_pools(job, config, attempts):
         return None
     try:
         return placed(job, config, attempts).pool
