@@ -27,7 +27,8 @@ those of the official configurations, built on torch's meta device. Peaks are fo
 compared with the very classes (docs/performance.md), **not measured on a GPU**. Left free are
 {CUDA_CONTEXT / GIB:g} GiB for CUDA itself and 4 % for what the allocator loses; the host has
 {HOST_GIB} GiB. docs/design/memory-plans.md says what each plan does;
-`t2v plan -f manifest.yaml --gpu-memory 24Gi` tells the same of your models and requests.
+`t2v plan -f manifest.yaml --gpu-memory 24Gi` tells the same of your models and requests, and
+`status.estimate` of every video whose pool has `gpuMemory` and whose profile has `sizes`.
 
 Weights are those on the GPU, in GiB: two bytes each, Wan's VAE four. Downloads are in the
 precision of the official repository's files, as far as known. A cell has the plan and its peak in
@@ -39,8 +40,8 @@ tokens by tokens: most of its need.
 PROFILES = """
 # For a model's profile
 
-`sizes` of a profile, for a hub model that `t2v plan` is asked about. For other models:
-`python -m t2v_runner.weights FOLDER`.
+`sizes` of a profile: the operator chooses a pool and tells an estimate by them, and `t2v plan` of a
+hub model needs them. For other models: `python -m t2v_runner.weights FOLDER`.
 """
 
 

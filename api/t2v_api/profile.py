@@ -10,6 +10,7 @@ from t2v_api.base import ContractModel
 from t2v_api.execution import ModelExecution, Placement, Plan
 from t2v_api.family import ModelFamily
 from t2v_api.grid import Grid
+from t2v_api.quantity import Quantity
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, STEPS, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
 from t2v_api.sizes import ModelSizes
@@ -19,10 +20,6 @@ ModelId = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 ]
 """A name in the model catalogue. It is also a label value, so at most 63 characters."""
-
-
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")]
-"""A Kubernetes quantity, such as 500m or 4Gi."""
 
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

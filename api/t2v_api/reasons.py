@@ -29,6 +29,8 @@ class Reason(StrEnum):
     GPU_NOT_AVAILABLE = "GpuNotAvailable"
     """The model asks for a GPU, and the runner sees none in its pod."""
     OUT_OF_MEMORY = "OutOfMemory"
+    """No way to run it fits the GPU's memory, seen before the start or in the run; or the container
+    reached its own limit."""
     STORAGE_FAILED = "StorageFailed"
     INIT_MEDIA_UNAVAILABLE = "InitMediaUnavailable"
     INIT_MEDIA_REFUSED = "InitMediaRefused"
@@ -61,6 +63,8 @@ class Waiting(StrEnum):
     """The API server refused the Job."""
     JOB_NOT_CHANGED = "JobNotChanged"
     """The API server refused a change of the Job."""
+    LARGER_POOL = "LargerPool"
+    """The GPU's memory did not hold the video; its Job is made anew in a pool that has more."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """A ResourceQuota of the namespace is full."""
     NOT_ANSWERED = "NotAnswered"

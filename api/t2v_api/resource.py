@@ -292,11 +292,30 @@ class ResolvedRequest(GenerationRequest):
         return GenerationRequest(**{name: getattr(self, name) for name in names})
 
 
+class Estimate(ContractModel):
+    """What a video is expected to take, as it was known when its Job was made."""
+
+    plan: Annotated[str, Field(max_length=64)] | None = None
+    """The memory plan that is expected to hold, such as ModelOffload+Tiling. Null: the model's
+    sizes or the pool's memory are not known, or it is not drawn on exactly one GPU."""
+    gpu_bytes: int | None = Field(default=None, ge=0)
+    """The most of the GPU's memory that this plan needs."""
+    host_bytes: int | None = Field(default=None, ge=0)
+    """What of the host's memory this plan keeps weights in."""
+    download_bytes: int | None = Field(default=None, ge=0)
+    """What is downloaded before it is drawn."""
+    seconds: float | None = Field(default=None, ge=0)
+    """From the runner's start to the finished video, by earlier videos of the model in this pool.
+    Null: there are none that are like it."""
+
+
 class Attempt(ContractModel):
     """One run of the runner."""
 
     pod_name: str | None = None
     """The pod that it ran in."""
+    pool: str | None = None
+    """The GPU pool that it ran in."""
     reason: Reason | None = None
     """Why it failed. Null while it runs and when it succeeded."""
     message: str = ""
@@ -345,6 +364,8 @@ class TextToVideoJobStatus(ContractModel):
     """The Job that makes the video."""
     pool: str | None = None
     """The GPU pool that it runs in."""
+    estimate: Estimate | None = None
+    """What it is expected to take, as it was known before a GPU was taken. Null: nothing was."""
     output_url: str | None = None
     """Where the MP4 is."""
     output: tuple[str, ...] = ()

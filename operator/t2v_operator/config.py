@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 from t2v_api.base import ContractError, ContractModel
+from t2v_api.memory import CUDA_CONTEXT, in_gib
 from t2v_api.profile import ModelProfile
+from t2v_api.quantity import Quantity, bytes_of
 from t2v_api.resource import DNS_LABEL, DNS_SUBDOMAIN
 from t2v_api.web_address import AllowedAddresses
 
@@ -46,6 +48,25 @@ class GpuPool(ContractModel):
     """The Kueue LocalQueue, one of this name in each namespace, for resources that name none."""
     managed_by: Annotated[str, Field(max_length=63, pattern=MANAGER)] | None = None
     """The Jobs' `managedBy`: kueue.x-k8s.io/multikueue where other clusters run them."""
+    gpu_memory: Quantity | None = None
+    """The memory of one GPU, such as 80Gi, at most what `nvidia-smi` shows as its total. A video
+    that does not fit goes to another pool, or is refused, before a GPU is taken, where its model's
+    `sizes` are known. Left out, nothing is known before."""
+
+    @field_validator("gpu_memory")
+    @classmethod
+    def _holds_cuda_itself(cls, memory: str | None) -> str | None:
+        if memory and bytes_of(memory) <= CUDA_CONTEXT:
+            raise ValueError(
+                f"{memory} is less than the {in_gib(CUDA_CONTEXT)} that CUDA itself needs; "
+                "write it like 80Gi"
+            )
+        return memory
+
+    @property
+    def gpu_bytes(self) -> int | None:
+        """`gpu_memory` in bytes."""
+        return bytes_of(self.gpu_memory) if self.gpu_memory else None
 
 
 PREFIX = Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?)?$")

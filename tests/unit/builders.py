@@ -39,6 +39,12 @@ def a_config_with_kueue(**pool: Any) -> OperatorConfig:
     return OperatorConfig.parse(document)
 
 
+def a_config_of_pools(*pools: dict[str, Any], kueue: bool = False, **model: Any) -> OperatorConfig:
+    """The default configuration with these GPU pools, its model one that needs a GPU."""
+    document = a_config(**({"resources": {"gpus": 1, "memory": "64Gi"}} | model)).document()
+    return OperatorConfig.parse(document | {"pools": list(pools), "kueue": {"enabled": kueue}})
+
+
 def a_config_of_jobs(**jobs: Any) -> OperatorConfig:
     """The default configuration with other patience."""
     return OperatorConfig.parse(load_config(None).document() | {"jobs": jobs})

@@ -14,8 +14,9 @@ from t2v_api.result import GenerationFailure, GenerationResult
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import Decision
+from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.job import build_job
-from t2v_operator.core.names import APPLIED_ANNOTATION, RECORD_ANNOTATION, job_name
+from t2v_operator.core.names import APPLIED_ANNOTATION, POOL_LABEL, RECORD_ANNOTATION, job_name
 from t2v_operator.core.observe import observe_job, observe_pod, observe_resource, observe_workload
 from t2v_operator.core.observed import (
     Observed,
@@ -121,6 +122,7 @@ def a_pod_document(
     phase: str = "Pending",
     made: float = 0,
     job_uid: str = f"job-{JOB_NAME}",
+    pool: str = "default",
     restarts: int = 0,
     earlier: tuple[int, str] | None = None,
 ) -> dict[str, Any]:
@@ -148,6 +150,7 @@ def a_pod_document(
         "namespace": "default",
         "uid": f"uid-of-{name}",
         "creationTimestamp": text(at(made)),
+        "labels": {POOL_LABEL: pool},
         "ownerReferences": [{"kind": "Job", "uid": job_uid}],
     }
     if gone_by is not None:
@@ -267,6 +270,7 @@ def an_observation(
     percent: int | None = None,
     complaint: str = "",
     queue_priority_is_known: bool = True,
+    earlier_runs: tuple[EarlierRun, ...] = (),
     now: float = 100,
     **resource: Any,
 ) -> Observed:
@@ -286,6 +290,7 @@ def an_observation(
         progress=progress,
         complaint=complaint,
         queue_priority_is_known=queue_priority_is_known,
+        earlier_runs=earlier_runs,
     )
 
 

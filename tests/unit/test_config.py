@@ -33,6 +33,11 @@ def test_the_documented_default_is_valid() -> None:
         ({"pools": [{"name": "GPU pool!"}]}, "pools.0.name: "),
         ({"pools": [{"name": "a", "queueName": "q"}]}, "pools: a names a queue; set kueue.enabled"),
         ({"pools": [{"name": "a", "managedBy": "me"}]}, "pools.0.managedBy: "),
+        ({"pools": [{"name": "a", "gpuMemory": "80 GB"}]}, "pools.0.gpuMemory: "),
+        (
+            {"pools": [{"name": "a", "gpuMemory": "80"}]},
+            "pools.0.gpuMemory: 80 is less than the 0.5 GiB that CUDA itself needs; write it like",
+        ),
         ({"jobs": {"startDeadlineSeconds": 0}}, "jobs.startDeadlineSeconds: "),
         ({"jobs": {"nodeLostSeconds": -1}}, "jobs.nodeLostSeconds: "),
         ({"pools": [{"name": "a", "tolerations": [{"at": date(2026, 1, 1)}]}]}, "date"),

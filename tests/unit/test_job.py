@@ -48,7 +48,7 @@ def test_the_runner_gets_the_whole_request_and_the_profile() -> None:
 
 def test_another_attempt_is_not_made_where_it_cannot_help() -> None:
     rules = build_job(a_job(), a_config())["spec"]["podFailurePolicy"]["rules"]
-    assert rules[0]["onExitCodes"]["values"] == [2, 3, 6]
+    assert rules[0]["onExitCodes"]["values"] == [2, 3, 4, 6]
     assert rules[0]["action"] == "FailJob"
     assert rules[1]["action"] == "Ignore"
 

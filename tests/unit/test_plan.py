@@ -11,19 +11,20 @@ from t2v_api.reasons import ExitCode
 from t2v_operator.cli.main import main
 
 from tests.unit.builders import a_config
+from tests.unit.test_earlier_runs import a_video
 from tests.unit.test_memory import some_sizes
 
 ROOT = Path(__file__).parents[2]
 HUB = {"hub": "owner/name", "revision": "main"}
 
 
-def plan(folder: Path, *options: str, spec: Any = None, **model: Any) -> int:
+def plan(folder: Path, *options: str, spec: Any = None, pools: Any = None, **model: Any) -> int:
     """Exit code of the command for one resource and a configuration with that model."""
     model = {"family": "Wan", "limits": {"maxWidth": 832, "maxFrames": 81}} | model
     model.setdefault("resources", {"memory": "64Gi"})
     defaults = a_config().document()["models"][0]["defaults"]
     model["defaults"] = defaults | {"scheduler": "UniPCMultistepScheduler", "numFrames": 17}
-    document = a_config(**model).document()
+    document = a_config(**model).document() | ({"pools": pools} if pools else {})
     config, manifest = folder / "config.yaml", folder / "manifest.yaml"
     config.write_text(yaml.safe_dump(document))
     manifest.write_text(
@@ -62,6 +63,108 @@ def test_the_gpu_s_memory_decides(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "are missing" in capsys.readouterr().err
 
 
+POOLS = [
+    {"name": "tiny", "gpuMemory": "6Gi"},
+    {"name": "large", "gpuMemory": "80Gi"},
+    {"name": "small", "gpuMemory": "24Gi"},
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "spec", "pool", "expected"),
+    [
+        ((), {}, "large, a GPU with 80Gi", "AllOnGpu"),
+        (("--pool", "small"), {}, "small, a GPU with 24Gi", "GroupOffload"),
+        ((), {"pool": "small"}, "small, a GPU with 24Gi", "GroupOffload"),
+        (("--gpu-memory", "48Gi"), {}, "tiny, a GPU with 48Gi", "EncoderFirst"),
+    ],
+    ids=["the one that the operator takes", "an option", "the resource's", "another GPU"],
+)
+def test_the_pool_s_gpu_is_the_one_that_is_planned_for(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    spec: dict[str, Any],
+    pool: str,
+    expected: str,
+) -> None:
+    sizes = some_sizes().document()
+    assert plan(tmp_path, *options, spec=LARGE | spec, pools=POOLS, source=HUB, sizes=sizes) == 0
+    said = capsys.readouterr().out
+    assert f"pool:      {pool}\n" in said
+    assert f"plan:      {expected}\n" in said
+
+
+def test_a_pool_that_is_too_small_or_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = some_sizes().document()
+
+    def planned(pool: str) -> int:
+        return plan(tmp_path, "--pool", pool, spec=LARGE, pools=POOLS, source=HUB, sizes=sizes)
+
+    assert planned("tiny") == ExitCode.OUT_OF_MEMORY
+    assert "OutOfMemory: pool tiny has GPUs of 6Gi; 832x480 with" in capsys.readouterr().err
+    assert planned("larg") == ExitCode.REQUEST_REFUSED
+    assert "did you mean 'large'?" in capsys.readouterr().err
+
+
+def test_validate_says_as_well_that_no_pool_holds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = some_sizes().document()
+    plan(tmp_path, spec=LARGE, pools=POOLS[:1], source=HUB, sizes=sizes)
+    config, manifest = str(tmp_path / "config.yaml"), str(tmp_path / "manifest.yaml")
+    capsys.readouterr()
+    assert main(["validate", "--config", config, "-f", manifest]) == ExitCode.REQUEST_REFUSED
+    assert "OutOfMemory: pool tiny has GPUs of 6Gi; " in capsys.readouterr().err
+
+
+def test_the_profile_says_what_plans_there_are_and_fp8_adds_to_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = {"source": HUB, "sizes": some_sizes().document(), "spec": LARGE}
+    offload = {"execution": {"placement": "ModelOffload", "tiling": False}} | model
+    assert plan(tmp_path, "--gpu-memory", "24Gi", **offload) == ExitCode.OUT_OF_MEMORY
+    assert "(ModelOffload)" in capsys.readouterr().err
+    assert plan(tmp_path, "--gpu-memory", "24Gi", "--fp8", **offload) == ExitCode.DONE
+    assert "plan:      ModelOffload+Fp8\n" in capsys.readouterr().out
+
+
+def test_earlier_videos_tell_the_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = {"source": HUB, "sizes": some_sizes().document(), "spec": LARGE}
+    like_it = {"model_id": "tiny-shapes", "guidance_scale": 2.0, "num_inference_steps": 25}
+    one, other = a_video(**like_it), a_video(**like_it | {"model_id": "other"})
+    finished = tmp_path / "finished.yaml"
+    for document, expected in (
+        ({"kind": "List", "items": [one, other]}, "time:      131 s, by an earlier video\n"),
+        (one, "time:      131 s, by an earlier video\n"),
+        (other, "no earlier video of this model in pool default is like it\n"),
+    ):
+        finished.write_text(yaml.safe_dump(document))
+        assert plan(tmp_path, "--earlier", str(finished), **model) == 0
+        assert expected in capsys.readouterr().out
+    assert plan(tmp_path, **model) == 0
+    assert "time:      not known; `--earlier FILE`" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"items": [{"spec": {}}]}, "no resource with a status; give what `kubectl get t2v"),
+        ("text", "no resource with a status"),
+        ({"status": {"phase": "Done"}}, "finished.yaml: status.phase: "),
+    ],
+)
+def test_a_file_that_tells_of_no_earlier_video_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], document: Any, message: str
+) -> None:
+    finished = tmp_path / "finished.yaml"
+    finished.write_text(yaml.safe_dump(document))
+    assert plan(tmp_path, "--earlier", str(finished), source=HUB) == ExitCode.REQUEST_REFUSED
+    assert message in capsys.readouterr().err
+
+
 def test_a_hub_model_without_sizes_says_where_they_come_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,7 +190,7 @@ def test_a_request_that_is_refused_is_not_planned(
 def test_a_wrong_quantity_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         plan(tmp_path, "--gpu-memory", "24 gigs", source=HUB)
-    assert "'24 gigs' is no quantity; write 24Gi" in capsys.readouterr().err
+    assert "'24 gigs' is no quantity; write it like 24Gi" in capsys.readouterr().err
 
 
 def test_the_example_is_planned_from_its_folder_without_torch() -> None:

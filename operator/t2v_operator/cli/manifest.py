@@ -17,14 +17,22 @@ def read_manifests(text: str, source: str) -> tuple[TextToVideoJob, ...]:
 
     Raises ManifestError when any document is wrong, so that nothing runs half.
     """
-    documents = list(_documents(text, source))
-    if not documents:
+    found = list(documents(text, source))
+    if not found:
         raise ManifestError(f"{source}: no TextToVideoJob in it")
     resources = []
-    for number, document in enumerate(documents, start=1):
-        at = f"{source}, document {number}" if len(documents) > 1 else source
+    for number, document in enumerate(found, start=1):
+        at = f"{source}, document {number}" if len(found) > 1 else source
         resources.append(_resource(document, at))
     return tuple(resources)
+
+
+def documents(text: str, source: str) -> Iterator[Any]:
+    """What stands in a YAML stream, as kubectl reads it. Raises ManifestError."""
+    try:
+        yield from (each for each in yaml.load_all(text, Loader=_Loader) if each is not None)
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{source}: not YAML: {_one_line(error)}") from None
 
 
 def _resource(document: Any, at: str) -> TextToVideoJob:
@@ -36,13 +44,6 @@ def _resource(document: Any, at: str) -> TextToVideoJob:
         raise ManifestError(
             "\n".join(f"{at}: {line}" for line in str(error).splitlines())
         ) from None
-
-
-def _documents(text: str, source: str) -> Iterator[Any]:
-    try:
-        yield from (each for each in yaml.load_all(text, Loader=_Loader) if each is not None)
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{source}: not YAML: {_one_line(error)}") from None
 
 
 def _one_line(error: yaml.YAMLError) -> str:

@@ -39,7 +39,7 @@ def takes_manifests(parser: argparse.ArgumentParser) -> None:
 
 def read_all(sources: Sequence[str]) -> list[TextToVideoJob]:
     """The resources of every source, in order. Raises ManifestError."""
-    return [resource for source in sources for resource in _read(source)]
+    return [resource for source in sources for resource in read_manifests(*read_text(source))]
 
 
 def with_uid(resource: TextToVideoJob) -> TextToVideoJob:
@@ -48,10 +48,14 @@ def with_uid(resource: TextToVideoJob) -> TextToVideoJob:
     return resource.model_copy(update={"metadata": metadata})
 
 
-def _read(source: str) -> tuple[TextToVideoJob, ...]:
+def read_text(source: str) -> tuple[str, str]:
+    """The text of a file, or of standard input for '-', and what it is called in messages.
+
+    Raises ManifestError.
+    """
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ManifestError(f"{source}: {reason}") from None
-    return read_manifests(text, "standard input" if source == "-" else source)
+    return text, "standard input" if source == "-" else source

@@ -1,25 +1,20 @@
 """`t2v plan`: what a video would take, before anything is downloaded or loaded."""
 
 import argparse
-import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from t2v_api.base import ContractError
-from t2v_api.execution import ladder
-from t2v_api.memory import (
-    CUDA_CONTEXT,
-    GIB,
-    NoPlanFits,
-    PlanChoice,
-    choose,
-    in_gib,
-)
+from t2v_api.memory import CUDA_CONTEXT, NoPlanFits, PlanChoice, choose, in_gib
 from t2v_api.profile import ModelProfile
-from t2v_api.reasons import ExitCode
+from t2v_api.quantity import bytes_of
+from t2v_api.reasons import EXIT_CODES, ExitCode
+from t2v_api.resource import TextToVideoJob
 from t2v_api.sizes import ModelSizes
 
+from t2v_operator.cli.earlier import read_earlier
 from t2v_operator.cli.output import (
     complain,
     read_all,
@@ -29,16 +24,14 @@ from t2v_operator.cli.output import (
     with_uid,
 )
 from t2v_operator.cli.run import default_models_dir
-from t2v_operator.config import load_config
+from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.core.earlier_runs import EarlierRuns, expected_seconds
+from t2v_operator.core.pools import placed
 from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.errors import RequestRefused
 
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": GIB,
-    "Ti": 2**40,
-}
+DEFAULT_GPU = "24Gi"
+"""Where neither the command line nor the pool says what a GPU has."""
 
 
 class SizesUnknown(ValueError):
@@ -48,13 +41,22 @@ class SizesUnknown(ValueError):
 def arguments(parser: argparse.ArgumentParser) -> None:
     takes_config(parser)
     takes_manifests(parser)
+    parser.add_argument("--pool", help="the GPU pool; without it, the one that the operator takes")
     parser.add_argument(
-        "--gpu-memory", type=_quantity, default=24 * GIB, help="the GPU's memory (24Gi)"
+        "--gpu-memory",
+        type=_memory,
+        help=f"the GPU's memory; without it, the pool's, or {DEFAULT_GPU}",
     )
     parser.add_argument(
-        "--host-memory", type=_quantity, help="the host's; without it, the profile's `resources`"
+        "--host-memory", type=_memory, help="the host's; without it, the profile's `resources`"
     )
     parser.add_argument("--fp8", action="store_true", help="also plans that keep 8-bit weights")
+    parser.add_argument(
+        "--earlier",
+        metavar="FILE",
+        help="finished resources that tell how long it takes: what `kubectl get t2v -o yaml` or "
+        "`t2v run` prints; '-' for standard input",
+    )
     parser.add_argument(
         "--models-dir",
         type=Path,
@@ -64,17 +66,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(options: argparse.Namespace) -> int:
-    """Print what is downloaded, the memory plan and its expected peak; make nothing."""
+    """Print what is downloaded, the memory plan, its expected peak and time; make nothing."""
     config = load_config(options.config)
+    earlier = read_earlier(options.earlier) if options.earlier else None
     code = ExitCode.DONE
     for resource in read_all(options.filename):
         name = resource.metadata.name
         try:
-            job = resolve(with_uid(resource), config)
-            say(f"{name}: {_told(job, options)}")
+            job = _job(with_uid(resource), config, options)
+            say(f"{name}: {_told(job, earlier)}")
         except RequestRefused as refusal:
             complain(f"{name}: {refusal.reason}: {refusal.message}")
-            code = code or ExitCode.REQUEST_REFUSED
+            code = code or EXIT_CODES[refusal.reason]
         except SizesUnknown as unknown:
             complain(f"{name}: {unknown}")
             code = code or ExitCode.MODEL_REFUSED
@@ -84,25 +87,62 @@ def plan(options: argparse.Namespace) -> int:
     return code
 
 
-def _told(job: ResolvedJob, options: argparse.Namespace) -> str:
-    profile, request = job.profile, job.request
-    sizes = _sizes(profile, options.models_dir)
+def _job(
+    resource: TextToVideoJob, config: OperatorConfig, options: argparse.Namespace
+) -> ResolvedJob:
+    """The job as the options have it, in the pool that it would run in."""
+    if options.pool:
+        spec = resource.spec.model_copy(update={"pool": options.pool})
+        resource = resource.model_copy(update={"spec": spec})
+    job = resolve(resource, config)
+    job = replace(job, profile=_profile(job.profile, options))
+    if options.gpu_memory:
+        pool = job.pool.model_copy(update={"gpu_memory": options.gpu_memory})
+        return replace(job, pool=pool)
+    return placed(job, config)
+
+
+def _profile(profile: ModelProfile, options: argparse.Namespace) -> ModelProfile:
+    changed: dict[str, object] = {"sizes": _sizes(profile, options.models_dir)}
+    if options.host_memory:
+        memory = {"memory": options.host_memory}
+        changed["resources"] = profile.resources.model_copy(update=memory)
+    if options.fp8:
+        changed["execution"] = profile.execution.model_copy(update={"fp8": True})
+    return profile.model_copy(update=changed)
+
+
+def _told(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
+    profile, request, pool = job.profile, job.request, job.pool
+    assert profile.sizes  # they were read before
+    memory = pool.gpu_memory or DEFAULT_GPU
     choice = choose(
-        sizes,
+        profile.sizes,
         request,
-        options.gpu_memory - CUDA_CONTEXT,
-        options.host_memory or _quantity(profile.resources.memory),
-        ladder(options.fp8),
+        bytes_of(memory) - CUDA_CONTEXT,
+        bytes_of(profile.resources.memory),
+        profile.plans,
         profile.grid,
     )
     return "\n  ".join(
         (
             f"{profile.id}, {request.width}x{request.height}, {request.num_frames} frames",
-            f"download:  {_download(profile, sizes)}",
-            f"weights:   {in_gib(sizes.weights)}",
+            f"pool:      {pool.name}, a GPU with {memory}",
+            f"download:  {_download(profile, profile.sizes)}",
+            f"weights:   {in_gib(profile.sizes.weights)}",
             *_plan_lines(choice),
+            f"time:      {_time(job, earlier)}",
         )
     )
+
+
+def _time(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
+    if earlier is None:
+        return "not known; `--earlier FILE` with finished videos tells it"
+    seconds = expected_seconds(job.request, job.pool.name, earlier.of(job.profile.id))
+    if seconds is None:
+        return f"not known: no earlier video of this model in pool {job.pool.name} is like it"
+    return f"{seconds:.0f} s, by an earlier video"
 
 
 def _plan_lines(choice: PlanChoice) -> tuple[str, ...]:
@@ -147,9 +187,9 @@ def _sizes(profile: ModelProfile, models_dir: Path) -> ModelSizes:
         raise SizesUnknown(said[0]) from None
 
 
-def _quantity(text: str) -> int:
-    """Bytes of a Kubernetes quantity."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMGT]|[KMGT]i|)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no quantity; write 24Gi")
-    return int(float(match[1]) * UNITS[match[2]])
+def _memory(text: str) -> str:
+    try:
+        bytes_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

@@ -18,6 +18,7 @@ from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
 from t2v_operator.core.attempts import KEPT_ATTEMPTS
+from t2v_operator.core.earlier_runs import EarlierRuns
 from t2v_operator.core.names import JOB_LABEL
 from t2v_operator.core.observe import (
     observe_job,
@@ -55,8 +56,9 @@ class Cache:
     ) -> None:
         self._news = news
         self.resources: Store[ObservedResource | Settled] = Store(
-            _keep_resource, _nothing, lambda key, *_: news(key)
+            self._keep_resource, _nothing, lambda key, *_: news(key)
         )
+        self._earlier_runs = EarlierRuns()
         self.jobs: Store[ObservedJob] = Store(observe_job, self._index_job, self._job_news)
         self.pods: Store[ObservedPod] = Store(observe_pod, self._index_pod, self._pod_news)
         self.workloads: Store[ObservedWorkload] = Store(
@@ -128,6 +130,7 @@ class Cache:
             earlier_pods=tuple(pod for each in earlier for pod in self._pods(key[0], each)),
             workload=self._workload(key[0], job),
             progress=self._progress_of(key, pods),
+            earlier_runs=self._earlier_runs.of(resource.spec.model_id) if resource.spec else (),
         )
 
     def jobs_of(self, key: Key) -> list[ObservedJob]:
@@ -162,6 +165,13 @@ class Cache:
 
     def forget_progress(self, key: Key) -> None:
         self._progress.pop(key, None)
+
+    def _keep_resource(self, document: Manifest) -> ObservedResource | Settled:
+        record = settled(document)
+        if record is None:
+            return observe_resource(document)
+        self._earlier_runs.take(document)
+        return record
 
     def _jobs(
         self, key: Key, resource: ObservedResource
@@ -254,10 +264,6 @@ class Cache:
         owner = self._resource_of.get((key[0], workload.job_uid)) if workload else None
         if before != after and owner:
             self._news(owner)
-
-
-def _keep_resource(document: Manifest) -> ObservedResource | Settled:
-    return settled(document) or observe_resource(document)
 
 
 def _owner(key: Key, job: ObservedJob) -> Key | None:

@@ -86,6 +86,12 @@ def with_attempt(history: History, attempt: Attempt, in_place_of_last: bool) -> 
     )
 
 
+def failed_attempt(history: History) -> str:
+    """What the last run, which failed, has to say."""
+    last = history.latest[-1]
+    return f"attempt {history.count} failed ({last.reason}: {last.message})"
+
+
 def _history(attempts: tuple[Attempt, ...], dropped: int, dropped_disruptions: int) -> History:
     return History(
         latest=attempts[-KEPT_ATTEMPTS:],
@@ -118,6 +124,7 @@ class RunnerEnd:
     start_time: datetime
     completion_time: datetime
     pod_name: str | None = None
+    pool: str | None = None
 
     @property
     def attempt(self) -> Attempt:
@@ -125,6 +132,7 @@ class RunnerEnd:
         failure = self.outcome if isinstance(self.outcome, GenerationFailure) else None
         return Attempt(
             pod_name=self.pod_name,
+            pool=self.pool,
             reason=failure.reason if failure else None,
             message=failure.message if failure else "",
             exit_code=self.exit_code,
@@ -158,6 +166,7 @@ def _end(pod: ObservedPod, end: ContainerEnd | None) -> RunnerEnd:
         start_time=(end.started if end else pod.started) or since,
         completion_time=(end.finished if end else None) or since,
         pod_name=pod.name,
+        pool=pod.pool or None,
     )
 
 
@@ -188,7 +197,7 @@ def _attempts(pod: ObservedPod, before: History) -> Iterator[Attempt]:
     end = end_of(pod)
     if end is None:
         if pod.started:
-            yield Attempt(pod_name=pod.name, start_time=pod.started)
+            yield Attempt(pod_name=pod.name, pool=pod.pool or None, start_time=pod.started)
         return
     going_on = [a for a in before.latest if a.pod_name == pod.name and not a.completion_time]
     if going_on and pod.end is None:

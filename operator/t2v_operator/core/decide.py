@@ -19,6 +19,7 @@ from t2v_operator.core.rules.end import (
     a_job_that_is_disrupted_too_often_has_failed,
     a_result_that_was_handed_in_is_a_video,
     a_runner_that_is_started_again_for_ever_has_failed,
+    a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool,
 )
 from t2v_operator.core.rules.job import (
     a_job_being_deleted_is_waited_for,
@@ -73,6 +74,7 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
 AT_ITS_END: tuple[Rule, ...] = (
     a_result_that_was_handed_in_is_a_video,
     a_complete_job_is_a_video,
+    a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool,
     a_failed_job_is_a_failure,
     a_job_being_deleted_is_waited_for,
     a_job_that_is_disrupted_too_often_has_failed,

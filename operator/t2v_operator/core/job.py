@@ -222,10 +222,15 @@ def _literal(json_line: str) -> str:
 
 
 def _pod_failure_policy() -> Manifest:
-    """Fail at once what another attempt cannot mend; do not count disruptions as attempts."""
+    """Fail at once what another attempt cannot mend; do not count disruptions as attempts.
+
+    A runner that says it is out of memory has tried all that its model allows. One that was killed
+    (137) is tried again: more than the memory limit kills.
+    """
     hopeless = [
         ExitCode.REQUEST_REFUSED,
         ExitCode.MODEL_REFUSED,
+        ExitCode.OUT_OF_MEMORY,
         ExitCode.INIT_MEDIA_REFUSED,
     ]
     return {

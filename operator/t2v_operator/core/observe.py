@@ -21,6 +21,7 @@ from t2v_operator.core.keepers import keeper_of
 from t2v_operator.core.names import (
     APPLIED_ANNOTATION,
     OUTPUT_FINALIZER,
+    POOL_LABEL,
     QUEUE_LABEL,
     QUEUE_PRIORITY_LABEL,
     RECORD_ANNOTATION,
@@ -222,6 +223,7 @@ def observe_pod(document: Manifest) -> ObservedPod:
         job_uid=next(
             (o["uid"] for o in metadata.get("ownerReferences") or () if o["kind"] == "Job"), ""
         ),
+        pool=(metadata.get("labels") or {}).get(POOL_LABEL, ""),
         node=(document.get("spec") or {}).get("nodeName") or "",
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
         waiting=None if started or is_over else _waiting(document, state, earlier),

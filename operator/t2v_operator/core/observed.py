@@ -21,6 +21,7 @@ from t2v_api.resource import (
 )
 from t2v_api.result import GenerationResult
 
+from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
     RENEW_LINKS_ANNOTATION,
@@ -220,6 +221,8 @@ class ObservedPod:
     name: str
     uid: str
     job_uid: str
+    pool: str
+    """The GPU pool that it was made for; empty where it does not say."""
     node: str
     created: datetime
     waiting: PodWait | None
@@ -303,6 +306,8 @@ class Observed:
     """The latest warning about what does not go on, from the cluster's Events."""
     queue_priority_is_known: bool = True
     """Whether the WorkloadPriorityClass that the resource names is there."""
+    earlier_runs: tuple[EarlierRun, ...] = ()
+    """How long the latest videos of its model took."""
 
 
 def running_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:

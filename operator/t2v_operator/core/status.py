@@ -18,6 +18,7 @@ from t2v_operator.core.plan import Plan
 KEPT = (
     "job_name",
     "pool",
+    "estimate",
     "resolved",
     "progress",
     "attempts",

@@ -18,6 +18,7 @@ from tests.unit.observations import (
     a_pod_document,
     a_record_of,
     a_resource_document,
+    a_resource_seen,
     a_result,
     at,
     succeeded,
@@ -209,6 +210,19 @@ def test_a_finished_resource_is_kept_as_a_line(watched: Watched) -> None:
     watched.put(RESOURCES, document)
     assert isinstance(watched.cache.resources.get(KEY), Settled)
     assert watched.cache.resource_keys() == [KEY]
+
+
+def test_finished_videos_of_the_model_are_remembered_for_their_times(watched: Watched) -> None:
+    assert watched.observed.earlier_runs == ()
+    document = a_resource_document(
+        status=succeeded(), record=a_record_of(succeeded(), name="earlier"), name="earlier"
+    )
+    watched.put(RESOURCES, document)
+    watched.put(RESOURCES, document)
+    (run,) = watched.observed.earlier_runs
+    assert (run.pool, run.timings) == ("default", {"start": 1.0})
+    other = a_resource_seen(spec={"modelId": "other"})
+    assert watched.cache.observe(KEY, other, at(0)).earlier_runs == ()
 
 
 def elsewhere(document: dict[str, Any]) -> dict[str, Any]:

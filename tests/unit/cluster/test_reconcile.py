@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from t2v_api.progress import Progress, Stage
+from t2v_api.reasons import Reason
 from t2v_api.resource import Phase, TextToVideoJobStatus
 from t2v_operator.cluster import reconcile
 from t2v_operator.cluster.cache import Cache
@@ -25,13 +26,14 @@ from t2v_operator.cluster.kinds import (
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.config import OperatorConfig
-from t2v_operator.core.names import JOB_LABEL, RECORD_ANNOTATION
+from t2v_operator.core.names import JOB_LABEL, POOL_LABEL, RECORD_ANNOTATION
 from t2v_operator.core.observed import Settled
 
-from tests.unit.builders import a_config, a_config_with_kueue
+from tests.unit.builders import a_config, a_config_of_pools, a_config_with_kueue
 from tests.unit.cluster.api_server import ApiServer, the_jobs, the_status
 from tests.unit.observations import (
     JOB_NAME,
+    a_failure,
     a_job_document,
     a_job_seen,
     a_pod_document,
@@ -627,6 +629,30 @@ def test_an_edit_starts_the_new_video_when_the_old_pod_is_gone(world: Callable[.
     tested.looks()
     (new,) = the_jobs(tested.server)
     assert new != JOB_NAME
+
+
+def test_a_video_that_ran_out_of_memory_starts_in_a_larger_pool_when_the_old_pod_is_gone(
+    world: Callable[..., World],
+) -> None:
+    pools = ({"name": "default", "gpuMemory": "24Gi"}, {"name": "large", "gpuMemory": "80Gi"})
+    tested = world(a_config_of_pools(*pools), status=running())
+    tested.job(failed="PodFailurePolicy")
+    tested.pod(exit_code=4, message=a_failure(Reason.OUT_OF_MEMORY))
+    for _ in range(3):
+        tested.hears()
+        tested.looks()
+        (old,) = tested.server.all_of(JOBS)
+        assert old["metadata"]["deletionTimestamp"], "it goes when its pod has gone"
+        assert the_status(tested.server)["phase"] == "Pending"
+    tested.server.drop(PODS, "pod-1")
+    tested.server.drop(JOBS, JOB_NAME)
+    tested.hears()
+    status = tested.looks_until_it_is_written()
+    (new,) = tested.server.all_of(JOBS)
+    assert new["metadata"]["name"] == JOB_NAME
+    assert new["metadata"]["labels"][POOL_LABEL] == status["pool"] == "large"
+    assert [each["reason"] for each in status["attempts"]] == ["OutOfMemory"]
+    assert tested.told == ["LargerPool", "JobRemoved", "JobCreated"]
 
 
 def test_what_is_silent_is_asked_about_in_the_clusters_events(

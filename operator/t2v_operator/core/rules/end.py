@@ -1,13 +1,20 @@
 """Rules about the end of a Job: a video, or why there is none."""
 
-from t2v_api.reasons import Reason
+from t2v_api.reasons import Reason, Waiting
+from t2v_api.resource import Phase
 from t2v_api.result import GenerationFailure, GenerationResult
 
 from t2v_operator.config import MOST_RETRIES_IN_POD
-from t2v_operator.core.attempts import RunnerEnd, handed_in, made_it, result_of
-from t2v_operator.core.decision import Decision
-from t2v_operator.core.situation import Situation
+from t2v_operator.core.attempts import RunnerEnd, failed_attempt, handed_in, made_it, result_of
+from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
+from t2v_operator.core.pools import larger_pool, ran_out
+from t2v_operator.core.request import resolve
+from t2v_operator.core.situation import Situation, removals
 from t2v_operator.core.status import ended_status, status_without_record
+from t2v_operator.errors import RequestRefused
+
+TOO_LATE = "DeadlineExceeded"
+"""In the words of a Job whose activeDeadlineSeconds are over."""
 
 
 def a_result_that_was_handed_in_is_a_video(situation: Situation) -> Decision | None:
@@ -40,12 +47,33 @@ def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
     return Decision(status, rests_on_absence=job.has_local_pods and not made_it(pods))
 
 
+def a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool(
+    situation: Situation,
+) -> Decision | None:
+    """Its Job is removed first: the next one has its name. The attempts say where it ran out."""
+    job, history = situation.job, situation.history
+    last = history.latest[-1] if history.latest else None
+    if job.failure is None or job.failure[0] == TOO_LATE or last is None or not ran_out(last):
+        return None
+    try:
+        resolved = resolve(situation.observed.resource.as_contract, situation.config)
+    except RequestRefused:
+        return None
+    pool = larger_pool(resolved, situation.config, history.latest)
+    if pool is None:
+        return None
+    message = f"{failed_attempt(history)}; it is made in pool {pool.name}, which has more memory"
+    # Pending: it has no Job that could be missed.
+    status = situation.on_the_way(Phase.PENDING, Waiting.LARGER_POOL, message)
+    return Decision(status, removals((job,)), again_seconds=LOOK_AGAIN_SECONDS)
+
+
 def a_failed_job_is_a_failure(situation: Situation) -> Decision | None:
     """With the reason of its last attempt."""
     if situation.job.failure is None:
         return None
     reason, message = situation.job.failure
-    if reason == "DeadlineExceeded":
+    if reason == TOO_LATE:
         limit = situation.job.active_deadline_seconds
         text = f"activeDeadlineSeconds is {limit}; the video was not finished by then"
         return situation.failed(Reason.DEADLINE_EXCEEDED, text)

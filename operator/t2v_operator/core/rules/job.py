@@ -19,10 +19,12 @@ from t2v_operator.core.decision import (
     PatchJob,
     PatchWorkload,
 )
+from t2v_operator.core.estimate import estimate
 from t2v_operator.core.job import applied, build_job, mutable_values, queue_labels
 from t2v_operator.core.names import APPLIED_ANNOTATION, QUEUE_LABEL, QUEUE_PRIORITY_LABEL
 from t2v_operator.core.observed import PATIENCE_SECONDS
 from t2v_operator.core.plan import read_plan
+from t2v_operator.core.pools import placed
 from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.core.situation import UNDER_WAY, Situation, replacements
 from t2v_operator.core.status import failed_status, planned, with_notices
@@ -171,7 +173,11 @@ def _created(situation: Situation, history: History) -> Decision:
     if refused_url:
         return refused_url
     try:
-        resolved = resolve(situation.observed.resource.as_contract, situation.config)
+        resolved = placed(
+            resolve(situation.observed.resource.as_contract, situation.config),
+            situation.config,
+            history.latest,
+        )
     except RequestRefused as refusal:
         return situation.refused(refusal.reason, refusal.message)
     problem = _queue_problem(situation, resolved)
@@ -184,7 +190,12 @@ def _created(situation: Situation, history: History) -> Decision:
     phase = Phase.SUSPENDED if situation.spec.suspend else Phase.QUEUED
     reason = Waiting.SUSPENDED if situation.spec.suspend else Waiting.NO_POD
     status = situation.waiting(
-        phase, reason, text, **(planned(plan) | history.fields), progress=None
+        phase,
+        reason,
+        text,
+        **(planned(plan) | history.fields),
+        estimate=estimate(resolved, situation.observed.earlier_runs),
+        progress=None,
     )
     return Decision(status, (CreateJob(manifest),), again_seconds=PATIENCE_SECONDS)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
-from t2v_operator.core.attempts import History, result_of
+from t2v_operator.core.attempts import failed_attempt, result_of
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.observed import PATIENCE_SECONDS, running_pod, waiting_pod
 from t2v_operator.core.situation import Situation, replacements
@@ -153,8 +153,8 @@ def _until_lost(situation: Situation) -> float:
 def _restarting(situation: Situation) -> str:
     pod_name = situation.history.latest[-1].pod_name
     return (
-        f"{_failed(situation.history)}; the runner is started again in pod {pod_name}, where its "
-        "files still are"
+        f"{failed_attempt(situation.history)}; the runner is started again in pod {pod_name}, "
+        "where its files still are"
     )
 
 
@@ -162,12 +162,7 @@ def _no_pod(situation: Situation) -> str:
     history, complaint = situation.history, situation.observed.complaint
     last = history.latest[-1] if history.latest else None
     if last and last.reason:
-        text = f"{_failed(history)}; another follows"
+        text = f"{failed_attempt(history)}; another follows"
     else:
         text = "the Job controller is making the pod"
     return f"{text}; it says: {complaint}" if complaint else text
-
-
-def _failed(history: History) -> str:
-    last = history.latest[-1]
-    return f"attempt {history.count} failed ({last.reason}: {last.message})"
