@@ -111,6 +111,7 @@ class ModelResources(ContractModel):
     """What a container that runs this model asks for, as Kubernetes quantities."""
 
     gpus: int = Field(default=1, ge=0)
+    """0: it runs on the CPU. 2 and more draw one video together, each with the whole model."""
     cpu: Quantity = "1"
     memory: Quantity = "4Gi"
     ephemeral_storage: Quantity | None = None
@@ -175,6 +176,15 @@ class ModelProfile(ContractModel):
     def _a_motion_adapter_has_a_base_model(self) -> Self:
         if self.motion_adapter is not None and self.family.traits.base_model is None:
             raise ValueError(f"motionAdapter: {self.family} models have none: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _the_family_can_share_its_gpus(self) -> Self:
+        gpus = self.resources.gpus
+        if gpus > 1 and not self.family.traits.shares_gpus:
+            raise ValueError(
+                f"resources.gpus is {gpus}; {self.family} models cannot share a video among GPUs: 1"
+            )
         return self
 
     @model_validator(mode="after")
