@@ -87,8 +87,11 @@ class Execution(ContractModel):
     """As torch names it: cuda, or cpu."""
     dtype: str = Field(max_length=16)
     """The denoiser's number format."""
+    gpus: Annotated[int, Field(ge=2)] | None = None
+    """How many GPUs drew it together. Null: it was one, or none."""
     plan: Annotated[str, Field(max_length=32)] | None = None
-    """The memory plan that held, such as ModelOffload+Tiling. Null on the CPU."""
+    """The memory plan that held, such as ModelOffload+Tiling. Null on the CPU, and on several GPUs,
+    where there is no choice."""
     expected_bytes: int | None = Field(default=None, ge=0)
     """What that plan was expected to need of the GPU."""
     peak_bytes: int | None = Field(default=None, ge=0)

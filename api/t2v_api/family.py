@@ -49,6 +49,8 @@ class Traits:
     """Which frames that may be, with one model or another."""
     is_one_for_all: bool = False
     """Whether every model takes those frames; else a profile's `starts` say so."""
+    shares_gpus: bool = False
+    """Whether several GPUs of one pod can draw a video together (context parallelism)."""
 
     @property
     def index_names(self) -> tuple[str, ...]:
@@ -122,6 +124,7 @@ _TRAITS = {
         takes_guidance_scale_2=True,
         image_to_video="WanImageToVideoPipeline",
         frames_given=(Start.FIRST_FRAME, Start.BOTH_FRAMES),
+        shares_gpus=True,
     ),
     ModelFamily.LTX: Traits(
         "LTXPipeline",
@@ -134,6 +137,7 @@ _TRAITS = {
         image_to_video="LTXConditionPipeline",
         frames_given=(Start.FIRST_FRAME, Start.LAST_FRAME, Start.BOTH_FRAMES),
         is_one_for_all=True,
+        shares_gpus=True,
     ),
     ModelFamily.LTX2: Traits(
         "LTX2Pipeline",
@@ -143,6 +147,7 @@ _TRAITS = {
         grid=Grid(32, frames=8, offset=1),
         also_named=("LTX2ConditionPipeline", "LTX2ImageToVideoPipeline"),
         takes_fps=True,
+        shares_gpus=True,
     ),
     ModelFamily.HUNYUAN_VIDEO: Traits(
         "HunyuanVideoPipeline",

@@ -108,6 +108,7 @@ class ModelResources(ContractModel):
     """What a container that runs this model asks for, as Kubernetes quantities."""
 
     gpus: int = Field(default=1, ge=0)
+    """0: it runs on the CPU. 2 and more draw one video together, each with the whole model."""
     cpu: Quantity = "1"
     memory: Quantity = "4Gi"
     ephemeral_storage: Quantity | None = None
@@ -178,8 +179,17 @@ class ModelProfile(ContractModel):
     def _some_plan_is_left(self) -> Self:
         if not self.plans:
             raise ValueError(
-                f"execution.placement is {self.execution.placement}; a model with a motionAdapter "
-                "cannot be run so: leave it out"
+                f"execution.placement is {self.execution.placement}; a model with a motionAdapter, "
+                "or on several GPUs, cannot be run so: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_family_can_share_its_gpus(self) -> Self:
+        gpus = self.resources.gpus
+        if gpus > 1 and not self.family.traits.shares_gpus:
+            raise ValueError(
+                f"resources.gpus is {gpus}; {self.family} models cannot share a video among GPUs: 1"
             )
         return self
 
@@ -198,9 +208,14 @@ class ModelProfile(ContractModel):
     def plans(self) -> tuple[Plan, ...]:
         """The memory plans that it may be run by, the best first.
 
-        A UNet that a motion adapter sets in motion is put together at once, and not later.
+        A UNet that a motion adapter sets in motion is put together at once, and not later. GPUs
+        that share a video each have the whole model.
         """
         plans = self.execution.plans
+        if self.resources.gpus > 1:
+            plans = tuple(
+                plan for plan in plans if plan.placement is Placement.ALL_ON_GPU and not plan.fp8
+            )
         if self.motion_adapter is None:
             return plans
         return tuple(each for each in plans if each.placement is not Placement.ENCODER_FIRST)

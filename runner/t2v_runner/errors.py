@@ -1,7 +1,11 @@
 """The runner's error tree. Each knows its reason; `t2v_api.reasons` knows the exit code."""
 
+import errno
+
 from t2v_api.reasons import Reason
 from t2v_api.result import MESSAGE_CHARACTERS
+
+from t2v_runner.out_of_memory import is_out_of_memory
 
 
 class RunnerError(Exception):
@@ -71,3 +75,19 @@ class Stopped(RunnerError):
     """Somebody asked the runner to stop."""
 
     reason = Reason.STOPPED
+
+
+def known(error: BaseException) -> RunnerError | None:
+    """The runner's own error that `error` is, or that it comes from."""
+    if isinstance(error, RunnerError):
+        return error
+    if is_out_of_memory(error):
+        return OutOfMemory(
+            "this machine's memory does not hold this request: "
+            "fewer frames or a smaller size need less"
+        )
+    # FFmpeg's errors have an errno too, but are not always OSErrors.
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFailed(f"no space left on the device: {error}")
+    cause = error.__cause__ or error.__context__
+    return known(cause) if cause is not None else None

@@ -9,8 +9,10 @@ from t2v_api.progress import Stage
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE, GenerationResult, Video
 from t2v_api.start import Start
 
+from t2v_runner import drawing as one_process
+from t2v_runner import ranks
 from t2v_runner.device import choose_device
-from t2v_runner.drawing import Drawing, draw
+from t2v_runner.drawing import Drawing
 from t2v_runner.errors import RequestRefused
 from t2v_runner.init_media import read_init_frames
 from t2v_runner.model import (
@@ -84,6 +86,7 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
 
         frames_given = None if request.start is Start.TEXT else init_frames
         drawing = Drawing(profile, request, folder, frames_given, motion_adapter)
+        draw = ranks.draw if profile.resources.gpus > 1 else one_process.draw
         drawn, execution = draw(drawing, device, reporter)
         frames = drawn.frames
 

@@ -1,7 +1,6 @@
 """From the environment to an exit code: run one order, leave one record, whatever happens."""
 
 import contextlib
-import errno
 import logging
 import os
 import ssl
@@ -20,10 +19,9 @@ from t2v_api.result import (
     GenerationResult,
 )
 
-from t2v_runner.errors import OutOfMemory, RunnerError, StorageFailed
+from t2v_runner.errors import known
 from t2v_runner.generate import generate
 from t2v_runner.order import read_order, read_report_address
-from t2v_runner.out_of_memory import is_out_of_memory
 from t2v_runner.report_server import NotAnswered, ProgressTeller, Refused, ReportServer
 from t2v_runner.reporter import Reporter, tell_on
 from t2v_runner.retries import code_to_end_with
@@ -117,31 +115,15 @@ def _run(reporter: Reporter, server: ReportServer | None) -> GenerationResult | 
         reporter.delivered()
         return result
     except Exception as error:
-        known = _known(error)
-        if known is None:
+        its_own = known(error)
+        if its_own is None:
             logger.exception("the runner failed at stage %s", reporter.stage)
             message = f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]
             return GenerationFailure(
                 reason=Reason.RUNNER_FAULT, message=message, stage=reporter.stage
             )
-        logger.error("%s at stage %s: %s", known.reason, reporter.stage, known)
-        return GenerationFailure(reason=known.reason, message=str(known), stage=reporter.stage)
-
-
-def _known(error: BaseException) -> RunnerError | None:
-    """The runner's own error that `error` is, or that it comes from."""
-    if isinstance(error, RunnerError):
-        return error
-    if is_out_of_memory(error):
-        return OutOfMemory(
-            "this machine's memory does not hold this request: "
-            "fewer frames or a smaller size need less"
-        )
-    # FFmpeg's errors have an errno too, but are not always OSErrors.
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFailed(f"no space left on the device: {error}")
-    cause = error.__cause__ or error.__context__
-    return _known(cause) if cause is not None else None
+        logger.error("%s at stage %s: %s", its_own.reason, reporter.stage, its_own)
+        return GenerationFailure(reason=its_own.reason, message=str(its_own), stage=reporter.stage)
 
 
 def _leave(outcome: GenerationResult | GenerationFailure, termination_log: Path) -> None:

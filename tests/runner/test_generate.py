@@ -12,8 +12,7 @@ from t2v_api.reasons import Reason
 from t2v_api.result import GenerationResult
 from t2v_api.schedulers import Scheduler, verdict
 from t2v_api.start import Start
-from t2v_runner import main as runner
-from t2v_runner.errors import OutOfMemory, RunnerError, SchedulerNotSupported
+from t2v_runner.errors import OutOfMemory, RunnerError, SchedulerNotSupported, known
 from t2v_runner.generate import generate
 from t2v_runner.order import MediaRules, Order
 from t2v_runner.reporter import Reporter
@@ -181,18 +180,18 @@ def test_an_init_image_stands_for_every_frame(tmp_path: Path) -> None:
     ids=repr,
 )
 def test_the_machine_s_failures_have_reasons(error: Exception, reason: Reason) -> None:
-    known = runner._known(error)
-    assert isinstance(known, RunnerError)
-    assert known.reason is reason
+    its_own = known(error)
+    assert isinstance(its_own, RunnerError)
+    assert its_own.reason is reason
 
 
 def test_a_disk_that_fills_up_while_the_video_is_written_is_a_storage_failure() -> None:
     with pytest.raises(Exception) as error:
         write_video(np.zeros((4, 64, 64, 3), np.uint8), 8, Path("/dev/full"))
-    known = runner._known(error.value)
-    assert known
-    assert known.reason is Reason.STORAGE_FAILED
+    its_own = known(error.value)
+    assert its_own
+    assert its_own.reason is Reason.STORAGE_FAILED
 
 
 def test_any_other_fault_is_not_explained_away() -> None:
-    assert runner._known(ZeroDivisionError()) is None
+    assert known(ZeroDivisionError()) is None

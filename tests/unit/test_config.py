@@ -80,6 +80,22 @@ def test_a_model_that_no_job_can_be_made_for_is_refused(
     assert message in str(refusal.value)
 
 
+@pytest.mark.parametrize("family", ["Wan", "LTX", "LTX2"])
+def test_some_families_share_a_video_among_gpus(tmp_path: Path, family: str) -> None:
+    document = a_config(family=family, resources={"gpus": 4}).document()
+    assert load_config(written(tmp_path, document)).models[0].resources.gpus == 4
+
+
+@pytest.mark.parametrize("family", ["AnimateDiff", "CogVideoX", "HunyuanVideo", "Mochi"])
+def test_a_family_that_cannot_share_a_video_has_one_gpu(tmp_path: Path, family: str) -> None:
+    document = a_config(family=family).document()
+    document["models"][0]["resources"] = {"gpus": 2}
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(written(tmp_path, document))
+    expected = f"resources.gpus is 2; {family} models cannot share a video among GPUs: 1"
+    assert f"models.0: {expected}" in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     ("family", "starts", "message"),
     [

@@ -162,6 +162,15 @@ def test_a_runner_that_fills_the_disk_is_stopped_before_the_node_is_full(
     assert {"name": "scratch", "emptyDir": {"sizeLimit": limit}} in pod["volumes"]
 
 
+def test_several_gpus_share_memory_to_speak_by() -> None:
+    job = a_job(a_config(family="Wan", resources={"gpus": 2}), scheduler="EulerDiscreteScheduler")
+    pod = build_job(job, a_config())["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert {"name": "shared-memory", "emptyDir": {"medium": "Memory"}} in pod["volumes"]
+    mount = {"name": "shared-memory", "mountPath": "/dev/shm"}
+    assert mount in pod["containers"][0]["volumeMounts"]
+
+
 def test_the_job_does_not_remove_itself_before_its_result_is_written_down() -> None:
     spec = build_job(a_job(ttlSecondsAfterFinished=0), a_config())["spec"]
     assert "ttlSecondsAfterFinished" not in spec

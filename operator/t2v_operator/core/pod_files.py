@@ -46,6 +46,10 @@ def pod_files(job: ResolvedJob, config: OperatorConfig) -> PodFiles:
         files.environment["T2V_UPLOAD"] = "1"
     files.volumes.append({"name": "scratch", "emptyDir": {"sizeLimit": limit}})
     files.mounts.append({"name": "scratch", "mountPath": SCRATCH_DIR})
+    if job.profile.resources.gpus > 1:
+        # GPUs without a link of their own speak by it (NCCL), and 64 MB, the usual, is too little.
+        files.volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
+        files.mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})  # noqa: S108
     if config.allowed_addresses != AllowedAddresses():
         files.environment["T2V_ALLOWED_ADDRESSES"] = config.allowed_addresses.json_line()
     if config.report_server.url:

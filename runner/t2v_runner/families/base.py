@@ -31,6 +31,11 @@ class Adapter:
     """
 
     family: ClassVar[ModelFamily]
+    looking_at_all_tokens: ClassVar[tuple[str, ...]] = ("attn1",)
+    """Attentions in a denoiser's blocks whose keys are the tokens of the video.
+
+    Where several GPUs share those (`Traits.shares_gpus`), these alone need what the others have.
+    """
 
     def dtypes(self, folder: Path, dtype: "torch.dtype") -> "dict[str, torch.dtype]":
         """What each component of the model in `folder` is loaded as; `dtype` is the device's."""
@@ -87,6 +92,14 @@ class Adapter:
                 yield pipeline, self.from_video(pipeline, request, init_frames)
             else:
                 yield pipeline, self.from_images(pipeline, request, pictures(init_frames))
+
+    def split(self, denoiser: Any) -> dict[str, Any]:
+        """Where its tokens are split among GPUs (diffusers's ContextParallelModelPlan).
+
+        Of families that share a video among GPUs. They come together again after `proj_out`.
+        """
+        plan: dict[str, Any] = denoiser._cp_plan
+        return {module: what for module, what in plan.items() if module != "proj_out"}
 
     def sound(self, pipeline: Any, output: Any) -> "Sound | None":
         """The sound in what the pipeline has returned. Most make none."""

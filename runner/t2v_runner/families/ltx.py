@@ -78,9 +78,31 @@ class LTX(Adapter):
         ]
         return self.from_text(pipeline, request) | {"conditions": conditions}
 
+    def split(self, denoiser: Any) -> dict[str, Any]:
+        return split_tokens("rope")
+
     def prompt_tokens(self, pipeline: Any) -> int:
         is_condition = type(pipeline).__name__ == CONDITION
         return CONDITION_TOKENS if is_condition else super().prompt_tokens(pipeline)
+
+
+def split_tokens(*ropes: str, rope_dims: int = 3) -> dict[str, Any]:
+    """Split a video's tokens among GPUs, with their places and, where each has its own, times.
+
+    diffusers's own plan leaves the times whole, and splits the prompt, which every GPU may have.
+    `ropes` are the modules that tell places, by tensors of `rope_dims` dimensions, the last but one
+    of which counts tokens.
+    """
+    from diffusers.models._modeling_parallel import ContextParallelInput
+
+    def split(dim: int, dims: int, split_output: bool = False) -> ContextParallelInput:
+        return ContextParallelInput(dim, expected_dims=dims, split_output=split_output)
+
+    places = split(rope_dims - 2, rope_dims, split_output=True)
+    return {
+        "": {"hidden_states": split(1, 3), "timestep": split(1, 2)},
+        **{rope: {0: places, 1: places} for rope in ropes},
+    }
 
 
 def _latents(pipeline: Any, request: GenerationRequest, init_frames: "Frames") -> Any:

@@ -8,7 +8,7 @@ from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
 
 from t2v_runner.families.base import Adapter, as_pixels, size, strength_of, words
-from t2v_runner.families.ltx import DECODING
+from t2v_runner.families.ltx import DECODING, split_tokens
 from t2v_runner.families.reversible import replaced, wrapped
 from t2v_runner.sound import Sound
 
@@ -37,6 +37,7 @@ class LTX2(Adapter):
     """
 
     family = ModelFamily.LTX2
+    looking_at_all_tokens = ("attn1", "video_to_audio_attn")
 
     def scheduler(self, loaded: Any, request: GenerationRequest) -> Any:
         return _scheduler(super().scheduler(loaded, request), request.num_inference_steps)
@@ -75,6 +76,11 @@ class LTX2(Adapter):
                 _sounding_anew(pipeline, whole, len(arguments["sigmas"])),
             ):
                 yield pipeline, arguments
+
+    def split(self, denoiser: Any) -> dict[str, Any]:
+        """Each GPU has some of the frames' tokens, and the whole sound."""
+        rope_dims = 4 if denoiser.config.rope_type == "split" else 3
+        return split_tokens("rope", "cross_attn_rope", rope_dims=rope_dims)
 
     def sound(self, pipeline: Any, output: Any) -> Sound:
         samples = output.audio[0].float().cpu().numpy()

@@ -1,0 +1,115 @@
+"""One of the processes that draw a video together, each on a GPU of its own.
+
+It says what came of it and waits for its end, which is the watching process's to bring: so none of
+them finds another gone. Knows nothing of stores, records or files.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from t2v_api.progress import Progress, Stage
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from t2v_runner.components import tiled
+from t2v_runner.decoding import decoding_again
+from t2v_runner.denoise import Drawn, denoise, denoisers
+from t2v_runner.device import CPU, Device
+from t2v_runner.drawing import Drawing
+from t2v_runner.errors import RunnerError, known
+from t2v_runner.families import adapter_of
+from t2v_runner.model import load_pipeline
+from t2v_runner.reporter import Reporter
+from t2v_runner.sharing import join, share
+from t2v_runner.stop import StopSignal
+
+logger = logging.getLogger(__name__)
+
+Outcome = Drawn | RunnerError
+"""What a process sends last. All but the first one draw the same, and send errors alone."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of the processes this is."""
+
+    rank: int
+    """From 0, the one whose frames are taken."""
+    ranks: int
+    device: Device
+    """Of the whole run."""
+    rendezvous: Path
+    """A file by which they find each other."""
+
+    @property
+    def own_device(self) -> Device:
+        if self.device.name == CPU:
+            return self.device
+        return replace(self.device, name=f"{self.device.name}:{self.rank}")
+
+
+def run(place: Place, drawing: Drawing, watcher: Connection) -> None:
+    """Draw, sending Progress and then an Outcome to the process that watches. Does not return."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the watching process heeds them
+    threading.Thread(target=_end_with_the_watcher, daemon=True).start()
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format=f"GPU {place.rank}: %(levelname)s %(message)s",
+    )
+    # A killed process would leave tqdm's own lock, a semaphore, behind.
+    tqdm.set_lock(threading.RLock())
+    try:
+        _draw(place, drawing, watcher)
+    except Exception as error:
+        watcher.send(known(error) or _unknown(error, place))
+    while True:
+        signal.pause()
+
+
+def _unknown(error: Exception, place: Place) -> RunnerError:
+    logger.exception("it failed")
+    return RunnerError(f"GPU {place.rank} of {place.ranks}: {type(error).__name__}: {error}")
+
+
+def _end_with_the_watcher() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _draw(place: Place, drawing: Drawing, watcher: Connection) -> None:
+    mesh = join(place.rank, place.ranks, place.own_device, place.rendezvous)
+    adapter = adapter_of(drawing.profile.family)
+    pipeline = load_pipeline(
+        drawing.folder, drawing.profile, place.own_device, drawing.motion_adapter
+    )
+    for denoiser in denoisers(pipeline):
+        share(denoiser, adapter, mesh)
+    if drawing.profile.execution.tiling:
+        tiled(pipeline.vae)
+    tell = watcher.send if place.rank == 0 else _until_decoding
+    reporter = Reporter(tell, StopSignal())
+    try:
+        with decoding_again(pipeline, []):
+            drawn = denoise(pipeline, adapter, drawing.request, drawing.init_frames, reporter)
+    except _DecodingIsAnothers:
+        return
+    watcher.send(drawn)
+
+
+class _DecodingIsAnothers(Exception):
+    """This process has nothing left to do."""
+
+
+def _until_decoding(progress: Progress) -> None:
+    if progress.stage is Stage.DECODE:
+        raise _DecodingIsAnothers
