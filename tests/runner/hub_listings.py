@@ -243,7 +243,7 @@ HALF_ALONE = Published(
         f"transformer/{DIT}.safetensors.index.bf16.json": weight_map(HALF_DIT),
     },
 )
-"""The transformer in bf16 shards and in one fp16 file, the text encoder in fp16, the VAE as well."""
+"""The transformer in bf16 shards and one fp16 file, the text encoder in fp16, the VAE as well."""
 
 TWICE_TEXT = shards("text_encoder/model", 2_000, 1_000)
 TWICE_DIT = shards(f"transformer/{DIT}", 600, 500, 400)

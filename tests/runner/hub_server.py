@@ -4,6 +4,7 @@ Paths and headers are those that huggingface_hub sends and reads; files of 10 kB
 LFS, which answers with a redirect to another address.
 """
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -57,6 +58,7 @@ class Hub:
     """After so many bytes the connection ends, once each."""
     held: dict[str, int] = field(default_factory=dict)
     """After so many bytes nothing comes until `go_on`."""
+    knows_ranges: bool = True
     go_on: threading.Event = field(default_factory=threading.Event)
     sent: list[Sent] = field(default_factory=list)
     listings: int = 0
@@ -132,7 +134,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             whole = hub.repositories[f"{owner}/{name}"].files[file]
             changes = hub.altered.get(file)
             content = changes.pop(0)(whole) if changes else whole
-            start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            asked = self.headers.get("Range") if hub.knows_ranges else None
+            start = int((asked or "bytes=0-")[6:-1])
             sent = Sent(file, start)
             hub.sent.append(sent)
             self.send_response(206 if start else 200)
@@ -147,14 +150,19 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if cuts:
                 self.close_connection = True
                 content = content[: cuts.pop(0)]
-            first = hub.held.get(file, len(content))
-            for piece in (content[:first], content[first:]):
+            first = hub.held.pop(file, None)
+            if first is not None:
+                self._write(content[:first], sent)
+                hub.go_on.wait()
+                content = content[first:]
+            self._write(content, sent)
+
+        def _write(self, piece: bytes, sent: Sent) -> None:
+            # Counted before they go: whoever has them must find them counted.
+            sent.count += len(piece)
+            with contextlib.suppress(ConnectionError):
                 self.wfile.write(piece)
                 self.wfile.flush()
-                sent.count += len(piece)
-                if len(content) > first and piece is not content[first:]:
-                    hub.held.pop(file, None)
-                    hub.go_on.wait()
 
         def _refuse(self, refusal: Refusal) -> None:
             self._answer(refusal.status, headers={"X-Error-Code": refusal.code})
