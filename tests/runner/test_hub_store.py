@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from huggingface_hub import constants
 from t2v_api.profile import ModelSource
 from t2v_runner.errors import ModelNotLoadable, RunnerError, Stopped, StorageFailed
 from t2v_runner.hub.needs import pipeline_needs
+from t2v_runner.hub.several import THREADS
 from t2v_runner.hub.store import ModelStore
 
 from tests.runner.hub_server import COMMIT, OTHER_COMMIT, Hub, Refusal, Repository, serving
@@ -274,6 +276,8 @@ def test_a_signal_stops_it_and_the_next_goes_on(hub: Hub, tmp_path: Path) -> Non
     with pytest.raises(Stopped):
         fetched(tmp_path, tell=stop)
     hub.go_on.set()
+    until(lambda: THREADS not in {thread.name for thread in threading.enumerate()})
+    assert part_of(tmp_path, LARGE).exists(), "it is not fetched to its end"
     check_whole(fetched(tmp_path))
 
 

@@ -10,6 +10,8 @@ from t2v_runner.hub.listing import Listing
 from t2v_runner.hub.needs import Need
 
 CONNECTIONS = 4
+THREADS = "hub-fetch"
+"""The name of them all."""
 
 
 def fetch_all(
@@ -44,7 +46,7 @@ def fetch_all(
             ends.put(error)
 
     for _ in range(CONNECTIONS):
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=work, name=THREADS, daemon=True).start()
     try:
         _watch(ends, look, look_seconds)
     finally:
