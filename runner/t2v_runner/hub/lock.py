@@ -12,14 +12,17 @@ from typing import IO
 
 
 @contextlib.contextmanager
-def locked(path: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of the file at `path`, which stays. `wait` is called between two tries.
+def locked(path: Path, wait: Callable[[int], None]) -> Iterator[None]:
+    """Hold the lock of the file at `path`, which stays.
 
+    `wait` is called after each vain try, with the number of those before it.
     Threads of one process do not exclude each other. Raises what `wait` raises, and OSError.
     """
     with path.open("a") as file:
+        tries = 0
         while not _is_taken_by_us(file):
-            wait()
+            wait(tries)
+            tries += 1
         yield
 
 

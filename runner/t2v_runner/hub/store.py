@@ -95,9 +95,10 @@ class _Arrival:
             self._look()
             self.part.rename(self.folder)
 
-    def _wait(self) -> None:
+    def _wait(self, tries: int) -> None:
         """What the other process has fetched is progress here as well."""
-        logger.info("%s: another process fetches it", self.listing)
+        if tries == 0:
+            logger.info("%s: another process fetches it", self.listing)
         self._look()
         time.sleep(self.store.look_seconds)
 
