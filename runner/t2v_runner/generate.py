@@ -14,6 +14,7 @@ from t2v_runner import ranks
 from t2v_runner.device import choose_device
 from t2v_runner.drawing import Drawing
 from t2v_runner.errors import RequestRefused
+from t2v_runner.hub.store import ModelStore
 from t2v_runner.init_media import read_init_frames
 from t2v_runner.model import (
     check_request,
@@ -80,8 +81,9 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
         init_frames = read_init_frames(request, order.media, read_stored)
 
         reporter.enter(Stage.DOWNLOAD)
-        folder = locate_model(profile, order.models_dir)
-        motion_adapter = locate_motion_adapter(profile, order.models_dir)
+        store = ModelStore(order.models_cache / "models", reporter.downloaded)
+        folder = locate_model(profile, order.models_dir, store)
+        motion_adapter = locate_motion_adapter(profile, order.models_dir, store)
         check_starts(folder, profile)
 
         frames_given = None if request.start is Start.TEXT else init_frames

@@ -6,6 +6,7 @@ Only safetensors and only diffusers's own classes: a model folder never brings c
 import json
 import struct
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,39 +15,47 @@ from t2v_api.profile import ModelProfile, ModelSource
 from t2v_api.request import GenerationRequest
 
 from t2v_runner.device import Device
-from t2v_runner.errors import (
-    InitMediaNotSupported,
-    ModelNotLoadable,
-    StorageFailed,
-)
+from t2v_runner.errors import InitMediaNotSupported, ModelNotLoadable
 from t2v_runner.families import adapter_of
 from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
+from t2v_runner.hub.needs import (
+    PICKLE_SUFFIXES,
+    WEIGHTS_NAMES,
+    Choose,
+    component_needs,
+    pipeline_needs,
+)
+from t2v_runner.hub.store import ModelStore
 from t2v_runner.out_of_memory import is_out_of_memory
 from t2v_runner.schedulers.build import check_scheduler
 
-PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
 MAX_HEADER_BYTES = 100_000_000
 """What the safetensors format allows."""
-LIBRARIES = ("diffusers", "transformers", "ltx2")
-"""The last is a room of diffusers, by which indexes name LTX-2's own parts."""
+LIBRARIES = tuple(WEIGHTS_NAMES)
 
 
-def locate_model(profile: ModelProfile, models_dir: Path) -> Path:
-    """The model's folder; a hub model is downloaded first. Raises ModelNotLoadable."""
-    folder = _locate(profile.source, models_dir)
+def locate_model(profile: ModelProfile, models_dir: Path, store: ModelStore | None = None) -> Path:
+    """The model's folder; a hub model's is in `store`, which fetches it first.
+
+    Raises ModelNotLoadable, StorageFailed.
+    """
+    left_out = LEFT_OUT if profile.motion_adapter else ()
+    choose = partial(pipeline_needs, left_out=left_out)
+    folder = _locate(profile.source, models_dir, store, choose)
     check_model_folder(folder, profile)
     return folder
 
 
-def locate_motion_adapter(profile: ModelProfile, models_dir: Path) -> Path | None:
-    """Its folder, where the profile has one; from the hub it is downloaded first.
+def locate_motion_adapter(
+    profile: ModelProfile, models_dir: Path, store: ModelStore | None = None
+) -> Path | None:
+    """Its folder, where the profile has one; from the hub it comes as the model does.
 
-    Raises ModelNotLoadable.
+    Raises ModelNotLoadable, StorageFailed.
     """
     if profile.motion_adapter is None:
         return None
-    folder = _locate(profile.motion_adapter, models_dir)
+    folder = _locate(profile.motion_adapter, models_dir, store, component_needs)
     name = _read_json(folder / "config.json", profile).get("_class_name")
     if name != "MotionAdapter":
         raise ModelNotLoadable(f"{folder / 'config.json'} is of {name!r}, not of 'MotionAdapter'")
@@ -54,8 +63,13 @@ def locate_motion_adapter(profile: ModelProfile, models_dir: Path) -> Path | Non
     return folder
 
 
-def _locate(source: ModelSource, models_dir: Path) -> Path:
-    return models_dir / source.path if source.path is not None else _download(source)
+def _locate(
+    source: ModelSource, models_dir: Path, store: ModelStore | None, choose: Choose
+) -> Path:
+    if source.path is not None:
+        return models_dir / source.path
+    assert store, "a hub model needs a store"
+    return store.folder_of(source, choose)
 
 
 def check_model_folder(folder: Path, profile: ModelProfile) -> None:
@@ -145,28 +159,6 @@ def _be_quiet() -> None:
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-
-
-def _download(source: ModelSource) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    assert source.hub  # a source has a path or a hub repository
-    try:
-        folder = snapshot_download(
-            source.hub, revision=source.revision, allow_patterns=list(HUB_PATTERNS)
-        )
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        message = f"hub model {source.hub} at {source.revision}: the hub answered {status}"
-        if 400 <= status < 500 and status != 429:
-            raise ModelNotLoadable(message) from None
-        raise StorageFailed(message) from None
-    except LocalEntryNotFoundError:
-        raise StorageFailed(
-            f"hub model {source.hub} at {source.revision}: the hub cannot be reached"
-        ) from None
-    return Path(folder)
 
 
 def _read_json(path: Path, profile: ModelProfile) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from t2v_runner.errors import RequestRefused
 from t2v_runner.report_server import ReportAddress
 
 PUBLIC_ALONE = AllowedAddresses()
+MODELS_CACHE = Path("/cache")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Order:
     media: MediaRules
     device: str | None = None
     """The device to draw on, whatever the profile says."""
+    models_cache: Path = MODELS_CACHE
+    """Hub models are kept below it; several runners may share it."""
     uploads: bool = False
     """Whether the files go on from `output_dir` to a store."""
 
@@ -44,6 +47,7 @@ class Order:
 def read_order(environment: Mapping[str, str]) -> Order:
     """Parse the environment. Raises RequestRefused."""
     media_dir = environment.get("T2V_MEDIA_DIR")
+    scratch = environment.get("HF_HOME") or MODELS_CACHE
     try:
         request = GenerationRequest.parse_json(_required("T2V_REQUEST", environment))
         profile = ModelProfile.parse_json(_required("T2V_MODEL", environment))
@@ -56,6 +60,7 @@ def read_order(environment: Mapping[str, str]) -> Order:
         output_dir=Path(environment.get("T2V_OUTPUT_DIR", "/output")),
         uploads=environment.get("T2V_UPLOAD") == "1",
         models_dir=Path(environment.get("T2V_MODELS_DIR", "/models")),
+        models_cache=Path(environment.get("T2V_MODELS_CACHE") or scratch),
         device=environment.get("T2V_DEVICE") or None,
         media=MediaRules(
             folder=Path(media_dir) if media_dir else None,

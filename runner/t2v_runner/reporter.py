@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from t2v_api.progress import Progress, Stage
 
@@ -19,6 +20,8 @@ PERCENT_AT_START = {
     Stage.ENCODE: 95,
     Stage.UPLOAD: 98,
 }
+DOWNLOADED_PERCENT = 50
+"""Of the whole way, where a model has to be downloaded; the stages after that share the rest."""
 DENOISE_PERCENT = PERCENT_AT_START[Stage.DECODE] - PERCENT_AT_START[Stage.DENOISE]
 
 
@@ -37,6 +40,7 @@ class Reporter:
         self._monotonic = monotonic
         self._start = self._stage_start = monotonic()
         self._timings: dict[Stage, float] = {}
+        self._download: _Download | None = None
         self._percent = 0
         self._report(step=0, steps=0, percent=0)
 
@@ -46,6 +50,21 @@ class Reporter:
         self._close_stage()
         self.stage = stage
         self._report(step=0, steps=0, percent=PERCENT_AT_START[stage], eta_seconds=self._rest())
+
+    def downloaded(self, count: int, total: int) -> None:
+        """`count` of `total` bytes of a model are there. Raises Stopped."""
+        self._stop.check()
+        now = self._monotonic()
+        if self._download is None or self._download.total != total:
+            self._download = _Download(now, count, total)
+        start = PERCENT_AT_START[Stage.DOWNLOAD]
+        percent = start + (DOWNLOADED_PERCENT - start) * count // max(total, 1)
+        self._tell_progress(
+            percent,
+            eta_seconds=self._download.eta(now, count),
+            bytes=count,
+            total_bytes=total,
+        )
 
     def denoised(self, step: int, steps: int) -> None:
         """`step` of `steps` evaluations are done. Raises Stopped."""
@@ -94,18 +113,39 @@ class Reporter:
     def _report(
         self, step: int, steps: int, percent: int, eta_seconds: float | None = None
     ) -> None:
-        # What is done again, with less memory, does not turn the clock back.
+        """`percent` is of the way of a model that is there."""
+        if self._download:
+            percent = DOWNLOADED_PERCENT + (100 - DOWNLOADED_PERCENT) * percent // 100
+        self._tell_progress(percent, step=step, steps=steps, eta_seconds=eta_seconds)
+
+    def _tell_progress(self, percent: int, **fields: Any) -> None:
+        # A second download, or what is done again with less memory, does not turn the clock back.
         self._percent = max(self._percent, percent)
+        values = {"step": 0, "steps": 0, **fields}
         self._tell(
             Progress(
                 stage=self.stage,
-                step=step,
-                steps=steps,
                 percent=self._percent,
-                eta_seconds=eta_seconds,
                 updated_time=datetime.now(UTC),
+                **values,
             )
         )
+
+
+@dataclass(frozen=True)
+class _Download:
+    """How a download began: what was there then tells nothing of its pace."""
+
+    start: float
+    there: int
+    total: int
+
+    def eta(self, now: float, count: int) -> float | None:
+        """Seconds until all of it is there; None before anything has come."""
+        come = count - self.there
+        if come <= 0 or now <= self.start:
+            return None
+        return round((now - self.start) / come * (self.total - count), 1)
 
 
 def tell_on(stream: TextIO) -> Callable[[Progress], None]:

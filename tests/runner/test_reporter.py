@@ -43,6 +43,45 @@ def test_percent_never_falls_and_the_eta_follows_the_pace() -> None:
     assert total == 8.0
 
 
+def test_a_download_is_half_of_the_way_and_tells_its_pace() -> None:
+    told: list[Progress] = []
+    clock = Clock()
+    reporter = Reporter(told.append, StopSignal(), clock)
+    reporter.enter(Stage.DOWNLOAD)
+    # A quarter was left by an earlier attempt: it says nothing of the pace.
+    for count in (250, 250, 500, 1000):
+        reporter.downloaded(count, 1000)
+        clock.now += 2
+    downloading = told[2:]
+    assert [(each.bytes, each.total_bytes) for each in downloading] == [
+        (250, 1000),
+        (250, 1000),
+        (500, 1000),
+        (1000, 1000),
+    ]
+    assert [each.percent for each in downloading] == [13, 13, 25, 50]
+    assert [each.eta_seconds for each in downloading] == [None, None, 8.0, 0.0]
+    reporter.downloaded(0, 80)
+    assert (told[-1].percent, told[-1].eta_seconds) == (50, None), "a motion adapter comes as well"
+    for stage in (Stage.LOAD, Stage.ENCODE_PROMPT, Stage.DENOISE):
+        reporter.enter(stage)
+    reporter.denoised(4, 4)
+    for stage in (Stage.DECODE, Stage.ENCODE, Stage.UPLOAD):
+        reporter.enter(stage)
+    reporter.delivered()
+    after = told[7:]
+    assert [each.percent for each in after] == [51, 54, 55, 95, 95, 97, 99, 100]
+    assert {(each.bytes, each.total_bytes) for each in after} == {(None, None)}
+
+
+def test_a_signal_stops_a_download() -> None:
+    stop = StopSignal()
+    reporter = Reporter(lambda progress: None, stop)
+    stop._asked = True
+    with pytest.raises(Stopped):
+        reporter.downloaded(1, 2)
+
+
 def test_each_report_is_one_line_of_json() -> None:
     stream = io.StringIO()
     Reporter(tell_on(stream), StopSignal()).enter(Stage.LOAD)

@@ -36,6 +36,13 @@ def test_a_plain_line_has_stage_step_and_eta() -> None:
     assert _plain("cat", a_progress(step=0, steps=0, eta_seconds=None)) == "cat   19 %  denoise"
 
 
+def test_a_plain_line_of_a_download_has_its_bytes() -> None:
+    download = a_progress(
+        stage=Stage.DOWNLOAD, step=0, steps=0, bytes=3_240_000_000, total_bytes=28_928_887_859
+    )
+    assert _plain("cat", download) == "cat   19 %  download  3.2/28.9 GB  ETA 12 s"
+
+
 def test_a_line_that_is_no_progress_is_a_log_line() -> None:
     progress: list[Progress] = []
     logs: list[str] = []

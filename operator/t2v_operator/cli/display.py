@@ -35,7 +35,7 @@ def _bar(name: str) -> Iterator[Watcher]:
         task = bar.add_task(name, total=100, stage="", eta="")
 
         def show(progress: Progress) -> None:
-            stage = progress.stage.value + (f" {_steps(progress)}" if progress.steps else "")
+            stage = f"{progress.stage.value} {_steps(progress)}".rstrip()
             bar.update(task, completed=progress.percent, stage=stage, eta=_eta(progress))
 
         yield Watcher(progress=show, log=lambda line: bar.console.print(line, markup=False))
@@ -47,6 +47,8 @@ def _plain(name: str, progress: Progress) -> str:
 
 
 def _steps(progress: Progress) -> str:
+    if progress.total_bytes:
+        return f"{(progress.bytes or 0) / 1e9:.1f}/{progress.total_bytes / 1e9:.1f} GB"
     return f"{progress.step}/{progress.steps}" if progress.steps else ""
 
 

@@ -1,0 +1,4 @@
+"""Models from a hub: which of their files are needed, how they come, where they are kept.
+
+In reading order: `listing`, `needs`, `asking`, `answers`, `fetching`, `several`, `lock`, `store`.
+"""

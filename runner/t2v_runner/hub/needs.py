@@ -1,0 +1,162 @@
+"""Which files of a repository diffusers loads, and under which names they are kept. No I/O.
+
+A repository in diffusers format often has more: checkpoints of other programs at its root, the
+weights once more as pickles, in half precision, in another number of shards.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from t2v_runner.errors import ModelNotLoadable
+from t2v_runner.hub.listing import Document, HubFile, Listing
+
+WEIGHTS_NAMES = {
+    "diffusers": "diffusion_pytorch_model",
+    "transformers": "model",
+    "ltx2": "diffusion_pytorch_model",
+}
+"""What each library calls a component's weights. The last is a room of diffusers, by which indexes
+name LTX-2's own parts."""
+VARIANTS = (None, "bf16", "fp16")
+"""The first that a component has is taken. Half precision is what half the repositories have
+beside the default; bfloat16 has float32's range, which T5 needs."""
+SETTINGS_SUFFIXES = (".json", ".txt", ".model", ".jinja")
+"""Configurations, schedulers, tokenizers and their chat templates."""
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+CONFIG = "config.json"
+"""A component that has one is a model, with weights."""
+
+Read = Callable[[HubFile], Document]
+"""The content of a small JSON file."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file that is needed."""
+
+    file: HubFile
+    name: str
+    """Its path where it is kept. A variant's weights are kept under the default's names: then the
+    libraries, which would have to be told, need not know of variants."""
+
+
+Choose = Callable[[Listing, Read], tuple[Need, ...]]
+
+
+def pipeline_needs(
+    listing: Listing, read: Read, left_out: Collection[str] = ()
+) -> tuple[Need, ...]:
+    """The files of the pipeline, without the components that are `left_out`.
+
+    Raises ModelNotLoadable.
+    """
+    index = listing.files.get("model_index.json")
+    if index is None:
+        raise ModelNotLoadable(
+            f"{listing}: there is no model_index.json at its root, so it is no diffusers pipeline; "
+            "many models have a second repository for diffusers, named …-Diffusers or -diffusers"
+        )
+    needs = [Need(index, index.path)]
+    for name, value in read(index).items():
+        if name.startswith("_") or not isinstance(value, list) or value[0] is None:
+            continue
+        if name in left_out:
+            continue
+        if value[0] not in WEIGHTS_NAMES:
+            raise ModelNotLoadable(
+                f"{listing}: component {name!r} wants the library {value[0]!r}; "
+                f"only {', '.join(WEIGHTS_NAMES)} are loaded, never a model's own code"
+            )
+        needs += _component(listing, name, value[0], read)
+    return tuple(needs)
+
+
+def component_needs(listing: Listing, read: Read) -> tuple[Need, ...]:
+    """The files of a repository that is one diffusers model, such as a motion adapter.
+
+    Raises ModelNotLoadable.
+    """
+    config = listing.files.get(CONFIG)
+    if config is None:
+        raise ModelNotLoadable(
+            f"{listing}: there is no {CONFIG} at its root, so it is no diffusers model"
+        )
+    return Need(config, CONFIG), *_weights(listing, "", "diffusers", read)
+
+
+def total_bytes(needs: Collection[Need]) -> int:
+    return sum(need.file.size for need in needs)
+
+
+def _component(listing: Listing, folder: str, library: str, read: Read) -> Iterator[Need]:
+    files = listing.within(folder)
+    if not files:
+        raise ModelNotLoadable(
+            f"{listing}: model_index.json names the component {folder!r}, and there is no such "
+            "folder: take a repository that is whole"
+        )
+    for name, file in files.items():
+        if PurePosixPath(name).suffix in SETTINGS_SUFFIXES and ".index." not in name:
+            yield Need(file, file.path)
+    if CONFIG in files:
+        yield from _weights(listing, folder, library, read)
+
+
+def _weights(listing: Listing, folder: str, library: str, read: Read) -> Iterator[Need]:
+    """One file, or the shards of one index: of two, the one that the library itself would take."""
+    files = listing.within(folder)
+    stem = WEIGHTS_NAMES[library]
+    single, index = f"{stem}.safetensors", f"{stem}.safetensors.index.json"
+    order = (single, index) if library == "transformers" else (index, single)
+    for variant in VARIANTS:
+        for name in order:
+            file = files.get(_of_variant(name, variant))
+            if file is None:
+                continue
+            yield Need(file, _within(folder, name))
+            if name == index:
+                yield from _shards(listing, folder, file, read)
+            return
+    raise ModelNotLoadable(f"{listing}: {folder or 'its root'}: {_why_none(files, single)}")
+
+
+def _of_variant(name: str, variant: str | None) -> str:
+    """`model.safetensors` → `model.fp16.safetensors`, as both libraries name variants."""
+    if variant is None:
+        return name
+    stem, suffix = name.rsplit(".", 1)
+    return f"{stem}.{variant}.{suffix}"
+
+
+def _shards(listing: Listing, folder: str, index: HubFile, read: Read) -> Iterator[Need]:
+    named = read(index).get("weight_map")
+    if not isinstance(named, dict) or not named:
+        raise ModelNotLoadable(f"{listing}: {index.path} has no weight_map, so it names no weights")
+    files = listing.within(folder)
+    for name in sorted(set(named.values())):
+        if name not in files:
+            raise ModelNotLoadable(
+                f"{listing}: {index.path} names {name!r}, and there is no such file beside it: "
+                "take a commit at which the upload was whole"
+            )
+        yield Need(files[name], _within(folder, name))
+
+
+def _why_none(files: Collection[str], expected: str) -> str:
+    safe = sorted(name for name in files if name.endswith(".safetensors"))
+    if safe:
+        others = ", ".join(safe[:3])
+        known = " and ".join(variant for variant in VARIANTS if variant)
+        return f"no {expected}, nor its variants {known}; there are {others}"
+    pickles = sorted(name for name in files if PurePosixPath(name).suffix in PICKLE_SUFFIXES)
+    if pickles:
+        return (
+            f"only pickle weights ({', '.join(pickles[:3])}), which are never loaded; "
+            "take a revision or a repository with safetensors, or convert them"
+        )
+    return f"no weights: expected {expected}"
+
+
+def _within(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

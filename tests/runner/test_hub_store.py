@@ -1,0 +1,398 @@
+"""Hub models come once, whole, and as the hub says they are, whatever happens on the way."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+from t2v_api.profile import ModelSource
+from t2v_runner.errors import ModelNotLoadable, RunnerError, Stopped, StorageFailed
+from t2v_runner.hub.needs import pipeline_needs
+from t2v_runner.hub.several import THREADS
+from t2v_runner.hub.store import ModelStore
+
+from tests.runner.hub_server import COMMIT, OTHER_COMMIT, Hub, Refusal, Repository, serving
+
+ROOT = Path(__file__).parents[2]
+NAME = "owner/name"
+PINNED = ModelSource(hub=NAME, revision=COMMIT)
+MAIN = ModelSource(hub=NAME, revision="main")
+DIT = "transformer/diffusion_pytorch_model"
+SHARDS = [f"{DIT}-0000{number}-of-00002.safetensors" for number in (1, 2)]
+LARGE = SHARDS[0]
+DEADLINE_SECONDS = 60.0
+
+
+def some_bytes(seed: int, count: int) -> bytes:
+    return random.Random(seed).randbytes(count)
+
+
+NEEDED = {
+    "model_index.json": json.dumps(
+        {
+            "_class_name": "WanPipeline",
+            "scheduler": ["diffusers", "UniPCMultistepScheduler"],
+            "transformer": ["diffusers", "WanTransformer3DModel"],
+            "vae": ["diffusers", "AutoencoderKLWan"],
+        }
+    ).encode(),
+    "scheduler/scheduler_config.json": b"{}",
+    "transformer/config.json": b"{}",
+    f"{DIT}.safetensors.index.json": json.dumps(
+        {"metadata": {}, "weight_map": {name: name.split("/")[1] for name in SHARDS}}
+    ).encode(),
+    SHARDS[0]: some_bytes(1, 600_000),
+    SHARDS[1]: some_bytes(2, 50_000),
+    "vae/config.json": b"{}",
+    "vae/diffusion_pytorch_model.safetensors": some_bytes(3, 40_000),
+}
+DECOYS = {
+    "README.md": b"# A model",
+    "loose-2b-v0.9.safetensors": some_bytes(4, 90_000),
+    f"{DIT}.fp16.safetensors": some_bytes(5, 80_000),
+    f"{DIT}.bin": some_bytes(6, 70_000),
+    "vae/diffusion_pytorch_model.bin": some_bytes(7, 70_000),
+}
+TOTAL = sum(map(len, NEEDED.values()))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serving(Hub({NAME: Repository({**NEEDED, **DECOYS})})) as hub:
+        point_at(hub.url, monkeypatch)
+        yield hub
+
+
+def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As HF_ENDPOINT does for a process that starts with it."""
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+
+
+def fetched(
+    root: Path,
+    source: ModelSource = PINNED,
+    tell: Callable[[int, int], None] = lambda count, total: None,
+) -> Path:
+    return ModelStore(root, tell, look_seconds=0.01).folder_of(source, pipeline_needs)
+
+
+def refusal(root: Path, kind: type[RunnerError], source: ModelSource = PINNED) -> str:
+    with pytest.raises(kind) as error:
+        fetched(root, source)
+    assert NAME in str(error.value)
+    return str(error.value)
+
+
+def part_of(root: Path, path: str) -> Path:
+    part = root / "owner--name" / f"{COMMIT}.part" / f"{path}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    return part
+
+
+def check_whole(folder: Path, files: dict[str, bytes] = NEEDED) -> None:
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert there == set(files)
+    for path, content in files.items():
+        assert (folder / path).read_bytes() == content, path
+
+
+def test_what_is_needed_comes_and_nothing_else(hub: Hub, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    folder = fetched(tmp_path, tell=lambda *each: told.append(each))
+    assert folder == tmp_path / "owner--name" / COMMIT
+    check_whole(folder)
+    assert hub.paths_sent == set(NEEDED)
+    assert not folder.with_name(f"{COMMIT}.part").exists()
+    assert told[0] == (0, TOTAL)
+    assert told[-1] == (TOTAL, TOTAL)
+    assert told == sorted(told)
+
+
+def test_what_is_there_costs_no_request(hub: Hub, tmp_path: Path) -> None:
+    folder = fetched(tmp_path)
+    hub.refusals[""] = Refusal(500)
+    assert fetched(tmp_path) == folder
+
+
+def test_a_branch_is_resolved_once_and_kept_by_its_commit(hub: Hub, tmp_path: Path) -> None:
+    before = fetched(tmp_path, MAIN)
+    assert before.name == COMMIT
+    assert fetched(tmp_path, PINNED) == before
+    count = len(hub.sent)
+    assert fetched(tmp_path, MAIN) == before
+    assert len(hub.sent) == count, "a branch that has not moved costs the listing alone"
+    changed = {**NEEDED, "vae/config.json": b'{"new": 1}'}
+    hub.repositories[NAME] = Repository(changed, OTHER_COMMIT)
+    after = fetched(tmp_path, MAIN)
+    assert after.name == OTHER_COMMIT
+    check_whole(after, changed)
+    check_whole(before)
+
+
+def a_process(hub: Hub, root: Path) -> "subprocess.Popen[str]":
+    folders = [ROOT, *(ROOT / name for name in ("api", "runner"))]
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.url,
+        "PYTHONPATH": os.pathsep.join(map(str, folders)),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.runner.hub_process", str(root)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_killed_download_is_gone_on_with(hub: Hub, tmp_path: Path) -> None:
+    hub.held[LARGE] = 300_000
+    part = part_of(tmp_path, LARGE)
+    with a_process(hub, tmp_path) as first:
+        until(lambda: part.exists() and part.stat().st_size >= 290_000)
+        small = [name for name in NEEDED if name != LARGE]
+        until(lambda: all(hub.sent_of(name) for name in small))
+        until(lambda: len([*part.parents[1].rglob("*.part")]) == 1)
+        first.kill()
+        first.communicate()
+    assert first.returncode == -signal.SIGKILL
+    assert not (tmp_path / "owner--name" / COMMIT).exists()
+    had = part.stat().st_size
+    hub.go_on.set()
+    hub.sent.clear()
+    check_whole(fetched(tmp_path))
+    assert hub.sent_of(LARGE) == [(had, len(NEEDED[LARGE]) - had)]
+    documents = {"model_index.json", f"{DIT}.safetensors.index.json"}
+    assert hub.paths_sent == {LARGE, *documents}, "small documents say again what is needed"
+
+
+def test_of_two_processes_one_fetches_and_the_other_tells_how_far_it_is(
+    hub: Hub, tmp_path: Path
+) -> None:
+    hub.held[LARGE] = 300_000
+    with a_process(hub, tmp_path) as first:
+        part = part_of(tmp_path, LARGE)
+        until(lambda: part.exists() and part.stat().st_size >= 290_000)
+        with a_process(hub, tmp_path) as second:
+            assert second.stdout
+            lines = iter(second.stdout.readline, "")
+            waits = next(line for line in lines if "another process" in line)
+            assert waits == f"hub model {NAME} at {COMMIT}: another process fetches it\n"
+            count, total = map(int, re.findall(r"\d+", next(lines)))
+            assert 290_000 <= count < total == TOTAL
+            hub.go_on.set()
+            ends = [each.communicate()[0].splitlines()[-1] for each in (first, second)]
+    assert ends == [str(tmp_path / "owner--name" / COMMIT)] * 2
+    check_whole(Path(ends[0]))
+    for path in NEEDED:
+        if not path.endswith("index.json"):
+            assert hub.sent_of(path) == [(0, len(NEEDED[path]))], path
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize("path", [LARGE, "vae/config.json"], ids=["in LFS", "in git"])
+def test_what_came_wrong_is_fetched_once_more(hub: Hub, tmp_path: Path, path: str) -> None:
+    hub.altered[path] = [flipped]
+    check_whole(fetched(tmp_path))
+    assert hub.sent_of(path) == [(0, len(NEEDED[path]))] * 2
+
+
+def test_what_comes_wrong_again_is_never_kept(hub: Hub, tmp_path: Path) -> None:
+    hub.altered[LARGE] = [flipped, flipped]
+    said = refusal(tmp_path, StorageFailed)
+    assert f"{LARGE}: what came has another digest than the hub says, twice" in said
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(Path(LARGE).name)]
+    check_whole(fetched(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "left", [bytes(1_000), bytes(700_000)], ids=["other bytes", "more than there are"]
+)
+def test_what_was_left_is_believed_only_by_its_digest(
+    hub: Hub, tmp_path: Path, left: bytes
+) -> None:
+    part_of(tmp_path, LARGE).write_bytes(left)
+    check_whole(fetched(tmp_path))
+
+
+def test_a_connection_that_breaks_is_taken_up_again(hub: Hub, tmp_path: Path) -> None:
+    hub.cut[LARGE] = [200_000]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
+        check_whole(fetched(tmp_path))
+    first, second = hub.sent_of(LARGE)
+    assert first == (0, 200_000)
+    assert second[0] > 190_000
+
+
+def test_a_hub_that_knows_no_ranges_sends_it_all(hub: Hub, tmp_path: Path) -> None:
+    hub.knows_ranges = False
+    part_of(tmp_path, LARGE).write_bytes(NEEDED[LARGE][:100_000])
+    check_whole(fetched(tmp_path))
+    assert hub.sent_of(LARGE) == [(0, 600_000)]
+
+
+def test_another_length_than_the_listing_s_is_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.altered[LARGE] = [lambda content: content[:1_000]]
+    assert f"{LARGE}: the hub sent another number of bytes" in refusal(tmp_path, StorageFailed)
+
+
+def test_what_an_earlier_runner_chose_does_not_get_in(hub: Hub, tmp_path: Path) -> None:
+    other = part_of(tmp_path, "vae/other.safetensors")
+    other.write_bytes(b"part")
+    other.with_suffix("").write_bytes(b"whole")
+    check_whole(fetched(tmp_path))
+
+
+def test_a_signal_stops_it_and_the_next_goes_on(hub: Hub, tmp_path: Path) -> None:
+    hub.held[LARGE] = 300_000
+
+    def stop(count: int, total: int) -> None:
+        if hub.sent_of(LARGE) == [(0, 300_000)]:
+            raise Stopped("asked to")
+
+    with pytest.raises(Stopped):
+        fetched(tmp_path, tell=stop)
+    hub.go_on.set()
+    until(lambda: THREADS not in {thread.name for thread in threading.enumerate()})
+    assert part_of(tmp_path, LARGE).exists(), "it is not fetched to its end"
+    check_whole(fetched(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind", "said"),
+    [
+        pytest.param(
+            Refusal(401, "GatedRepo"),
+            ModelNotLoadable,
+            "answered 401: it is gated, and no token in HF_TOKEN opens it: accept its licence at",
+            id="gated and nobody known",
+        ),
+        pytest.param(
+            Refusal(403, "GatedRepo"),
+            ModelNotLoadable,
+            f"/{NAME} and give the runner a token of that account in HF_TOKEN",
+            id="gated and the licence not accepted",
+        ),
+        pytest.param(
+            Refusal(401, "RepoNotFound"),
+            ModelNotLoadable,
+            "answered 401: there is no such repository, or it is private and no token in HF_TOKEN",
+            id="private",
+        ),
+        pytest.param(
+            Refusal(404, "RepoNotFound"),
+            ModelNotLoadable,
+            "answered 404: there is no such repository",
+            id="no repository",
+        ),
+        pytest.param(
+            Refusal(404, "RevisionNotFound"),
+            ModelNotLoadable,
+            "answered 404: there is no such revision",
+            id="no revision",
+        ),
+        pytest.param(Refusal(403), ModelNotLoadable, "answered 403", id="forbidden"),
+        pytest.param(Refusal(429), StorageFailed, "answered 429, too many requests", id="too many"),
+        pytest.param(Refusal(503), StorageFailed, "answered 503", id="not well"),
+    ],
+)
+def test_a_refused_listing_says_what_to_do(
+    hub: Hub, tmp_path: Path, refused: Refusal, kind: type[RunnerError], said: str
+) -> None:
+    hub.refusals[f"/revision/{COMMIT}"] = refused
+    assert said in refusal(tmp_path, kind)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_gated_file_of_a_public_listing_says_what_to_do(hub: Hub, tmp_path: Path) -> None:
+    hub.refusals[f"/resolve/{COMMIT}/vae/config.json"] = Refusal(403, "GatedRepo")
+    said = refusal(tmp_path, ModelNotLoadable)
+    assert f"accept its licence at {hub.url}/{NAME}" in said
+
+
+def test_the_token_is_said_to_be_refused(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_somebody")
+    hub.refusals[f"/revision/{COMMIT}"] = Refusal(403, "GatedRepo")
+    said = refusal(tmp_path, ModelNotLoadable)
+    assert "the token in HF_TOKEN" in said
+    assert "hf_of_somebody" not in said
+
+
+def test_no_hub_is_worth_a_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Hub({})) as hub:
+        point_at(hub.url, monkeypatch)
+    assert "the hub cannot be reached: ConnectError" in refusal(tmp_path, StorageFailed)
+
+
+def test_offline_is_said(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE forbids asking" in refusal(tmp_path, StorageFailed)
+
+
+def test_too_little_room_is_seen_before_anything_is_fetched(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=TOTAL - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    said = refusal(tmp_path, StorageFailed)
+    assert f"0.00 GB are to come and {tmp_path} has 0.00 GB free" in said
+    assert LARGE not in hub.paths_sent
+    part_of(tmp_path, LARGE).write_bytes(NEEDED[LARGE][:10])
+    check_whole(fetched(tmp_path))
+
+
+def test_a_disk_that_fills_up_meanwhile_is_said(hub: Hub, tmp_path: Path) -> None:
+    part = part_of(tmp_path, LARGE)
+    part.symlink_to("/dev/full")
+    said = refusal(tmp_path, StorageFailed)
+    assert f"it cannot be kept in {tmp_path}: No space left on device" in said
+
+
+def test_a_store_that_is_no_folder_is_said(hub: Hub, tmp_path: Path) -> None:
+    root = tmp_path / "file"
+    root.touch()
+    assert f"it cannot be kept in {root}: Not a directory" in refusal(root, StorageFailed)
+
+
+@pytest.mark.parametrize("path", ["../outside.json", "/etc/outside.json", "vae/../../outside.json"])
+def test_a_file_that_would_leave_the_folder_is_refused(hub: Hub, tmp_path: Path, path: str) -> None:
+    hub.repositories[NAME].files[path] = b"{}"
+    assert "leaves its folder" in refusal(tmp_path, ModelNotLoadable)
+
+
+def test_a_commit_that_is_none_names_no_folder(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories[NAME].commit = "../.."
+    assert "names '../..' as its commit" in refusal(tmp_path, ModelNotLoadable, MAIN)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]"])
+def test_an_index_that_is_no_json_object_is_refused(
+    hub: Hub, tmp_path: Path, content: bytes
+) -> None:
+    hub.repositories[NAME].files["model_index.json"] = content
+    assert "model_index.json: not" in refusal(tmp_path, ModelNotLoadable)
