@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from t2v_api.attention import (
+    WITH_TOKENS_MASKED,
+    WITH_WEIGHTS,
+    WITHOUT_MASKS,
+    Attention,
+)
 from t2v_api.grid import Grid
 from t2v_api.start import Start
 
@@ -49,6 +55,12 @@ class Traits:
     """Which frames that may be, with one model or another."""
     is_one_for_all: bool = False
     """Whether every model takes those frames; else a profile's `starts` say so."""
+    has_cache: bool = False
+    """Whether its denoiser can use answers of earlier steps again, for a `speed` above Exact."""
+    attention: tuple[Attention, ...] = ()
+    """The back ends that fit its masks; none where diffusers cannot set one."""
+    has_repeated_blocks: bool = False
+    """Whether diffusers knows which blocks of its denoiser are compiled (`_repeated_blocks`)."""
 
     @property
     def index_names(self) -> tuple[str, ...]:
@@ -111,6 +123,7 @@ _TRAITS = {
         also_named=("CogVideoXImageToVideoPipeline",),
         image_to_video="CogVideoXImageToVideoPipeline",
         frames_given=(Start.FIRST_FRAME,),
+        has_cache=True,
     ),
     ModelFamily.WAN: Traits(
         "WanPipeline",
@@ -122,6 +135,9 @@ _TRAITS = {
         takes_guidance_scale_2=True,
         image_to_video="WanImageToVideoPipeline",
         frames_given=(Start.FIRST_FRAME, Start.BOTH_FRAMES),
+        has_cache=True,
+        attention=WITHOUT_MASKS,
+        has_repeated_blocks=True,
     ),
     ModelFamily.LTX: Traits(
         "LTXPipeline",
@@ -134,6 +150,9 @@ _TRAITS = {
         image_to_video="LTXConditionPipeline",
         frames_given=(Start.FIRST_FRAME, Start.LAST_FRAME, Start.BOTH_FRAMES),
         is_one_for_all=True,
+        has_cache=True,
+        attention=WITH_WEIGHTS,
+        has_repeated_blocks=True,
     ),
     ModelFamily.LTX2: Traits(
         "LTX2Pipeline",
@@ -143,6 +162,9 @@ _TRAITS = {
         grid=Grid(32, frames=8, offset=1),
         also_named=("LTX2ConditionPipeline", "LTX2ImageToVideoPipeline"),
         takes_fps=True,
+        has_cache=True,
+        attention=WITH_WEIGHTS,
+        has_repeated_blocks=True,
     ),
     ModelFamily.HUNYUAN_VIDEO: Traits(
         "HunyuanVideoPipeline",
@@ -150,6 +172,9 @@ _TRAITS = {
         Prediction.FLOW,
         prompt_tokens=256,
         grid=Grid(16, frames=4, offset=1),
+        has_cache=True,
+        attention=WITH_TOKENS_MASKED,
+        has_repeated_blocks=True,
     ),
     ModelFamily.HUNYUAN_VIDEO_15: Traits(
         "HunyuanVideo15Pipeline",
@@ -157,6 +182,9 @@ _TRAITS = {
         Prediction.FLOW,
         prompt_tokens=1000,
         grid=Grid(16, frames=4, offset=1),
+        has_cache=True,
+        attention=WITH_TOKENS_MASKED,
+        has_repeated_blocks=True,
     ),
     ModelFamily.MOCHI: Traits(
         "MochiPipeline",
@@ -165,6 +193,7 @@ _TRAITS = {
         prompt_tokens=256,
         grid=Grid(16, frames=6, offset=1),
         least_steps=2,
+        has_cache=True,
     ),
     ModelFamily.LATTE: Traits(
         "LattePipeline", None, Prediction.NOISE, prompt_tokens=120, grid=Grid(16)

@@ -17,6 +17,7 @@ from t2v_runner.families.base import Adapter
 from t2v_runner.families.reversible import wrapped
 from t2v_runner.reporter import Reporter
 from t2v_runner.sound import Sound, lasting
+from t2v_runner.speed import sped_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,7 @@ def denoise(
         torch.inference_mode(),
         adapter.prepared(loaded, request, init_frames, generator) as (pipeline, arguments),
         _reported(pipeline, reporter),
+        sped_up(adapter, pipeline, request, denoisers(pipeline)),
     ):
         notices = tuple(adapter.notices(pipeline, request))
         output = pipeline(**arguments, generator=generator, output_type="np")

@@ -20,6 +20,7 @@ from t2v_runner.errors import (
 from t2v_runner.families import adapter_of
 from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
 from t2v_runner.schedulers.build import check_scheduler
+from t2v_runner.tuning import tuned
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -128,7 +129,7 @@ def load_pipeline(
             raise
         raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device.name)
+    return tuned(pipeline.to(device.name), profile.execution, folder, device)
 
 
 def _be_quiet() -> None:
