@@ -23,8 +23,8 @@ def exact_is_null(speed: Speed | None) -> Speed | None:
 
 
 def steps_left(steps: int, strength: float | None) -> int:
-    """How many denoising steps are taken where a strength leaves a part of them."""
-    return steps if strength is None else int(steps * strength)
+    """How many denoising steps are taken where a strength leaves a part of them, one at least."""
+    return steps if strength is None else max(1, int(steps * strength))
 
 
 def problem_with(speed: Speed, family: ModelFamily, steps: int) -> str:
@@ -34,5 +34,7 @@ def problem_with(speed: Speed, family: ModelFamily, steps: int) -> str:
     if not family.traits.has_cache:
         return f"speed {speed} has no effect: {family} models have no cache for it"
     if steps < LEAST_STEPS:
-        return f"speed {speed} has no effect in {steps} steps: it needs at least {LEAST_STEPS}"
+        return (
+            f"speed {speed} has no effect: {LEAST_STEPS} steps are the fewest for it, not {steps}"
+        )
     return ""
