@@ -33,19 +33,19 @@ def test_a_speed_is_resolved_and_told(speed: str) -> None:
         pytest.param(
             WAN,
             {"speed": "Balanced", "numInferenceSteps": 4, **EULER},
-            "speed Balanced has no effect: it needs 8 steps, and takes 4",
+            "speed Balanced has no effect below 8 steps; it takes 4",
             id="a few steps",
         ),
         pytest.param(
             WAN,
             {"speed": "Fast", "numInferenceSteps": 10, "strength": 0.7, **EULER, **MEDIA},
-            "speed Fast has no effect: it needs 8 steps, and takes 7",
+            "speed Fast has no effect below 8 steps; it takes 7",
             id="a few steps that a strength leaves",
         ),
         pytest.param(
             WAN,
             {"speed": "Fast", "numInferenceSteps": 10, "strength": 0.01, **EULER, **MEDIA},
-            "speed Fast has no effect: it needs 8 steps, and takes 1",
+            "speed Fast has no effect below 8 steps; it takes 1",
             id="one step at least",
         ),
     ],
