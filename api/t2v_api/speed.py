@@ -34,5 +34,5 @@ def problem_with(speed: Speed, family: ModelFamily, steps: int) -> str:
     if not family.traits.has_cache:
         return f"speed {speed} has no effect: {family} models have no cache for it"
     if steps < LEAST_STEPS:
-        return f"speed {speed} has no effect below {LEAST_STEPS} steps; it takes {steps}"
+        return f"speed {speed} has no effect below {LEAST_STEPS} steps, and {steps} are taken"
     return ""

@@ -33,19 +33,19 @@ def test_a_speed_is_resolved_and_told(speed: str) -> None:
         pytest.param(
             WAN,
             {"speed": "Balanced", "numInferenceSteps": 4, **EULER},
-            "speed Balanced has no effect below 8 steps; it takes 4",
+            "speed Balanced has no effect below 8 steps, and 4 are taken",
             id="a few steps",
         ),
         pytest.param(
             WAN,
             {"speed": "Fast", "numInferenceSteps": 10, "strength": 0.7, **EULER, **MEDIA},
-            "speed Fast has no effect below 8 steps; it takes 7",
+            "speed Fast has no effect below 8 steps, and 7 are taken",
             id="a few steps that a strength leaves",
         ),
         pytest.param(
             WAN,
             {"speed": "Fast", "numInferenceSteps": 10, "strength": 0.01, **EULER, **MEDIA},
-            "speed Fast has no effect below 8 steps; it takes 1",
+            "speed Fast has no effect below 8 steps, and 1 are taken",
             id="one step at least",
         ),
     ],
