@@ -171,6 +171,20 @@ def test_a_stopped_request_leaves_no_cache_behind(deep: Callable[[str], Deep], n
     assert drawn(tiny, exact).frames.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("name", ["Wan 2.2 A14B", "LTX2"])
+def test_blocks_that_travel_are_used_again_as_well(deep: Callable[[str], Deep], name: str) -> None:
+    tiny, moved = deep(name), a_deep(name)
+    for denoiser in denoisers(moved.pipeline):
+        denoiser.enable_group_offload(
+            torch.device("cpu"), offload_type="block_level", num_blocks_per_group=1
+        )
+    exact = a_request(tiny.family, num_inference_steps=LEAST_STEPS)
+    for request in (exact, exact.model_copy(update={"speed": Speed.FAST}), exact):
+        (layers, frames), (same, again) = (layers_asked(each, request) for each in (tiny, moved))
+        assert layers == same
+        assert frames.tobytes() == again.tobytes()
+
+
 @pytest.mark.parametrize("name", ["Wan", "LTX2", "HunyuanVideo15"])
 def test_answers_with_and_without_the_prompt_are_kept_apart(
     deep: Callable[[str], Deep], name: str
