@@ -194,6 +194,22 @@ class ModelProfile(ContractModel):
         return self
 
     @model_validator(mode="after")
+    def _the_family_can_be_run_so(self) -> Self:
+        traits, attention = self.family.traits, self.execution.attention
+        if attention is not None and attention not in traits.attention:
+            fitting = ", ".join(traits.attention)
+            raise ValueError(
+                f"execution.attention is {attention}; {self.family} models "
+                + (f"can have {fitting}" if fitting else "keep their own: leave it out")
+            )
+        if self.execution.compile and not traits.has_repeated_blocks:
+            raise ValueError(
+                f"execution.compile: diffusers does not know which blocks of {self.family} models "
+                "to compile: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _the_family_can_start_so(self) -> Self:
         known = self.family.traits.starts
         for start in self.starts or ():

@@ -103,6 +103,9 @@ def _execution(
         expected_bytes=ways.expected_bytes(plan, drawing.request),
         peak_bytes=torch.cuda.max_memory_allocated(device.name) if is_on_gpu else None,
         fell_back=tuple(fell_back[:MOST_FALLS]),
+        attention=drawing.profile.execution.attention,
+        compiled=drawing.profile.execution.compile,
+        cache=drawn.cache,
     )
 
 

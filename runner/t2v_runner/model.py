@@ -28,6 +28,7 @@ from t2v_runner.hub.needs import (
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.out_of_memory import is_out_of_memory
 from t2v_runner.schedulers.build import check_scheduler
+from t2v_runner.tuning import tuned
 
 MAX_HEADER_BYTES = 100_000_000
 """What the safetensors format allows."""
@@ -148,7 +149,7 @@ def load_pipeline(
     for name, component in pipeline.components.items():
         if name not in given and isinstance(component, torch.nn.Module):
             component.to(device.name)
-    return pipeline
+    return tuned(pipeline, profile.execution, folder, device)
 
 
 def _be_quiet() -> None:

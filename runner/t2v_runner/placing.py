@@ -15,7 +15,7 @@ from t2v_api.sizes import Role, role_of
 
 from t2v_runner.components import of_role, tiled
 from t2v_runner.device import CPU, Device
-from t2v_runner.encoder_first import filled_when_called, shells
+from t2v_runner.encoder_first import filled_when_called, shells, take_over
 from t2v_runner.families import adapter_of
 from t2v_runner.model import load_pipeline, read_json
 from t2v_runner.reporter import Reporter
@@ -76,20 +76,21 @@ def _encoder_first(
     index = read_json(folder / "model_index.json")
     dtypes = adapter_of(weights.profile.family).dtypes(folder, device.dtype)
 
-    def load(name: str) -> Any:
+    def fill(name: str, shell: Any) -> None:
         model = getattr(diffusers, index[name][1]).from_pretrained(
             str(folder / name),
             dtype=dtypes.get(name, dtypes["default"]),
             use_safetensors=True,
             local_files_only=True,
         )
+        take_over(shell, model)
         if plan.fp8:
-            _in_8_bits(model)
-        return model.to(device.name)
+            _in_8_bits(shell)
+        shell.to(device.name)
 
     empty = shells(folder, index, dtypes)
     pipeline = load_pipeline(folder, weights.profile, device, given=empty)
-    changes.enter_context(filled_when_called(pipeline, load, reporter))
+    changes.enter_context(filled_when_called(pipeline, fill, reporter))
     return pipeline
 
 

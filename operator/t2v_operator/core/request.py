@@ -11,6 +11,7 @@ from t2v_api.reasons import Reason
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import SchedulerPolicy, TextToVideoJob, TextToVideoJobSpec
 from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
+from t2v_api.speed import Speed, problem_with, steps_left
 from t2v_api.start import Start
 
 from t2v_operator.config import GpuPool, OperatorConfig
@@ -46,15 +47,20 @@ def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
     profile = _profile(spec.model_id, config)
     beginning = begin(spec, profile)
     sampling = _sampling(spec, profile, beginning.start)
-    request = _request(resource, profile, beginning, sampling)
+    speed, unmet = _speed(spec.speed, profile, steps_left(sampling.steps, beginning.strength))
+    request = _request(resource, profile, beginning, sampling, speed)
     _keep_limits(request, profile)
     pool = _pool(spec.pool, config)
-    notices = (*beginning.notices, *sampling.notices, *_unused(request, profile))
+    notices = (*beginning.notices, *sampling.notices, *unmet, *_unused(request, profile))
     return ResolvedJob(resource, request, profile, pool, notices)
 
 
 def _request(
-    resource: TextToVideoJob, profile: ModelProfile, beginning: Beginning, sampling: _Sampling
+    resource: TextToVideoJob,
+    profile: ModelProfile,
+    beginning: Beginning,
+    sampling: _Sampling,
+    speed: Speed,
 ) -> GenerationRequest:
     spec, defaults = resource.spec, profile.defaults
     return GenerationRequest(
@@ -76,6 +82,7 @@ def _request(
         end_image=spec.end_image,
         init_video=spec.init_video,
         strength=beginning.strength,
+        speed=speed,
     )
 
 
@@ -144,6 +151,15 @@ def _steps(
     if spec.scheduler_policy is SchedulerPolicy.STRICT:
         raise RequestRefused(Reason.INVALID_REQUEST, f"{problem}, or schedulerPolicy Nearest")
     return least, f"{problem}, which is used"
+
+
+def _speed(wanted: Speed, profile: ModelProfile, steps: int) -> tuple[Speed, tuple[str, ...]]:
+    """Where it would have no effect the request is an exact one: it may be in the store already."""
+    problem = problem_with(wanted, profile.family, steps)
+    if wanted is not Speed.EXACT and profile.resources.gpus > 1:
+        # Each would decide by its own part of the video, and wait for the others for ever.
+        problem = f"speed {wanted} has no effect on several GPUs: the video is drawn exactly"
+    return (Speed.EXACT, (problem,)) if problem else (wanted, ())
 
 
 def _unused(request: GenerationRequest, profile: ModelProfile) -> Iterator[str]:
