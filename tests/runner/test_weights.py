@@ -15,7 +15,7 @@ from t2v_api.sizes import ModelSizes, Role, role_of
 from t2v_api.start import Start
 from t2v_runner.errors import ModelNotLoadable
 from t2v_runner.families.reversible import wrapped
-from t2v_runner.weights import KEPT_IN_SINGLE, KEPT_IN_SINGLE_FROM_FLOAT16, measure
+from t2v_runner.weights import KEPT_IN_SINGLE, KEPT_IN_SINGLE_FROM_FLOAT16, main, measure
 
 from tests.runner.drawing import Tiny, a_tiny, asked, drawn
 from tests.runner.test_two_sources import a_base, a_motion_adapter
@@ -88,6 +88,17 @@ def test_the_loaded_weights_of_two_sources_have_the_measured_bytes(
     blocks = blocks_of(parts["unet"])
     assert sizes.components["unet"].largest_block == max(blocks)
     assert sizes.denoiser.kind == "UNetMotionModel"
+
+
+def test_a_command_tells_the_sizes_of_two_sources(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_base().save_pretrained(str(tmp_path / "base"))
+    a_motion_adapter().save_pretrained(str(tmp_path / "motion"))
+    capsys.readouterr()
+    main(str(tmp_path / "base"), str(tmp_path / "motion"))
+    told = ModelSizes.parse_json(capsys.readouterr().out)
+    assert told == measure(tmp_path / "base", torch.bfloat16, tmp_path / "motion")
 
 
 @EACH
@@ -206,6 +217,9 @@ def test_what_it_writes_is_a_profile_s_sizes(folder_of: Folders) -> None:
     ("change", "said"),
     [
         pytest.param({"transformer": None}, "its memory is not known", id="no denoiser"),
+        pytest.param(
+            {"_class_name": "MyPipeline"}, "no family has the pipeline 'MyPipeline'", id="no family"
+        ),
         pytest.param(
             {"transformer": ["diffusers", "MyTransformer"]},
             "no measured law for MyTransformer",
