@@ -21,7 +21,8 @@ class Placement(StrEnum):
 
     ALL_ON_GPU = "AllOnGpu"
     ENCODER_FIRST = "EncoderFirst"
-    """The text encoders alone, then freed; the denoiser is loaded after them."""
+    """All but the denoisers; then, when prompt and init media are encoded and the text encoders
+    freed, those."""
     MODEL_OFFLOAD = "ModelOffload"
     """In the host's memory; each comes to the GPU for its turn (enable_model_cpu_offload)."""
     GROUP_OFFLOAD = "GroupOffload"

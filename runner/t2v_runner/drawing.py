@@ -70,7 +70,7 @@ def ways_for(drawing: Drawing, device: Device) -> Ways:
     if device.name == CPU:
         return ways_on_cpu(drawing.profile)
     try:
-        sizes = measure(drawing.folder)
+        sizes = measure(drawing.folder, device.dtype, drawing.motion_adapter)
     except ModelNotLoadable as unknown:
         logger.warning("no memory plan is chosen: %s", unknown)
         sizes = None

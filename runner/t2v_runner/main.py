@@ -41,6 +41,8 @@ def main() -> int:
     # OpenMP's threads spin while they wait, unless told before torch is imported: on cores that
     # other processes use too, that slows denoising down several times.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Else each tensor that streams from the host's memory takes the next power of two there.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "pinned_max_round_threshold_mb:1")
     stop = StopSignal()
     stop.listen()
     with _standard_output_for_progress() as stream, _report_server() as server:

@@ -98,17 +98,28 @@ def _stream(pipeline: Any, device: Device) -> None:
     """Denoisers block by block, text encoders layer by layer: their blocks are not at the top."""
     from diffusers.hooks import apply_group_offloading
 
-    streams = {"use_stream": device.name != CPU, "onload_device": device.name}
+    has_streams = device.name != CPU
+    streams = {"use_stream": has_streams, "onload_device": device.name}
     for name, part in pipeline.components.items():
+        if not hasattr(part, "parameters"):
+            continue
         match role_of(name):
-            case Role.TEXT_ENCODER if part is not None:
+            case Role.TEXT_ENCODER:
+                _pin(part, has_streams)
                 apply_group_offloading(part, offload_type="leaf_level", **streams)
-            case Role.DENOISER if part is not None:
+            case Role.DENOISER:
+                _pin(part, has_streams)
                 apply_group_offloading(
                     part, offload_type="block_level", num_blocks_per_group=1, **streams
                 )
-            case _ if hasattr(part, "parameters"):
+            case _:
                 part.to(device.name)
+
+
+def _pin(model: Any, has_streams: bool) -> None:
+    """One tensor after the other: diffusers pins a whole model before it frees what it had."""
+    for tensor in (*model.parameters(), *model.buffers()) if has_streams else ():
+        tensor.data = tensor.data.pin_memory()
 
 
 def _in_8_bits(denoiser: Any) -> None:
