@@ -86,9 +86,9 @@ def usable_bytes(free_bytes: int) -> int:
 def expected_peak(sizes: ModelSizes, request: GenerationRequest, plan: Plan) -> Peak:
     """What `plan` needs for `request`."""
     encoders, others = sizes.of(Role.TEXT_ENCODER), sizes.of(Role.OTHER)
-    decoders, denoisers = sizes.of(Role.DECODER), sizes.of(Role.DENOISER)
-    if plan.fp8:
-        denoisers = [each.in_fp8() for each in denoisers]
+    decoders, loaded = sizes.of(Role.DECODER), sizes.of(Role.DENOISER)
+    # What becomes 8 bits does so in the host's memory.
+    denoisers = [each.in_fp8() for each in loaded] if plan.fp8 else loaded
     media = init_media_bytes(sizes, request, plan.tiling)
     encoding = max(ENCODING, media)  # the prompt and the init media come one after the other
     denoising = denoising_bytes(sizes, request)
@@ -102,7 +102,7 @@ def expected_peak(sizes: ModelSizes, request: GenerationRequest, plan: Plan) -> 
                 held + encoding_vae + encoding,
                 held + encoding_vae + denoising,
                 held + vae + decoding,
-                host=0,
+                host=_weights(encoders + loaded + decoders + others) if plan.fp8 else 0,
             )
         case Placement.ENCODER_FIRST:
             held = _weights(denoisers + others)
@@ -110,7 +110,7 @@ def expected_peak(sizes: ModelSizes, request: GenerationRequest, plan: Plan) -> 
                 _weights(encoders + others) + encoding_vae + encoding,
                 held + encoding_vae + denoising,
                 held + vae + decoding,
-                host=0,
+                host=_largest(loaded) if plan.fp8 else 0,
             )
         case Placement.MODEL_OFFLOAD:
             # A model leaves when the one after it in the pipeline's order comes. A second text
@@ -121,7 +121,7 @@ def expected_peak(sizes: ModelSizes, request: GenerationRequest, plan: Plan) -> 
                 max(_weights(encoders), _largest(others)) + early + encoding,
                 _largest(denoisers) + staying + early + denoising,
                 vae + staying + decoding,
-                host=_weights(encoders + denoisers + decoders + others),
+                host=_weights(encoders + loaded + decoders + others),
             )
         case Placement.GROUP_OFFLOAD:
             held = _weights(others)

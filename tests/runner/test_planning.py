@@ -47,7 +47,7 @@ def test_where_none_is_expected_to_fit_the_leanest_is_tried() -> None:
 
 
 def test_the_leanest_is_one_that_the_host_can_hold() -> None:
-    assert plans(1, host_gib=1) == ["EncoderFirst+Tiling"]
+    assert plans(1, host_gib=1) == ["EncoderFirst"]
 
 
 def test_where_none_is_expected_to_fit_the_reason_is_kept() -> None:
