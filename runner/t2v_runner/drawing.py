@@ -80,7 +80,11 @@ def ways_for(drawing: Drawing, device: Device) -> Ways:
 def _drawn(
     drawing: Drawing, plan: Plan, device: Device, reporter: Reporter, fell_back: list[str]
 ) -> Drawn:
+    import torch
+
     reporter.enter(Stage.LOAD)
+    if device.name != CPU:
+        torch.cuda.reset_peak_memory_stats(device.name)
     weights = Weights(drawing.profile, drawing.folder, drawing.motion_adapter)
     with ExitStack() as changes:
         with _nothing_is_garbage():

@@ -13,7 +13,7 @@ from t2v_api.progress import Stage
 from t2v_api.sizes import Role, role_of
 
 from t2v_runner.components import of_role
-from t2v_runner.out_of_memory import emptied, give_back
+from t2v_runner.out_of_memory import emptied, empty_cache
 from t2v_runner.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def filled_when_called(
         reporter.enter(Stage.LOAD)
         for encoder in encoders.values():
             emptied(encoder)
-        give_back()
+        empty_cache()
         for name, shell in denoisers.items():
             fill_shell(name, shell)
 

@@ -18,6 +18,7 @@ from t2v_runner.device import CPU, Device
 from t2v_runner.encoder_first import filled_when_called, shells, take_over
 from t2v_runner.families import adapter_of
 from t2v_runner.model import load_pipeline, read_json
+from t2v_runner.out_of_memory import emptied
 from t2v_runner.reporter import Reporter
 
 
@@ -33,7 +34,10 @@ class Weights:
 
 @contextmanager
 def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> Iterator[Any]:
-    """The pipeline, for one request where the encoders go first. Raises ModelNotLoadable."""
+    """The pipeline, for one request where the encoders go first, and for none after an error.
+
+    Raises ModelNotLoadable.
+    """
     with ExitStack() as changes:
         match plan.placement:
             case Placement.ALL_ON_GPU:
@@ -48,7 +52,14 @@ def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> 
                 _stream(pipeline, device)
         if plan.tiling:
             tiled(pipeline.vae)
-        yield pipeline
+        try:
+            yield pipeline
+        except BaseException:
+            # Another plan needs the memory, whoever still knows the pipeline.
+            for part in pipeline.components.values():
+                if hasattr(part, "parameters"):
+                    emptied(part)
+            raise
 
 
 def _all_on(weights: Weights, plan: Plan, device: Device) -> Any:
