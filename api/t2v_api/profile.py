@@ -30,6 +30,10 @@ class PromptEnhancement(StrEnum):
 
     NONE = "None"
     RULES = "Rules"
+    """Terms of quality are added, while the text encoder has room for them."""
+    ENDPOINT = "Endpoint"
+    """The language model of the configuration's `promptEnhancement` writes it anew; where that
+    cannot be had, Rules do."""
 
 
 class ModelSource(ContractModel):

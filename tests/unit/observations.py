@@ -15,6 +15,7 @@ from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import Decision
 from t2v_operator.core.earlier_runs import EarlierRun
+from t2v_operator.core.enhancing import Answer
 from t2v_operator.core.job import build_job
 from t2v_operator.core.names import APPLIED_ANNOTATION, POOL_LABEL, RECORD_ANNOTATION, job_name
 from t2v_operator.core.observe import observe_job, observe_pod, observe_resource, observe_workload
@@ -271,6 +272,7 @@ def an_observation(
     complaint: str = "",
     queue_priority_is_known: bool = True,
     earlier_runs: tuple[EarlierRun, ...] = (),
+    answer: Answer | None = None,
     now: float = 100,
     **resource: Any,
 ) -> Observed:
@@ -291,6 +293,7 @@ def an_observation(
         complaint=complaint,
         queue_priority_is_known=queue_priority_is_known,
         earlier_runs=earlier_runs,
+        answer=answer,
     )
 
 

@@ -16,7 +16,8 @@ from t2v_api.start import Start
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.beginning import Beginning, begin
-from t2v_operator.core.enhance import enhance
+from t2v_operator.core.enhance import Enhanced, enhance
+from t2v_operator.core.enhancing import Answer, Question
 from t2v_operator.errors import RequestRefused
 
 
@@ -30,6 +31,8 @@ class ResolvedJob:
     pool: GpuPool
     notices: tuple[str, ...] = ()
     """What is done otherwise than asked for, a sentence each, for the user to read."""
+    question: Question | None = None
+    """What a language model is to be asked before this is made; Rules made this prompt."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,30 @@ class _Sampling:
     notices: tuple[str, ...]
 
 
-def resolve(resource: TextToVideoJob, config: OperatorConfig) -> ResolvedJob:
-    """Decide every value of the request. Raises RequestRefused."""
+def resolve(
+    resource: TextToVideoJob, config: OperatorConfig, answer: Answer | None = None
+) -> ResolvedJob:
+    """Decide every value of the request. Raises RequestRefused.
+
+    `answer`: to the question that the job has without it.
+    """
     spec = resource.spec
     profile = _profile(spec.model_id, config)
     beginning = begin(spec, profile)
     sampling = _sampling(spec, profile, beginning.start)
     speed, unmet = _speed(spec.speed, profile, steps_left(sampling.steps, beginning.strength))
-    request = _request(resource, profile, beginning, sampling, speed)
+    enhanced = enhance(spec, profile, beginning.start, config.prompt_enhancement, answer)
+    request = _request(resource, profile, beginning, sampling, enhanced, speed)
     _keep_limits(request, profile)
     pool = _pool(spec.pool, config)
-    notices = (*beginning.notices, *sampling.notices, *unmet, *_unused(request, profile))
-    return ResolvedJob(resource, request, profile, pool, notices)
+    notices = (
+        *enhanced.notices,
+        *beginning.notices,
+        *sampling.notices,
+        *unmet,
+        *_unused(request, profile),
+    )
+    return ResolvedJob(resource, request, profile, pool, notices, enhanced.question)
 
 
 def _request(
@@ -60,14 +75,13 @@ def _request(
     profile: ModelProfile,
     beginning: Beginning,
     sampling: _Sampling,
+    enhanced: Enhanced,
     speed: Speed,
 ) -> GenerationRequest:
     spec, defaults = resource.spec, profile.defaults
     return GenerationRequest(
         model_id=profile.id,
-        prompt=enhance(spec.prompt, profile.prompt_enhancement)
-        if spec.enhance_prompt
-        else spec.prompt,
+        prompt=enhanced.prompt,
         negative_prompt=spec.negative_prompt,
         width=spec.width or defaults.width,
         height=spec.height or defaults.height,
