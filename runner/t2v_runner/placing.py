@@ -91,13 +91,14 @@ def _encoder_first(
         model = getattr(diffusers, index[name][1]).from_pretrained(
             str(folder / name),
             dtype=dtypes.get(name, dtypes["default"]),
+            device_map=CPU if plan.fp8 else device.name,
             use_safetensors=True,
             local_files_only=True,
         )
         take_over(shell, model)
         if plan.fp8:
             _in_8_bits(shell)
-        shell.to(device.name)
+            shell.to(device.name)
 
     empty = shells(folder, index, dtypes)
     pipeline = load_pipeline(folder, weights.profile, device, given=empty)
