@@ -11,10 +11,10 @@ from t2v_api.request import GenerationRequest
 from t2v_api.web_address import AllowedAddresses
 
 from t2v_runner.errors import RequestRefused
+from t2v_runner.hub.cache import Cache, read_cache
 from t2v_runner.report_server import ReportAddress
 
 PUBLIC_ALONE = AllowedAddresses()
-MODELS_CACHE = Path("/cache")
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,10 @@ class Order:
     profile: ModelProfile
     output_dir: Path
     models_dir: Path
+    cache: Cache
     media: MediaRules
     device: str | None = None
     """The device to draw on, whatever the profile says."""
-    models_cache: Path = MODELS_CACHE
-    """Hub models are kept below it; several runners may share it."""
     uploads: bool = False
     """Whether the files go on from `output_dir` to a store."""
 
@@ -47,7 +46,6 @@ class Order:
 def read_order(environment: Mapping[str, str]) -> Order:
     """Parse the environment. Raises RequestRefused."""
     media_dir = environment.get("T2V_MEDIA_DIR")
-    scratch = environment.get("HF_HOME") or MODELS_CACHE
     try:
         request = GenerationRequest.parse_json(_required("T2V_REQUEST", environment))
         profile = ModelProfile.parse_json(_required("T2V_MODEL", environment))
@@ -59,14 +57,19 @@ def read_order(environment: Mapping[str, str]) -> Order:
         profile=profile,
         output_dir=Path(environment.get("T2V_OUTPUT_DIR", "/output")),
         uploads=environment.get("T2V_UPLOAD") == "1",
-        models_dir=Path(environment.get("T2V_MODELS_DIR", "/models")),
-        models_cache=Path(environment.get("T2V_MODELS_CACHE") or scratch),
+        models_dir=read_models_dir(environment),
+        cache=read_cache(environment),
         device=environment.get("T2V_DEVICE") or None,
         media=MediaRules(
             folder=Path(media_dir) if media_dir else None,
             allowed=allowed,
         ),
     )
+
+
+def read_models_dir(environment: Mapping[str, str]) -> Path:
+    """Where models that are no hub's stand."""
+    return Path(environment.get("T2V_MODELS_DIR", "/models"))
 
 
 def read_report_address(environment: Mapping[str, str]) -> ReportAddress | None:

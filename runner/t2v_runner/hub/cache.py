@@ -1,0 +1,42 @@
+"""The folder that hub models are kept in, and what may be done there, as the environment says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from t2v_runner.errors import RequestRefused
+
+DEFAULT = Path("/cache")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Several runners may share it."""
+
+    root: Path
+    is_read_only: bool = False
+    """What is not there is not fetched, and nothing is written."""
+    limit: int | None = None
+    """Bytes. To keep it, the models that were not used for longest go. None: none ever goes."""
+    in_use: frozenset[str] = frozenset()
+    """ "OWNER--NAME/COMMIT" of models that may not go, beside those that are being read."""
+
+
+def read_cache(environment: Mapping[str, str]) -> Cache:
+    """Without T2V_MODELS_CACHE it is in HF_HOME, the scratch of a pod. Raises RequestRefused."""
+    folder = environment.get("T2V_MODELS_CACHE") or environment.get("HF_HOME") or DEFAULT
+    in_use = environment.get("T2V_MODELS_IN_USE", "").split(",")
+    return Cache(
+        root=Path(folder) / "models",
+        is_read_only=environment.get("T2V_MODELS_READ_ONLY") == "1",
+        limit=_limit(environment.get("T2V_MODELS_CACHE_BYTES", "")),
+        in_use=frozenset(name.strip() for name in in_use if name.strip()),
+    )
+
+
+def _limit(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise RequestRefused(f"T2V_MODELS_CACHE_BYTES is {text!r}; it is a number of bytes")
+    return int(text)
