@@ -23,6 +23,8 @@ class PrefetchResult(ContractModel):
     sha256: Sha256
     """Of the lines "DIGEST  PATH" of all their files, as sha256sum writes them, by path; those of
     the motion adapter come last."""
+    converted_to: Annotated[str, Field(pattern=r"^(bf16|fp16)$")] | None = None
+    """The number format of weights that were in float32. Null: all is as the hub has it."""
 
 
 _RECORD: TypeAdapter[PrefetchResult | GenerationFailure] = TypeAdapter(

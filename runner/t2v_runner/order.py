@@ -15,6 +15,7 @@ from t2v_runner.hub.cache import Cache, read_cache
 from t2v_runner.report_server import ReportAddress
 
 PUBLIC_ALONE = AllowedAddresses()
+USUAL_CACHE = Cache()
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,11 @@ class Order:
     profile: ModelProfile
     output_dir: Path
     models_dir: Path
-    cache: Cache
     media: MediaRules
     device: str | None = None
     """The device to draw on, whatever the profile says."""
+    cache: Cache = USUAL_CACHE
+    """Where hub models are kept."""
     uploads: bool = False
     """Whether the files go on from `output_dir` to a store."""
 

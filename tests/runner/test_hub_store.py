@@ -20,6 +20,7 @@ from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RunnerError, Stopped, StorageFailed
 from t2v_runner.hub.cache import Cache
 from t2v_runner.hub.needs import pipeline_needs
+from t2v_runner.hub.place import place_of
 from t2v_runner.hub.several import THREADS
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.hub.sums import read_sums
@@ -276,9 +277,10 @@ def test_the_sums_are_those_of_the_files(hub: Hub, tmp_path: Path) -> None:
     )
     assert checked.returncode == 0
     assert [line.split("  ")[1] for line in sums.read_text().splitlines()] == sorted(NEEDED)
-    told = read_sums(folder)
+    place = place_of(folder)
+    told = read_sums(place)
     sums.unlink()
-    assert read_sums(folder) == told, "without the document the files say it"
+    assert read_sums(place) == told, "without the document the files say it"
 
 
 def flipped(content: bytes) -> bytes:

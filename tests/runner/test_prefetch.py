@@ -1,23 +1,18 @@
 """The prefetch: a model comes into a cache by a program of its own, and what came is on record."""
 
-import hashlib
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from t2v_api.base import ContractError
 from t2v_api.family import ModelFamily
 from t2v_api.prefetch import PrefetchResult, read_prefetch
-from t2v_api.profile import ModelProfile, ModelSource
-from t2v_api.progress import Progress, Stage
+from t2v_api.profile import ModelSource
+from t2v_api.progress import Stage
 from t2v_api.reasons import ExitCode, Reason
-from t2v_api.result import TERMINATION_MESSAGE_BYTES, GenerationFailure
+from t2v_api.result import GenerationFailure
 from t2v_runner.errors import RequestRefused
 from t2v_runner.generate import generate
 from t2v_runner.hub.cache import read_cache
@@ -27,70 +22,24 @@ from t2v_runner.stop import StopSignal
 
 from tests.runner.drawing import a_request
 from tests.runner.hub_server import COMMIT, Hub, Refusal, Repository, serving
+from tests.runner.prefetching import WAN, begun, ended, prefetched, sha256_of, the_files_of_a_wan
 from tests.runner.test_hub_pipelines import files_of, of_hub
-from tests.runner.test_hub_store import ROOT, until
+from tests.runner.test_hub_store import until
 from tests.runner.test_two_sources import a_base, a_motion_adapter
-from tests.runner.tiny_models import a_profile, a_wan
+from tests.runner.tiny_models import a_profile
 
-WAN = "owner/wan"
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 
 
 @pytest.fixture(scope="module")
 def wan(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("wan")
-    torch.manual_seed(0)
-    a_wan().save_pretrained(str(folder))
-    return files_of(folder)
+    return the_files_of_a_wan(tmp_path_factory.mktemp("wan"))
 
 
 @pytest.fixture
 def hub(wan: dict[str, bytes]) -> Iterator[Hub]:
     with serving(Hub({WAN: Repository(dict(wan))})) as hub:
         yield hub
-
-
-def begun(
-    hub: Hub, folder: Path, profile: ModelProfile, **environment: str
-) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "t2v_runner.hub"],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("api", "runner")),
-            "HF_ENDPOINT": hub.url,
-            "T2V_MODEL": profile.json_line(),
-            "T2V_MODELS_CACHE": str(folder / "cache"),
-            "T2V_TERMINATION_LOG": str(folder / "record"),
-            **environment,
-        },
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-Ended = tuple[int, list[Progress], PrefetchResult | GenerationFailure]
-
-
-def ended(process: "subprocess.Popen[str]", folder: Path) -> Ended:
-    with process:
-        lines = process.communicate()[0].splitlines()
-    record = (folder / "record").read_text()
-    assert len(record.encode()) <= TERMINATION_MESSAGE_BYTES
-    return process.returncode, [*map(Progress.parse_json, lines)], read_prefetch(record)
-
-
-def prefetched(hub: Hub, folder: Path, profile: ModelProfile, **environment: str) -> Ended:
-    return ended(begun(hub, folder, profile, **environment), folder)
-
-
-def sha256_of(*models: dict[str, bytes]) -> str:
-    lines = (
-        f"{hashlib.sha256(model[path]).hexdigest()}  {path}\n"
-        for model in models
-        for path in sorted(model)
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def test_what_came_is_on_record_and_how_far_it_was_is_told(

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from t2v_runner.errors import RequestRefused
 
-DEFAULT = Path("/cache")
+FOLDER, MODELS = Path("/cache"), "models"
+"""Of a container, and the part of it that is a store."""
 
 
 @dataclass(frozen=True)
 class Cache:
     """Several runners may share it."""
 
-    root: Path
+    root: Path = FOLDER / MODELS
     is_read_only: bool = False
     """What is not there is not fetched, and nothing is written."""
     limit: int | None = None
@@ -24,10 +25,10 @@ class Cache:
 
 def read_cache(environment: Mapping[str, str]) -> Cache:
     """Without T2V_MODELS_CACHE it is in HF_HOME, the scratch of a pod. Raises RequestRefused."""
-    folder = environment.get("T2V_MODELS_CACHE") or environment.get("HF_HOME") or DEFAULT
+    folder = environment.get("T2V_MODELS_CACHE") or environment.get("HF_HOME") or FOLDER
     in_use = environment.get("T2V_MODELS_IN_USE", "").split(",")
     return Cache(
-        root=Path(folder) / "models",
+        root=Path(folder) / MODELS,
         is_read_only=environment.get("T2V_MODELS_READ_ONLY") == "1",
         limit=_limit(environment.get("T2V_MODELS_CACHE_BYTES", "")),
         in_use=frozenset(name.strip() for name in in_use if name.strip()),

@@ -1,10 +1,13 @@
-"""Where a commit of a hub model stands in a store. Names alone.
+"""Where a commit of a hub model stands in a store.
 
-OWNER--NAME/COMMIT/         a model, as diffusers loads it
-OWNER--NAME/COMMIT.part/    what there is of one that is being fetched, or dropped
-OWNER--NAME/COMMIT.sha256   the digests of its files, as `sha256sum -c` reads them
-OWNER--NAME/COMMIT.lock     whoever fetches or drops it has this lock alone, readers share it;
-                            the file's time is that of the last use
+    OWNER--NAME/COMMIT/         a model, as diffusers loads it
+    OWNER--NAME/COMMIT.part/    what there is of one that is being fetched, or dropped
+    OWNER--NAME/COMMIT.sha256   the digests of its files, as `sha256sum -c` reads them
+    OWNER--NAME/COMMIT.lock     whoever fetches or drops it has this lock alone, readers share it;
+                                the file's time is that of the last use
+    OWNER--NAME/COMMIT-bf16/    the model with its weights converted; it has all of that, too
+
+Knows names alone.
 """
 
 import contextlib
@@ -17,12 +20,20 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Place:
     root: Path
-    name: str
-    """ "OWNER--NAME/COMMIT"."""
+    model: str
+    """ "OWNER--NAME"."""
+    commit: str
+    converted_to: str = ""
+    """A number format, as hubs name variants; empty: it is as the hub has it."""
 
-    @classmethod
-    def of(cls, root: Path, repository: str, commit: str) -> "Place":
-        return cls(root, f"{repository.replace('/', '--')}/{commit}")
+    @property
+    def asked_for(self) -> str:
+        """What names the model, converted or not."""
+        return f"{self.model}/{self.commit}"
+
+    @property
+    def name(self) -> str:
+        return self.asked_for + (f"-{self.converted_to}" if self.converted_to else "")
 
     @property
     def folder(self) -> Path:
@@ -41,10 +52,15 @@ class Place:
         return self.root / f"{self.name}.lock"
 
 
+def place_of(folder: Path) -> Place:
+    """Of a model's folder in a store."""
+    commit, _, converted_to = folder.name.partition("-")
+    return Place(folder.parent.parent, folder.parent.name, commit, converted_to)
+
+
 def places(root: Path) -> Iterator[Place]:
     """All that have a lock: what has none was not fetched, but put there."""
-    for lock in root.glob("*/*.lock"):
-        yield Place(root, f"{lock.parent.name}/{lock.stem}")
+    return (place_of(lock.with_suffix("")) for lock in root.glob("*/*.lock"))
 
 
 def files_below(folder: Path) -> list[Path]:

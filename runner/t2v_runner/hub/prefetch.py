@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t2v_api.base import ContractError
 from t2v_api.prefetch import PrefetchResult
@@ -16,8 +17,10 @@ from t2v_api.result import GenerationFailure
 
 from t2v_runner import program
 from t2v_runner.errors import RequestRefused
+from t2v_runner.families import adapter_of
 from t2v_runner.hub.cache import read_cache
-from t2v_runner.hub.place import bytes_below
+from t2v_runner.hub.converting import conversion_of
+from t2v_runner.hub.place import Place, bytes_below, place_of
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.hub.sums import read_sums
 from t2v_runner.model import locate_model, locate_motion_adapter
@@ -26,6 +29,9 @@ from t2v_runner.pace import Pace
 from t2v_runner.program import Outside
 from t2v_runner.starts import check_starts
 from t2v_runner.stop import StopSignal
+
+if TYPE_CHECKING:
+    import torch
 
 
 def main() -> int:
@@ -49,6 +55,10 @@ class Told:
         self._stop = stop
         self._pace: Pace | None = None
 
+    def check(self) -> None:
+        """Raises Stopped if somebody asked."""
+        self._stop.check()
+
     def __call__(self, count: int, total: int) -> None:
         """`count` of `total` bytes are there. Raises Stopped."""
         self._stop.check()
@@ -69,21 +79,47 @@ class Told:
         )
 
 
-def prefetch(environment: Mapping[str, str], tell: Callable[[int, int], None]) -> PrefetchResult:
+def prefetch(environment: Mapping[str, str], told: Told) -> PrefetchResult:
     """Whatever of the model in T2V_MODEL is a hub's is in the cache, and can be loaded.
 
-    Raises RunnerError.
+    With T2V_MODELS_CONVERT it is there in the number formats that a GPU loads it in. Raises
+    RunnerError.
     """
     profile = _read_profile(environment)
     models_dir = read_models_dir(environment)
-    with ModelStore(read_cache(environment), tell) as store:
+    with ModelStore(read_cache(environment), told) as store:
         source = locate_model(profile, models_dir, store)
         motion_adapter = locate_motion_adapter(profile, models_dir, store)
         check_starts(source, profile)
-        return _result(
-            source if profile.source.hub else None,
-            motion_adapter if profile.motion_adapter and profile.motion_adapter.hub else None,
+        of_source = place_of(source) if profile.source.hub else None
+        of_adapter = (
+            place_of(motion_adapter)
+            if motion_adapter and profile.motion_adapter and profile.motion_adapter.hub
+            else None
         )
+        if environment.get("T2V_MODELS_CONVERT") == "1":
+            dtypes = _dtypes(profile, source)
+            of_source = of_source and _converted(store, of_source, dtypes, told)
+            of_adapter = of_adapter and _converted(store, of_adapter, dtypes, told)
+        return _result(of_source, of_adapter)
+
+
+def _dtypes(profile: ModelProfile, folder: Path) -> "dict[str, torch.dtype]":
+    """What a GPU of the day loads its components as."""
+    import torch
+
+    return adapter_of(profile.family).dtypes(folder, torch.bfloat16)
+
+
+def _converted(
+    store: ModelStore, place: Place, dtypes: "dict[str, torch.dtype]", told: Told
+) -> Place:
+    if place.converted_to:
+        return place
+    conversion = conversion_of(place.folder, dtypes)
+    if conversion is None:
+        return place
+    return place_of(store.convert(place.folder, conversion, told.check))
 
 
 def _read_profile(environment: Mapping[str, str]) -> ModelProfile:
@@ -98,12 +134,12 @@ def _read_profile(environment: Mapping[str, str]) -> ModelProfile:
     return profile
 
 
-def _result(source: Path | None, motion_adapter: Path | None) -> PrefetchResult:
-    """Of folders in the cache."""
-    folders = [folder for folder in (source, motion_adapter) if folder]
+def _result(source: Place | None, motion_adapter: Place | None) -> PrefetchResult:
+    places = [place for place in (source, motion_adapter) if place]
     return PrefetchResult(
-        commit=source.name if source else None,
-        motion_adapter_commit=motion_adapter.name if motion_adapter else None,
-        bytes=sum(map(bytes_below, folders)),
-        sha256=hashlib.sha256("".join(map(read_sums, folders)).encode()).hexdigest(),
+        commit=source.commit if source else None,
+        motion_adapter_commit=motion_adapter.commit if motion_adapter else None,
+        bytes=sum(bytes_below(place.folder) for place in places),
+        sha256=hashlib.sha256("".join(map(read_sums, places)).encode()).hexdigest(),
+        converted_to=next((each.converted_to for each in places if each.converted_to), None),
     )

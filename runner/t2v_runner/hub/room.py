@@ -77,7 +77,7 @@ def _drop_idle(cache: Cache, limit: int, new: Arriving, own: Collection[str]) ->
     for place in places(cache.root):
         if place.name in own or place == new.place:
             continue
-        if place.name not in cache.in_use and _is_idle(place):
+        if place.asked_for not in cache.in_use and _is_idle(place):
             idle.append(place)
             continue
         # Who reads a volume that is mounted read-only cannot say so itself.
@@ -97,7 +97,8 @@ def _drop_idle(cache: Cache, limit: int, new: Arriving, own: Collection[str]) ->
                 f"{in_gb(limit)} and has room for {in_gb(max(0, left))}, and what else is there is "
                 "in use: wait until it is not, or allow more"
             )
-        _drop(oldest)
+        logger.info("%s goes, to make room", oldest.name)
+        drop(oldest)
 
 
 def _least_recently_used(idle: Collection[Place]) -> Iterator[Place]:
@@ -110,12 +111,14 @@ def _is_idle(place: Place) -> bool:
         return lock.is_ours_alone()
 
 
-def _drop(place: Place) -> None:
-    """As part of a model first: what is left, should this process be killed, is never loaded."""
+def drop(place: Place) -> None:
+    """Remove a model, unless another process reads it.
+
+    It is part of one first: what is left, should this process be killed, is never loaded.
+    """
     with Lock.open(place.lock) as lock:
         if not lock.is_ours_alone():
             return
-        logger.info("%s goes, to make room", place.name)
         if place.folder.is_dir():
             place.folder.rename(place.part)
         shutil.rmtree(place.part)

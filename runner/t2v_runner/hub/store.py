@@ -7,9 +7,10 @@ ends: as long, nobody drops it. Knows no families and loads nothing.
 import itertools
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -19,14 +20,15 @@ from t2v_api.profile import ModelSource
 from t2v_runner.errors import ModelNotInCache, StorageFailed
 from t2v_runner.hub.asking import list_repository, read_document
 from t2v_runner.hub.cache import Cache
+from t2v_runner.hub.converting import FORMATS, Conversion
 from t2v_runner.hub.fetching import part_of
 from t2v_runner.hub.listing import Listing
-from t2v_runner.hub.lock import Lock
+from t2v_runner.hub.lock import Lock, Wait
 from t2v_runner.hub.needs import Choose, Need, total_bytes
-from t2v_runner.hub.place import Place
-from t2v_runner.hub.room import Arriving, make_room
+from t2v_runner.hub.place import Place, place_of
+from t2v_runner.hub.room import Arriving, drop, make_room
 from t2v_runner.hub.several import fetch_all
-from t2v_runner.hub.sums import write_sums
+from t2v_runner.hub.sums import write_sums, write_sums_of_all
 
 LOOK_SECONDS = 1.0
 """Between two looks at how much of a model is there."""
@@ -71,8 +73,8 @@ class ModelStore:
         assert source.hub
         assert source.revision
         if source.is_pinned:
-            place = Place.of(self.cache.root, source.hub, source.revision)
-            if self._is_there(place):
+            place = self._there(source.hub, source.revision)
+            if place:
                 return place
         if self.cache.is_read_only:
             raise ModelNotInCache(
@@ -80,11 +82,52 @@ class ModelStore:
                 "the VideoModel has to be prefetched"
             )
         listing = list_repository(source.hub, source.revision)
-        place = Place.of(self.cache.root, source.hub, listing.commit)
-        if not self._is_there(place):
-            needs = choose(listing, partial(read_document, listing))
-            self.held[place.name] = _Arrival(self, listing, needs, place).complete()
+        place = self._there(source.hub, listing.commit)
+        if place:
+            return place
+        place = _place(self.cache.root, source.hub, listing.commit)
+        needs = choose(listing, partial(read_document, listing))
+        arrival = _Arrival(self, listing, needs, place)
+        place.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.held[place.name] = _shared_when_whole(place, arrival.fetch, arrival.wait)
         return place
+
+    def convert(self, folder: Path, conversion: Conversion, may_go_on: Callable[[], None]) -> Path:
+        """The folder of the converted model, which takes the place of the one in `folder`.
+
+        Raises StorageFailed, ModelNotLoadable, and what `may_go_on` raises.
+        """
+        original = place_of(folder)
+        place = replace(original, converted_to=conversion.name)
+
+        def wait(tries: int) -> None:
+            may_go_on()
+            time.sleep(self.look_seconds)
+
+        def bring(lock: Lock) -> None:
+            shutil.rmtree(place.part, ignore_errors=True)
+            new = Arriving(place.name, place, lock, conversion.bytes, 0)
+            make_room(self.cache, new, self.held, wait)
+            conversion.write(place.part, may_go_on)
+            write_sums_of_all(place)
+            place.part.rename(place.folder)
+
+        try:
+            self.held[place.name] = _shared_when_whole(place, bring, wait)
+            own = self.held.pop(original.name, None)
+            if own:
+                own.close()
+                drop(original)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise StorageFailed(f"{place.name}: it cannot be kept: {why}") from None
+        return place.folder
+
+    def _there(self, repository: str, commit: str) -> Place | None:
+        """Where the commit is, as the hub has it or converted."""
+        place = _place(self.cache.root, repository, commit)
+        forms = (place, *(replace(place, converted_to=each) for each in FORMATS))
+        return next((each for each in forms if self._is_there(each)), None)
 
     def _is_there(self, place: Place) -> bool:
         """Whether it is; then it stays. What has no lock is never dropped, and needs none."""
@@ -103,6 +146,33 @@ class ModelStore:
         return False
 
 
+def _place(root: Path, repository: str, commit: str) -> Place:
+    return Place(root, repository.replace("/", "--"), commit)
+
+
+def _shared_when_whole(place: Place, bring: Callable[[Lock], None], wait: Wait) -> Lock:
+    """The place's lock, shared. What is not there, `bring` brings, or another process does.
+
+    Raises what those two raise, and OSError.
+    """
+    lock = Lock.open(place.lock)
+    try:
+        for tries in itertools.count():
+            if lock.is_ours_alone():
+                if not place.folder.is_dir():
+                    bring(lock)
+                break
+            # It is there, and others read it: they have the lock for as long as they do.
+            if place.folder.is_dir() and lock.is_shared() and place.folder.is_dir():
+                return lock
+            wait(tries)
+        lock.is_shared()
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
 @dataclass(frozen=True)
 class _Arrival:
     """One model on its way into the store."""
@@ -112,33 +182,8 @@ class _Arrival:
     needs: Sequence[Need]
     place: Place
 
-    def complete(self) -> Lock:
-        """Fetch it, or wait until another process has. Its lock is shared then.
-
-        Raises OSError, RunnerError.
-        """
-        self.place.folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = Lock.open(self.place.lock)
-        try:
-            self._complete(lock)
-        except BaseException:
-            lock.close()
-            raise
-        return lock
-
-    def _complete(self, lock: Lock) -> None:
-        for tries in itertools.count():
-            if lock.is_ours_alone():
-                if not self.place.folder.is_dir():
-                    self._fetch(lock)
-                lock.is_shared()
-                return
-            # It is there, and others read it: they have the lock for as long as they do.
-            if self.place.folder.is_dir() and lock.is_shared() and self.place.folder.is_dir():
-                return
-            self._wait(tries)
-
-    def _fetch(self, lock: Lock) -> None:
+    def fetch(self, lock: Lock) -> None:
+        """All of it. The lock is the place's, and held alone. Raises OSError, RunnerError."""
         part = self.place.part
         self._drop_what_is_not_needed()
         total = total_bytes(self.needs)
@@ -151,7 +196,7 @@ class _Arrival:
         write_sums(self.place, self.needs)
         part.rename(self.place.folder)
 
-    def _wait(self, tries: int) -> None:
+    def wait(self, tries: int) -> None:
         """What the other process has fetched is progress here as well."""
         if tries == 0:
             logger.info("%s: another process fetches it", self.listing)

@@ -17,11 +17,19 @@ def write_sums(place: Place, needs: Iterable[Need]) -> None:
     place.sums.write_text(_document(digests), encoding="utf-8")
 
 
-def read_sums(folder: Path) -> str:
-    """The document of a model's folder; where it has none, all of the folder is read."""
-    sums = folder.with_name(f"{folder.name}.sha256")
-    if sums.exists():
-        return sums.read_text(encoding="utf-8")
+def write_sums_of_all(place: Place) -> None:
+    """Of whatever is in the place's part."""
+    place.sums.write_text(_of_all(place.part), encoding="utf-8")
+
+
+def read_sums(place: Place) -> str:
+    """The document; where there is none, all of the folder is read."""
+    if place.sums.exists():
+        return place.sums.read_text(encoding="utf-8")
+    return _of_all(place.folder)
+
+
+def _of_all(folder: Path) -> str:
     files = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
     return _document({name: _sha256(path) for name, path in files.items()})
 
