@@ -205,6 +205,20 @@ def test_a_conversion_that_ends_early_leaves_the_original_and_the_next_begins_an
     assert not (there / "left").exists()
 
 
+def test_what_was_put_there_by_hand_stays_as_it_is(
+    hub: Hub, tmp_path: Path, profile: ModelProfile, wan: dict[str, bytes]
+) -> None:
+    folder = tmp_path / "cache" / "models" / "owner--wan" / COMMIT
+    for path, content in wan.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    _, _, record = prefetched(hub, tmp_path, profile, **CONVERT)
+    assert record == PrefetchResult(
+        commit=COMMIT, bytes=sum(map(len, wan.values())), sha256=sha256_of(wan)
+    )
+    assert places_of(tmp_path) == {COMMIT}
+
+
 def test_a_cache_that_does_not_hold_both_keeps_the_original(
     hub: Hub, tmp_path: Path, profile: ModelProfile, wan: dict[str, bytes]
 ) -> None:

@@ -114,8 +114,8 @@ def _dtypes(profile: ModelProfile, folder: Path) -> "dict[str, torch.dtype]":
 def _converted(
     store: ModelStore, place: Place, dtypes: "dict[str, torch.dtype]", told: Told
 ) -> Place:
-    if place.converted_to:
-        return place
+    if place.converted_to or not place.lock.exists():
+        return place  # what was put there by hand stays as it is
     conversion = conversion_of(place.folder, dtypes)
     if conversion is None:
         return place
