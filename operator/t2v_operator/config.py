@@ -148,6 +148,32 @@ class Webhooks(ContractModel):
 MOST_RETRIES_IN_POD = 10
 
 
+class ModelCache(ContractModel):
+    """Where the models of VideoModels are kept, once for all videos."""
+
+    kind: Literal["none", "claim"] = "none"
+    """claim: a volume that every node mounts. None: each Job downloads into its scratch."""
+    claim_name: Annotated[str, Field(pattern=DNS_SUBDOMAIN)] | None = None
+    """A PersistentVolumeClaim, one of this name in the operator's namespace, which is written, and
+    in each namespace of videos, where it is read: all of them show the same files."""
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _no_folders_of_nodes_yet(cls, kind: Any) -> Any:
+        if kind == "hostPath":
+            raise ValueError(
+                "hostPath is not there yet, a folder of each node; use a claim that every node "
+                "mounts, or none"
+            )
+        return kind
+
+    @model_validator(mode="after")
+    def _a_claim_has_a_name(self) -> Self:
+        if (self.kind == "claim") != (self.claim_name is not None):
+            raise ValueError("kind claim goes with a claimName, and no other kind does")
+        return self
+
+
 class JobPolicy(ContractModel):
     """How long the operator waits before it gives up on a Job, or removes it."""
 
@@ -189,6 +215,7 @@ class OperatorConfig(ContractModel):
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: Storage
     report_server: ReportServer = ReportServer()
+    model_cache: ModelCache = ModelCache()
     reuse: bool = True
     """A video that is in the store already is not made again."""
     webhooks: Webhooks = Webhooks()
