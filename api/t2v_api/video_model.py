@@ -54,7 +54,9 @@ class Prefetch(ContractModel):
 class VideoModelSpec(ModelDescription):
     """One model. A change of `source`, `motionAdapter` or `prefetch` fetches it anew."""
 
-    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*SPEC_RULES]})
+    model_config = ConfigDict(
+        json_schema_extra={"x-kubernetes-validations": [{**rule} for rule in SPEC_RULES]}
+    )
 
     prefetch: Prefetch | None = None
     """Fetch it into the model cache now, and let no Job fetch it. Null: each Job fetches it."""

@@ -82,9 +82,8 @@ class Callers:
         place = job.plan_text.output_url if job.plan_text else ""
         folder = key_in_store(place, found.namespace, self._config.storage.prefix)
         # The Job has the name of just this request: what the resource names, its pod may read.
-        spec = resource.spec
-        media = spec.media if spec else ()
-        may_reuse = spec is not None and may_be_reused(spec.model_id, media, self._config)
+        media, plan = resource.spec.media if resource.spec else (), job.plan
+        may_reuse = plan is not None and may_be_reused(plan, self._config)
         keys = {url: key_of_init_media(url, found.namespace, self._config) for url in media}
         init_media = {name: key for name, key in keys.items() if key}
         return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse, init_media)

@@ -4,8 +4,8 @@ A cache keeps them instead of the API's objects, so they hold what decisions res
 neighbour that makes them from objects is `observe`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from t2v_api.resource import (
 from t2v_api.result import GenerationResult
 
 from t2v_operator.core.earlier_runs import EarlierRun
+from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
     RENEW_LINKS_ANNOTATION,
@@ -308,6 +309,8 @@ class Observed:
     """Whether the WorkloadPriorityClass that the resource names is there."""
     earlier_runs: tuple[EarlierRun, ...] = ()
     """How long the latest videos of its model took."""
+    models: Mapping[str, ObservedModel] = field(default_factory=dict)
+    """Every VideoModel by its name."""
 
 
 def running_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:

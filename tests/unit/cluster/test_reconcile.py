@@ -167,8 +167,8 @@ def test_a_status_is_written_once(world: Callable[..., World]) -> None:
 def test_a_status_that_was_computed_from_something_old_is_not_written(
     world: Callable[..., World],
 ) -> None:
-    tested = world(spec={"modelId": "other"})
-    tested.server.change(RESOURCES, "red-circle", spec={"modelId": "tiny-shapes"})
+    tested = world(spec={"pool": "other"})
+    tested.server.change(RESOURCES, "red-circle", spec={"pool": "default"})
     assert "changed meanwhile" in tested.tries_again()
     assert the_status(tested.server) == {"phase": "Pending", "observedGeneration": -1}
     tested.hears()

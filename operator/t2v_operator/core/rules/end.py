@@ -56,7 +56,8 @@ def a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool(
     if job.failure is None or job.failure[0] == TOO_LATE or last is None or not ran_out(last):
         return None
     try:
-        resolved = resolve(situation.observed.resource.as_contract, situation.config)
+        resource = situation.observed.resource.as_contract
+        resolved = resolve(resource, situation.config, situation.catalogue)
     except RequestRefused:
         return None
     pool = larger_pool(resolved, situation.config, history.latest)
