@@ -111,8 +111,6 @@ class ModelReason(StrEnum):
     """It is to be fetched, and the operator's configuration has no place for it."""
     JOB_NOT_CREATED = "JobNotCreated"
     """The API server refused the Job that fetches it."""
-    JOB_NAME_TAKEN = "JobNameTaken"
-    """A Job that belongs to something else has the name of the one that fetches it."""
     PREFETCH_FAILED = "PrefetchFailed"
     """The Job that fetches it has failed for good."""
 

@@ -121,6 +121,8 @@ class VideoModelStatus(ContractModel):
     """Ready, Reconciling and Stalled, as kstatus reads them."""
     sources: str | None = None
     """Which sources and revisions were fetched; `commit` is theirs."""
+    cache: str | None = None
+    """Which model cache has them."""
     commit: str | None = None
     """The hub's commit that new Jobs use. Null: it comes from a folder, or each Job asks the hub
     what its branch or tag names."""

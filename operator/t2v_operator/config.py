@@ -157,6 +157,11 @@ class ModelCache(ContractModel):
     """A PersistentVolumeClaim, one of this name in the operator's namespace, which is written, and
     in each namespace of videos, where it is read: all of them show the same files."""
 
+    @property
+    def named(self) -> str | None:
+        """Tells caches apart; None where there is none."""
+        return f"{self.kind}/{self.claim_name}" if self.claim_name else None
+
     @field_validator("kind", mode="before")
     @classmethod
     def _no_folders_of_nodes_yet(cls, kind: Any) -> Any:

@@ -17,6 +17,7 @@ from tests.unit.model_observations import (
     COMMIT,
     MODEL,
     OTHER_COMMIT,
+    a_config_with_a_cache,
     a_model,
     a_ready_model,
     told,
@@ -109,3 +110,21 @@ def test_the_configurations_model_goes_before_a_resource_of_its_name() -> None:
     environment = made(decision).manifest["spec"]["template"]["spec"]["containers"][0]["env"]
     (model,) = (each["value"] for each in environment if each["name"] == "T2V_MODEL")
     assert json.loads(model)["source"] == {"path": "tiny-shapes"}
+
+
+def test_the_job_of_a_prefetched_model_reads_the_cache_and_fetches_nothing() -> None:
+    observed = an_observation(spec=SPEC, models={MODEL: a_ready_model()})
+    pod = made(decide(observed, a_config_with_a_cache())).manifest["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["T2V_MODELS_READ_ONLY"] == "1"
+    (mount,) = (each for each in container["volumeMounts"] if each["name"] == "models")
+    assert mount == {"name": "models", "mountPath": "/cache", "readOnly": True}
+    claim = {"claimName": "models", "readOnly": True}
+    assert {"name": "models", "persistentVolumeClaim": claim} in pod["volumes"]
+
+
+def test_other_models_have_nothing_of_the_cache() -> None:
+    observed = an_observation(spec=SPEC, models={MODEL: a_ready_model(prefetch=None)})
+    pod = made(decide(observed, a_config_with_a_cache())).manifest["spec"]["template"]["spec"]
+    assert "models" not in [each["name"] for each in pod["volumes"]]
