@@ -220,6 +220,9 @@ class OperatorConfig(ContractModel):
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: Storage
     report_server: ReportServer = ReportServer()
+    video_models: bool = True
+    """Whether VideoModels are models of the catalogue, and fetched. Of several installations in one
+    cluster one has them: the others say false, and neither read nor change any."""
     model_cache: ModelCache = ModelCache()
     reuse: bool = True
     """A video that is in the store already is not made again."""

@@ -343,6 +343,9 @@ def test_models_are_read_everywhere_and_fetched_in_the_releases_namespace(helm: 
     jobs, _ = documents["Role", "video-prefetch"]["rules"]
     assert (jobs["resources"], "create" in jobs["verbs"]) == (["jobs"], True)
     assert ("Role", "video-prefetch") not in rendered(helm), "without a cache nothing is fetched"
+    without = rendered(helm, "--set", f"{CLAIM},config.videoModels=false")
+    assert ("ClusterRole", f"{CLUSTER_NAME}:models") not in without
+    assert ("Role", "video-prefetch") not in without
 
 
 @pytest.mark.parametrize("of", CUSTOM_KINDS, ids=lambda of: of.kind)

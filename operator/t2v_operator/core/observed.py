@@ -174,6 +174,8 @@ class ObservedJob:
     plan_text: PlanText | None
     handed_in: str = ""
     """The record that the runner handed in; empty without one."""
+    model: str = ""
+    """The model that it draws with."""
 
     @property
     def is_finished(self) -> bool:

@@ -52,6 +52,7 @@ class Caller:
     namespace: str
     pod: str
     resource: str
+    """The TextToVideoJob; empty where it makes no video."""
     job: str
     folder: str | None
     """The key of its folder in the store; None where its video goes to a volume."""
@@ -59,6 +60,8 @@ class Caller:
     """Whether it may take a video that is in the store already."""
     init_media: Mapping[str, str] = field(default_factory=dict)
     """What its request starts from in the store: the key of each `store://` name."""
+    fetches: str = ""
+    """The VideoModel that it fetches; empty where it makes a video."""
 
 
 class UnknownCaller(Exception):
