@@ -16,7 +16,6 @@ from harness.waiting import wait_until
 from installation import (
     LONG,
     PACKAGES_CLAIM,
-    RELEASE,
     ROOT,
     SYSTEM,
     Installation,
@@ -58,7 +57,7 @@ def hub(
         place.shares(CLAIM, cache)
     system.shares(PACKAGES_CLAIM, runner_environment(ROOT / "runner" / "requirements.txt"))
     served = Hub({REPOSITORY: Repository(files_of(ROOT / "models" / "tiny-shapes"))})
-    patch = installation._values()["config"]["podTemplatePatch"]
+    patch = installation.pod_template_patch()
     values = tmp_path_factory.mktemp("chart") / "values.json"
     with serving(served, cluster.host_address()) as hub:
         (container,) = patch["spec"]["containers"]
@@ -67,7 +66,6 @@ def hub(
             values,
             modelCache={"kind": "claim", "claimName": CLAIM},
             podTemplatePatch=patch,
-            reportServer={"url": f"https://{RELEASE}-report.{SYSTEM}.svc"},
         )
         with configured:
             yield hub
@@ -150,18 +148,15 @@ def test_an_edited_revision_is_for_new_videos_and_a_deleted_model_waits_for_its_
     hub.repositories[REPOSITORY].revisions = ("main", "v2")
     apply(installation, a_model(model, source={"hub": REPOSITORY, "revision": "v2"}))
     is_ready(installation, model, OTHER_COMMIT)
-    workspace.apply(a_manifest(new, modelId=model, **LONG))
-    workspace.wait_for_phase(new, "Running", "Succeeded")
+    workspace.apply(a_manifest(new, modelId=model, numInferenceSteps=60))
+    workspace.wait_for_phase(new, "Running")
     installation.cluster.kubectl("delete", "vmodel", model, "--wait=false")
-    if workspace.status(new)["phase"] == "Running":
-        wait_until(
-            lambda: (
-                f"{workspace.namespace}/{new}"
-                in the_model(installation, model)["status"]["message"]
-            ),
-            "who keeps the model is told",
-            30,
-        )
+    user = f"{workspace.namespace}/{new}"
+    wait_until(
+        lambda: user in the_model(installation, model)["status"]["message"],
+        "who keeps the model is told",
+        30,
+    )
     for name, commit in ((old, COMMIT), (new, OTHER_COMMIT)):
         made = workspace.wait_for_phase(name, "Succeeded", "Failed", seconds=300)
         assert (made["phase"], made["resolved"]["modelRevision"]) == ("Succeeded", commit)
