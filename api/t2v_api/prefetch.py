@@ -1,26 +1,40 @@
-"""What a prefetch leaves behind: one record, in the container's termination message."""
+"""What a prefetch leaves behind: one record, as small as a video's."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
-from t2v_api.base import ContractModel
-from t2v_api.result import Sha256
+from t2v_api.base import ContractError, ContractModel
+from t2v_api.result import GenerationFailure, Sha256
 
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
 class PrefetchResult(ContractModel):
-    """A model whose files are in the cache."""
+    """A model that is whole in the cache."""
 
     kind: Literal["PrefetchResult"] = "PrefetchResult"
-    commit: Commit
-    """That the revision named when it was fetched."""
+    commit: Commit | None = None
+    """Of its source: what a branch or tag was when it came. Null where the source is a folder."""
     motion_adapter_commit: Commit | None = None
-    """The same of the motion adapter, where the model has one from a hub."""
+    """Of its motion adapter, where that is a hub's."""
     bytes: int = Field(ge=0)
-    """Of all its files."""
+    """Of all their files in the cache."""
     sha256: Sha256
-    """Over the sorted paths and digests of its files."""
-    converted_to: Annotated[str, Field(max_length=16)] | None = None
-    """The number format that its weights were converted to. Null: they are as the hub has them."""
+    """Of the lines "DIGEST  PATH" of all their files, as sha256sum writes them, by path; those of
+    the motion adapter come last."""
+    converted_to: Annotated[str, Field(pattern=r"^(bf16|fp16)$")] | None = None
+    """The number format of weights that were in float32. Null: all is as the hub has it."""
+
+
+_RECORD: TypeAdapter[PrefetchResult | GenerationFailure] = TypeAdapter(
+    Annotated[PrefetchResult | GenerationFailure, Field(discriminator="kind")]
+)
+
+
+def read_prefetch(text: str) -> PrefetchResult | GenerationFailure:
+    """Parse a prefetch's termination message. Raises ContractError."""
+    try:
+        return _RECORD.validate_json(text)
+    except ValidationError as error:
+        raise ContractError(f"not a prefetch's record: {error.error_count()} faults") from None

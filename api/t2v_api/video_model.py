@@ -49,6 +49,9 @@ class Prefetch(ContractModel):
 
     pools: tuple[Annotated[str, Field(max_length=63, pattern=DNS_LABEL)], ...] = ()
     """The GPU pools whose nodes need it. Default: the first of the operator's configuration."""
+    convert: bool = False
+    """Keep weights in float32 in the number format that GPUs load them in: half the bytes, the same
+    videos. A device that loads them in another format, such as a CPU, draws others."""
 
 
 class VideoModelSpec(ModelDescription):
@@ -84,7 +87,8 @@ class VideoModelSpec(ModelDescription):
     def sources(self) -> str:
         """Names what is fetched, as the user wrote it: a branch may name another commit by now."""
         both = (self.source, self.motion_adapter)
-        return "+".join(f"{each.hub or each.path}@{each.revision}" for each in both if each)
+        named = "+".join(f"{each.hub or each.path}@{each.revision}" for each in both if each)
+        return f"{named}, converted" if self.prefetch and self.prefetch.convert else named
 
     def profile(
         self, name: str, commit: str | None = None, motion_adapter_commit: str | None = None
@@ -138,6 +142,8 @@ class VideoModelStatus(ContractModel):
     """Seconds until it is there, from the pace so far."""
     sha256: Sha256 | None = None
     """Over the sorted paths and digests of its files, as they were fetched."""
+    converted_to: str | None = None
+    """The number format that its weights were converted to. Null: all is as the hub has it."""
     pools: tuple[PoolStatus, ...] = ()
     """The GPU pools that it is fetched for."""
     message: str = ""

@@ -156,6 +156,9 @@ class ModelCache(ContractModel):
     claim_name: Annotated[str, Field(pattern=DNS_SUBDOMAIN)] | None = None
     """A PersistentVolumeClaim, one of this name in the operator's namespace, which is written, and
     in each namespace of videos, where it is read: all of them show the same files."""
+    size: Quantity | None = None
+    """How much it may hold, such as 500Gi: before a model comes that would be more, those go that
+    no VideoModel and no Job has any more, the least recently used first. Left out, nothing goes."""
 
     @property
     def named(self) -> str | None:
@@ -176,6 +179,8 @@ class ModelCache(ContractModel):
     def _a_claim_has_a_name(self) -> Self:
         if (self.kind == "claim") != (self.claim_name is not None):
             raise ValueError("kind claim goes with a claimName, and no other kind does")
+        if self.size and self.kind == "none":
+            raise ValueError(f"size is {self.size}; without a cache there is nothing to limit")
         return self
 
 

@@ -26,9 +26,9 @@ DESCRIPTION = {
 }
 
 
-def a_config_with_a_cache(**more: Any) -> OperatorConfig:
+def a_config_with_a_cache(size: str | None = None, **more: Any) -> OperatorConfig:
     """The default configuration with a model cache."""
-    cache = {"kind": "claim", "claimName": "models"}
+    cache = {"kind": "claim", "claimName": "models", "size": size}
     return OperatorConfig.parse(load_config(None).document() | {"modelCache": cache} | more)
 
 
@@ -148,5 +148,5 @@ def a_situation(
         tuple(map(observe_job, jobs)),
         tuple(map(observe_pod, pods)),
         told if progress else None,
-        users,
+        users=users,
     )

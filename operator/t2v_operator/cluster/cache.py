@@ -155,9 +155,10 @@ class Cache:
         """The resources that name this model and have not come to their end."""
         return self._unfinished_of.of(model)
 
-    def users_of(self, model: str) -> list[str]:
+    def users_of(self, model: str) -> dict[Key, ObservedJob]:
         """The Jobs that draw with this model and have not ended."""
-        return ["/".join(key) for key in self._users_of.of(model)]
+        found = ((key, self.jobs.get(key)) for key in self._users_of.of(model))
+        return {key: job for key, job in found if job}
 
     def jobs_of(self, key: Key) -> list[ObservedJob]:
         """Every Job of a resource of this name."""

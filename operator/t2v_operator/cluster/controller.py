@@ -110,7 +110,7 @@ class Operator:
             self._add_model,
         )
         self._model_reconciler = ModelReconciler(
-            self._client, self._models, self._cache.users_of, config, _own_namespace(), _now
+            self._client, self._models, self._cache, config, _own_namespace(), _now
         )
         self._recorder = Recorder(self._client)
         self._leadership = Leadership(

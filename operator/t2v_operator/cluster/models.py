@@ -5,13 +5,14 @@ Knows nothing of videos but who draws with a model. Run twice, it does nothing t
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 from t2v_api.reasons import ModelReason
 from t2v_api.resource import API_VERSION
 from t2v_api.video_model import MODEL_KIND, VideoModelStatus
 
+from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import JOBS, VIDEO_MODELS
@@ -22,6 +23,7 @@ from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import Action, CreateJob, DeleteJob
 from t2v_operator.core.job import Manifest
 from t2v_operator.core.models.decide import decide_model, wants_finalizer
+from t2v_operator.core.models.keeping import to_keep
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.models.situation import ModelSituation
 from t2v_operator.core.names import IN_USE_FINALIZER
@@ -40,18 +42,15 @@ class ModelReconciler:
         self,
         client: Client,
         models: ModelCache,
-        users_of: Callable[[str], Sequence[str]],
+        cache: Cache,
         config: OperatorConfig,
         namespace: str,
         clock: Callable[[], datetime],
     ) -> None:
-        """`users_of` names the Jobs that draw with a model and have not ended.
-
-        What fetches models is made in `namespace`.
-        """
+        """`cache` knows who draws with a model; what fetches models is made in `namespace`."""
         self._client = client
         self._models = models
-        self._users_of = users_of
+        self._cache = cache
         self._config = config
         self._namespace = namespace
         self._clock = clock
@@ -120,8 +119,17 @@ class ModelReconciler:
             jobs,
             pods,
             self._models.progress_of(model.name, pods),
-            self._users_of(model.name),
+            self._to_keep(),
+            ["/".join(key) for key in self._cache.users_of(model.name)],
         )
+
+    def _to_keep(self) -> tuple[str, ...]:
+        """Where the cache has a limit; else nothing goes anyway."""
+        if not self._config.model_cache.size:
+            return ()
+        models = self._models.by_name
+        jobs = (job for name in models for job in self._cache.users_of(name).values())
+        return to_keep(models.values(), jobs)
 
     def _patience_left(self, model: ObservedModel, status: VideoModelStatus) -> float:
         """Seconds for which the status may wait: none where it tells more than a percent."""

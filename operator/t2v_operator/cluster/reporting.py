@@ -149,12 +149,7 @@ class Reporting:
             self._cache.report((caller.namespace, caller.resource), caller.pod, progress)
 
     async def outcome(self, caller: Caller, outcome: Outcome) -> None:
-        """Kept on the Job: it lives longer than the pod, and every replica sees it.
-
-        Of a model that is fetched, its pod tells it.
-        """
-        if caller.fetches:
-            return
+        """Kept on the Job: it lives longer than the pod, and every replica sees it."""
         await self._effects.keep_outcome(caller.namespace, caller.job, outcome)
 
     @cached_property

@@ -56,6 +56,14 @@ class PlanText:
     output_url: str
     notices: str
 
+    @property
+    def sources(self) -> tuple[ModelSource, ...]:
+        """Where its model's weights come from; none where the parts do not tell."""
+        try:
+            return _sources(self.model)
+        except ContractError:
+            return ()
+
     def read(self) -> Plan | None:
         """The plan; None where the parts are not what `build_job` writes."""
         try:

@@ -51,7 +51,7 @@ class World:
             model_news=self.news.append,
         )
         self.reconciler = ModelReconciler(
-            client, self.models, self.cache.users_of, config, NAMESPACE, self._time
+            client, self.models, self.cache, config, NAMESPACE, self._time
         )
 
     def _time(self) -> datetime:

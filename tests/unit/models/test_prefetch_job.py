@@ -81,11 +81,27 @@ def test_a_patch_of_all_pods_reaches_it() -> None:
     assert environment["HF_ENDPOINT"] == mirror
 
 
+def test_a_cache_with_a_limit_makes_room_but_not_by_what_is_wanted() -> None:
+    config = a_config_with_a_cache(size="500Gi")
+    job = prefetch_job(a_model(), config, ("a--b/1", "c--d/2"))
+    environment = the_environment(job["spec"]["template"]["spec"])
+    assert environment["T2V_MODELS_CACHE_BYTES"]["value"] == str(500 * 2**30)
+    assert environment["T2V_MODELS_IN_USE"]["value"] == "a--b/1,c--d/2"
+    assert "T2V_MODELS_CACHE_BYTES" not in the_environment(the_pod())
+
+
+def test_half_the_bytes_are_kept_where_that_is_asked_for() -> None:
+    asked = the_environment(the_pod(prefetch={"convert": True}))
+    assert asked["T2V_MODELS_CONVERT"]["value"] == "1"
+    assert "T2V_MODELS_CONVERT" not in the_environment(the_pod())
+
+
 @pytest.mark.parametrize(
     ("changed", "is_another"),
     [
         ({"revision": "v2"}, True),
         ({"tokenSecretRef": {"name": "hub"}}, True),
+        ({"prefetch": {"convert": True}}, True),
         ({"description": "for people"}, False),
         ({"generation": 2}, False),
     ],

@@ -3,6 +3,9 @@
 It needs no GPU, and of a Secret it alone gets the hub's token.
 """
 
+from collections.abc import Sequence
+
+from t2v_api.quantity import bytes_of
 from t2v_api.reasons import ExitCode
 from t2v_api.resource import API_VERSION, hash_of
 from t2v_api.video_model import MODEL_KIND
@@ -47,14 +50,17 @@ def prefetch_job_name(model: ObservedModel, config: OperatorConfig) -> str:
     return job_name_of(f"prefetch-{model.name}", hash_of(wanted))
 
 
-def prefetch_job(model: ObservedModel, config: OperatorConfig) -> Manifest:
+def prefetch_job(
+    model: ObservedModel, config: OperatorConfig, to_keep: Sequence[str] = ()
+) -> Manifest:
     """The Job for `model`, complete but for its namespace and what the API server fills in.
 
-    One for all pools: every node shows the same cache. It runs where the first of them is.
+    One for all pools, since every node shows the same cache; it runs where the first of them is.
+    `to_keep` must not go to make room for it.
     """
     pool = prefetch_pools(model, config)[0]
     labels = {PREFETCH_LABEL: model.name, POOL_LABEL: pool.name}
-    template = {"metadata": {"labels": labels}, "spec": _pod(model, pool, config)}
+    template = {"metadata": {"labels": labels}, "spec": _pod(model, pool, config, to_keep)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -93,10 +99,15 @@ def _owner(model: ObservedModel) -> Manifest:
     }
 
 
-def _pod(model: ObservedModel, pool: GpuPool, config: OperatorConfig) -> Manifest:
+def _pod(
+    model: ObservedModel, pool: GpuPool, config: OperatorConfig, to_keep: Sequence[str]
+) -> Manifest:
     files = PodFiles()
     add_scratch(files, SCRATCH_LIMIT)
     add_model_cache(files, config, read_only=False)
+    if config.model_cache.size:
+        files.environment["T2V_MODELS_CACHE_BYTES"] = str(bytes_of(config.model_cache.size))
+        files.environment["T2V_MODELS_IN_USE"] = ",".join(to_keep)
     add_report_server(files, config)
     return present(
         **COMMON,
@@ -118,6 +129,8 @@ def _container(model: ObservedModel, config: OperatorConfig, files: PodFiles) ->
         "HF_HOME": f"{SCRATCH_DIR}/huggingface",
         **files.environment,
     }
+    if spec.prefetch and spec.prefetch.convert:
+        environment["T2V_MODELS_CONVERT"] = "1"
     entries: list[Manifest] = [
         {"name": name, "value": value} for name, value in environment.items()
     ]

@@ -1,7 +1,7 @@
 """Rules about the Job that fetches a VideoModel into the model cache."""
 
 from t2v_api.base import ContractError
-from t2v_api.prefetch import PrefetchResult
+from t2v_api.prefetch import PrefetchResult, read_prefetch
 from t2v_api.reasons import ModelReason
 from t2v_api.result import GenerationFailure
 
@@ -39,7 +39,7 @@ def what_was_fetched_stays_ready(situation: ModelSituation) -> ModelDecision | N
 def a_model_without_a_job_gets_one(situation: ModelSituation) -> ModelDecision | None:
     if situation.job is not None:
         return None
-    manifest = prefetch_job(situation.model, situation.config)
+    manifest = prefetch_job(situation.model, situation.config, situation.to_keep)
     message = f"the Job {manifest['metadata']['name']} was made, which fetches it"
     return _on_the_way(situation, message, CreateJob(manifest))
 
@@ -123,7 +123,7 @@ def _on_the_way(
 def _fetched(situation: ModelSituation, record: PrefetchResult) -> ModelDecision:
     status = situation.status(
         ModelReason.AVAILABLE,
-        f"ready at commit {record.commit[:12]}",
+        f"ready at commit {str(record.commit)[:12]}",
         sources=situation.spec.sources,
         cache=situation.config.model_cache.named,
         commit=record.commit,
@@ -132,6 +132,7 @@ def _fetched(situation: ModelSituation, record: PrefetchResult) -> ModelDecision
         total_bytes=record.bytes,
         percent=100,
         sha256=record.sha256,
+        converted_to=record.converted_to,
         pools=situation.pools(ready=True),
     )
     return ModelDecision(status)
@@ -141,9 +142,10 @@ def _record(pod: ObservedPod) -> PrefetchResult | None:
     if pod.end is None or pod.end.exit_code != 0:
         return None
     try:
-        return PrefetchResult.parse_json(pod.end.message)
+        record = read_prefetch(pod.end.message)
     except ContractError:
         return None
+    return record if isinstance(record, PrefetchResult) and record.commit else None
 
 
 def _last_failure(pods: tuple[ObservedPod, ...]) -> GenerationFailure | None:

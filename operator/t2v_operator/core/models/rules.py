@@ -59,6 +59,7 @@ def a_model_that_is_not_prefetched_is_ready(situation: ModelSituation) -> ModelD
         commit=_commit(source.revision),
         motion_adapter_commit=_commit(adapter_revision),
         sha256=None,
+        converted_to=None,
     )
     return ModelDecision(status)
 

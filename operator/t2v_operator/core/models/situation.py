@@ -1,7 +1,7 @@
 """What every rule about a VideoModel looks at, and the statuses that they write. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ READY = frozenset({ModelReason.AVAILABLE})
 ON_THE_WAY = frozenset({ModelReason.PREFETCHING, ModelReason.IN_USE})
 """All others do not end by themselves: somebody has to look."""
 
-KEPT = ("sources", "cache", "commit", "motion_adapter_commit", "sha256")
+KEPT = ("sources", "cache", "commit", "motion_adapter_commit", "sha256", "converted_to")
 """Of what was fetched last: one status hands it on to the next."""
 
 
@@ -48,7 +48,9 @@ class ModelSituation:
     """Of all of them, the oldest first."""
     progress: Progress | None = None
     """The running pod's latest report."""
-    users: Sequence[str] = field(default=())
+    to_keep: Sequence[str] = ()
+    """What must stay in the model cache, as it names models."""
+    users: Sequence[str] = ()
     """Who draws with it: `namespace/name` of each Job that has not ended."""
 
     @property
