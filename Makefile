@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint bench bench-operator bench-failover constraints generate images cluster cluster-down
+.PHONY: setup demo test verify lint bench bench-start bench-operator bench-failover constraints generate images cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -32,6 +32,9 @@ verify: lint test
 
 bench: setup
 	$(RUN)/python benchmarks/runner.py
+
+bench-start: setup
+	$(RUN)/python -m benchmarks.runner_start
 
 # The operator's cost for thousands of videos, and its failover: on the tests' cluster
 # (python tests/cluster/harness up), a quarter of an hour each.

@@ -12,18 +12,19 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from t2v_api.activations import (
     DECODERS,
     DENOISERS,
-    SINGLE,
     decoder_channels,
     decoder_kind,
     denoiser_widths,
     patch,
 )
+from t2v_api.encoding import ENCODERS, encoder_channels, encoding_number_bytes
 from t2v_api.memory import in_gib
 
 from benchmarks.live_bytes import peak_bytes
@@ -86,7 +87,8 @@ def decoders(model: RealModel, is_tiled: bool) -> Iterator[Measured]:
     part = model.parts["vae"]
     kind = _decoder_kind(model)
     law = DECODERS[kind]
-    dtype = torch.float32 if law.number_bytes == SINGLE else torch.bfloat16
+    dtypes = model.dtypes()
+    dtype = dtypes.get("vae", dtypes["default"])
     vae: Any = part.build().to(dtype)
     if is_tiled:
         vae.enable_tiling()
@@ -99,7 +101,44 @@ def decoders(model: RealModel, is_tiled: bool) -> Iterator[Measured]:
             height,
             count,
             peak_bytes(lambda latents=latents: _decode(part.name, vae, latents)),
-            law.bytes_for(width, height, count, decoder_channels(kind, vae.config), is_tiled),
+            law.bytes_for(
+                width,
+                height,
+                count,
+                decoder_channels(kind, vae.config),
+                dtype.itemsize,
+                is_tiled,
+            ),
+        )
+
+
+def encoders(model: RealModel, is_tiled: bool) -> Iterator[Measured]:
+    """Encoding an image, and videos at half and full size and with half of the frames."""
+    kind = _decoder_kind(model)
+    law = ENCODERS.get(kind)
+    if law is None:
+        return
+    dtypes = model.dtypes()
+    dtype = dtypes.get("vae", dtypes["default"])
+    vae: Any = model.parts["vae"].build()
+    if encoding_number_bytes(kind, vae.config, dtype.itemsize) == torch.float32.itemsize:
+        dtype = torch.float32
+    vae.to(dtype)
+    if is_tiled:
+        vae.enable_tiling()
+    for width, height, count in ((model.width, model.height, 1), *_sizes(model)):
+        at_once = count
+        if law.takes_images:
+            at_once = 1 if is_tiled else min(count, law.frames_at_once or count)
+        yield Measured(
+            f"encoding, {kind}{', tiled' if is_tiled else ''}",
+            width,
+            height,
+            count,
+            peak_bytes(partial(_encode, vae, dtype, (width, height, at_once))),
+            law.bytes_for(
+                width, height, count, encoder_channels(vae.config), dtype.itemsize, is_tiled
+            ),
         )
 
 
@@ -140,6 +179,14 @@ def _decode(name: str, vae: Any, latents: Any) -> Any:
         timestep = latents.new_zeros(1) if vae.config.timestep_conditioning else None
         return vae.decode(latents, timestep, return_dict=False)[0].float()
     return vae.decode(latents, return_dict=False)[0].float()
+
+
+def _encode(vae: Any, dtype: Any, size: tuple[int, int, int]) -> Any:
+    """From the frames as they come to the GPU."""
+    width, height, frames = size
+    is_of_images = type(vae).__name__ == "AutoencoderKL"
+    shape = (frames, 3, height, width) if is_of_images else (1, 3, frames, height, width)
+    return vae.encode(torch.zeros(*shape, dtype=dtype, device="meta")).latent_dist.mode()
 
 
 def _inputs(
@@ -229,7 +276,7 @@ def _inputs(
 def main() -> None:
     """A table as docs/performance.md has it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiled", action="store_true", help="decoding in tiles, too: slow")
+    parser.add_argument("--tiled", action="store_true", help="tiles, too: slow")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     print("| model | what | size | measured | formula | ratio |\n|---|---|---|---|---|---|")
@@ -239,7 +286,8 @@ def main() -> None:
         cases = [denoisers(model)]
         if id(model.parts["vae"]) not in seen:
             seen.add(id(model.parts["vae"]))
-            cases += [decoders(model, is_tiled) for is_tiled in (False, True)[: 1 + options.tiled]]
+            for is_tiled in (False, True)[: 1 + options.tiled]:
+                cases += [decoders(model, is_tiled), encoders(model, is_tiled)]
         for each in (each for case in cases for each in case):
             misfit |= not 1 <= each.ratio <= 1.5
             print(

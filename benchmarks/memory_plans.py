@@ -4,15 +4,18 @@ python -m benchmarks.memory_plans    # a test fails when the file differs from w
 """
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from t2v_api.activations import DECODERS
 from t2v_api.execution import ladder
 from t2v_api.grid import Grid
-from t2v_api.memory import CUDA_CONTEXT, GIB, NoPlanFits, choose
+from t2v_api.memory import CUDA_CONTEXT, GIB, NoPlanFits, choose, init_media_bytes
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
 from t2v_api.sizes import ModelSizes
+from t2v_api.start import Start
+from t2v_runner.weights import family_of
 
 from tests.runner.real_models import REAL_MODELS, RealModel
 
@@ -30,13 +33,23 @@ compared with the very classes (docs/performance.md), **not measured on a GPU**.
 `t2v plan -f manifest.yaml --gpu-memory 24Gi` tells the same of your models and requests, and
 `status.estimate` of every video whose pool has `gpuMemory` and whose profile has `sizes`.
 
-Weights are those on the GPU, in GiB: two bytes each, Wan's VAE four. Downloads are in the
+Weights are those on the GPU, in GiB: two bytes each, Wan 2.2's VAE four. Requests start from the
+prompt alone; what init media need beside that stands below. Downloads are in the
 precision of the official repository's files, as far as known. A cell has the plan and its peak in
 GiB. HunyuanVideo-1.5 is counted with torch's own attention, for which its class makes a mask of
 tokens by tokens: most of its need.
 
 """
 
+MEDIA = """
+# Init media
+
+What the VAE needs beside weights to encode a video of the request's size, or an image, in GiB; in
+brackets with tiles. It is needed before the denoiser works: with EncoderFirst before that is there.
+
+| model | request | a video | an image |
+|---|---|---|---|
+"""
 PROFILES = """
 # For a model's profile
 
@@ -59,7 +72,9 @@ def document() -> str:
         "",
         *(line for model, sizes in models for line in _misfits(model, sizes)),
     ]
-    return HEAD + "\n".join(lines) + "\n" + PROFILES + "".join(_profile(*each) for each in models)
+    media = "".join(_media_row(*each) for each in models if _takes_media(*each))
+    profiles = "".join(_profile(*each) for each in models)
+    return HEAD + "\n".join(lines) + "\n" + MEDIA + media + PROFILES + profiles
 
 
 def _row(model: RealModel, sizes: ModelSizes) -> str:
@@ -91,6 +106,25 @@ def _misfits(model: RealModel, sizes: ModelSizes) -> list[str]:
         except NoPlanFits as misfit:
             return [f"- {model.name} on {gib} GiB: {misfit}"]
     return []
+
+
+def _takes_media(model: RealModel, sizes: ModelSizes) -> bool:
+    return sizes.encoder is not None and family_of(model.pipeline).traits.starts != (Start.TEXT,)
+
+
+def _media_row(model: RealModel, sizes: ModelSizes) -> str:
+    frames = f"{model.width}x{model.height}, {model.num_frames} frames"
+    video = _media_cell(model, sizes, {"init_video": "file:///a.mp4", "strength": 0.5})
+    image = _media_cell(model, sizes, {"init_image": "file:///a.png"})
+    return f"| {model.name} | {frames} | {video} | {image} |\n"
+
+
+def _media_cell(model: RealModel, sizes: ModelSizes, media: dict[str, Any]) -> str:
+    request = a_request(model).model_copy(update=media)
+    if request.start not in family_of(model.pipeline).traits.starts:
+        return "–"
+    whole, tiled = (init_media_bytes(sizes, request, is_tiled) / GIB for is_tiled in (False, True))
+    return f"{whole:.1f} ({tiled:.1f})"
 
 
 def _memory(gib: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HALF = 2
-"""Bytes of a number in bfloat16 or float16, in which all but the VAEs named here are loaded."""
+"""Bytes of a number in bfloat16 or float16, in which denoisers are loaded on a GPU."""
 SINGLE = 4
 
 
@@ -54,28 +54,30 @@ class DecoderLaw:
     """Feature maps at full resolution, for any number of frames: it decodes a few at a time."""
     each_frame: float = 0
     """The same for each frame: it decodes all of them together."""
-    number_bytes: int = HALF
     tile: tuple[int, int] = (256, 256)
     """Pixels of a tile, where tiling is on."""
     frames_at_once: int | None = None
     """Frames of one call, where the pipeline calls it with a few images at a time."""
 
-    def bytes_for(self, width: int, height: int, frames: int, channels: int, is_tiled: bool) -> int:
+    def bytes_for(
+        self, width: int, height: int, frames: int, channels: int, number_bytes: int, is_tiled: bool
+    ) -> int:
         """The most that is alive in decoding, with the video that comes out."""
-        video = width * height * frames * self.number_bytes
+        video = width * height * frames * number_bytes
+        feature_map = channels * number_bytes
         if not is_tiled:
-            return int(self._feature_maps(width * height, frames, channels) + 4.2 * video)
+            return int(self._feature_maps(width * height, frames) * feature_map + 4.2 * video)
         tile_width, tile_height = self.tile
         pixels = min(width, tile_width) * min(height, tile_height)
         # Tiles overlap; they are kept until all are there, then put together in copies.
-        maps = self._feature_maps(pixels, 1 if self.frames_at_once else frames, channels)
-        return int(max(maps + 5.4 * video, 14.1 * video))
+        maps = self._feature_maps(pixels, 1 if self.frames_at_once else frames) * feature_map
+        return int(max(maps + 5.4 * video, 14.5 * video))
 
-    def _feature_maps(self, pixels: int, frames: int, channels: int) -> float:
+    def _feature_maps(self, pixels: int, frames: int) -> float:
         # Mochi decodes whole latent frames and drops what was not asked for.
         decoded = ((frames - 1) // self.temporal + 1) * self.temporal
         at_once = min(decoded, self.frames_at_once or decoded)
-        return pixels * channels * self.number_bytes * (self.once + self.each_frame * at_once)
+        return pixels * (self.once + self.each_frame * at_once)
 
 
 DENOISERS: Mapping[str, DenoiserLaw] = {
@@ -110,8 +112,8 @@ DECODERS: Mapping[str, DecoderLaw] = {
     "AutoencoderKLLTX2Video": DecoderLaw(32, 8, each_frame=0.345, tile=(512, 512)),
     "AutoencoderKLLTXVideo": DecoderLaw(32, 8, each_frame=0.4, tile=(512, 512)),
     "AutoencoderKLMochi": DecoderLaw(8, 6, each_frame=7.0),
-    "AutoencoderKLWan": DecoderLaw(8, 4, once=51, number_bytes=SINGLE),
-    RESIDUAL_WAN: DecoderLaw(16, 4, once=21.2, number_bytes=SINGLE),
+    "AutoencoderKLWan": DecoderLaw(8, 4, once=53),
+    RESIDUAL_WAN: DecoderLaw(16, 4, once=21.2),
 }
 
 

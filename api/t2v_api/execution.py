@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from t2v_api.attention import Attention
 from t2v_api.base import ContractModel
 
 MOST_FALLS, MOST_CHARACTERS = 8, 40
@@ -20,7 +21,8 @@ class Placement(StrEnum):
 
     ALL_ON_GPU = "AllOnGpu"
     ENCODER_FIRST = "EncoderFirst"
-    """The text encoders alone, then freed; the denoiser is loaded after them."""
+    """All but the denoisers; then, when prompt and init media are encoded and the text encoders
+    freed, those."""
     MODEL_OFFLOAD = "ModelOffload"
     """In the host's memory; each comes to the GPU for its turn (enable_model_cpu_offload)."""
     GROUP_OFFLOAD = "GroupOffload"
@@ -65,6 +67,11 @@ class ModelExecution(ContractModel):
     """True: the VAE always decodes tiles; false: never. Left out: where it would not fit."""
     fp8: bool = False
     """Whether the denoiser's weights may be kept in 8 bits, where it would not fit otherwise."""
+    attention: Attention | None = None
+    """The denoiser's attention back end, by diffusers's name. Left out: PyTorch's own."""
+    compile: bool = False
+    """Whether the denoiser's repeated blocks are compiled (`torch.compile`): the first step takes
+    longer, the others less time. It needs a C compiler in the runner's image."""
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -100,3 +107,9 @@ class Execution(ContractModel):
         default=(), max_length=MOST_FALLS
     )
     """What ran out of memory on the way, in order: a plan and a stage."""
+    attention: Attention | None = None
+    """The attention back end that the profile chose. Null: PyTorch's own."""
+    compiled: bool = False
+    """Whether the denoiser's blocks were compiled."""
+    cache: Annotated[str, Field(max_length=64)] | None = None
+    """What used answers of earlier steps again, such as FirstBlock(0.04). Null: nothing did."""

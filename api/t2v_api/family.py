@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from t2v_api.attention import (
+    WITH_TOKENS_MASKED,
+    WITH_WEIGHTS,
+    WITHOUT_MASKS,
+    Attention,
+)
 from t2v_api.grid import Grid
 from t2v_api.start import Start
 
@@ -51,6 +57,12 @@ class Traits:
     """Whether every model takes those frames; else a profile's `starts` say so."""
     shares_gpus: bool = False
     """Whether several GPUs of one pod can draw a video together (context parallelism)."""
+    has_cache: bool = False
+    """Whether its denoiser can use answers of earlier steps again, for a `speed` above Exact."""
+    attention: tuple[Attention, ...] = ()
+    """The back ends that fit its masks; none where diffusers cannot set one."""
+    has_repeated_blocks: bool = False
+    """Whether diffusers knows which blocks of its denoiser are compiled (`_repeated_blocks`)."""
 
     @property
     def index_names(self) -> tuple[str, ...]:
@@ -113,6 +125,7 @@ _TRAITS = {
         also_named=("CogVideoXImageToVideoPipeline",),
         image_to_video="CogVideoXImageToVideoPipeline",
         frames_given=(Start.FIRST_FRAME,),
+        has_cache=True,
     ),
     ModelFamily.WAN: Traits(
         "WanPipeline",
@@ -125,6 +138,9 @@ _TRAITS = {
         image_to_video="WanImageToVideoPipeline",
         frames_given=(Start.FIRST_FRAME, Start.BOTH_FRAMES),
         shares_gpus=True,
+        has_cache=True,
+        attention=WITHOUT_MASKS,
+        has_repeated_blocks=True,
     ),
     ModelFamily.LTX: Traits(
         "LTXPipeline",
@@ -138,6 +154,9 @@ _TRAITS = {
         frames_given=(Start.FIRST_FRAME, Start.LAST_FRAME, Start.BOTH_FRAMES),
         is_one_for_all=True,
         shares_gpus=True,
+        has_cache=True,
+        attention=WITH_WEIGHTS,
+        has_repeated_blocks=True,
     ),
     ModelFamily.LTX2: Traits(
         "LTX2Pipeline",
@@ -148,6 +167,9 @@ _TRAITS = {
         also_named=("LTX2ConditionPipeline", "LTX2ImageToVideoPipeline"),
         takes_fps=True,
         shares_gpus=True,
+        has_cache=True,
+        attention=WITH_WEIGHTS,
+        has_repeated_blocks=True,
     ),
     ModelFamily.HUNYUAN_VIDEO: Traits(
         "HunyuanVideoPipeline",
@@ -155,6 +177,9 @@ _TRAITS = {
         Prediction.FLOW,
         prompt_tokens=256,
         grid=Grid(16, frames=4, offset=1),
+        has_cache=True,
+        attention=WITH_TOKENS_MASKED,
+        has_repeated_blocks=True,
     ),
     ModelFamily.HUNYUAN_VIDEO_15: Traits(
         "HunyuanVideo15Pipeline",
@@ -162,6 +187,9 @@ _TRAITS = {
         Prediction.FLOW,
         prompt_tokens=1000,
         grid=Grid(16, frames=4, offset=1),
+        has_cache=True,
+        attention=WITH_TOKENS_MASKED,
+        has_repeated_blocks=True,
     ),
     ModelFamily.MOCHI: Traits(
         "MochiPipeline",
@@ -170,6 +198,7 @@ _TRAITS = {
         prompt_tokens=256,
         grid=Grid(16, frames=6, offset=1),
         least_steps=2,
+        has_cache=True,
     ),
     ModelFamily.LATTE: Traits(
         "LattePipeline", None, Prediction.NOISE, prompt_tokens=120, grid=Grid(16)

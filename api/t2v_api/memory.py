@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from t2v_api.activations import DECODERS, DENOISERS
+from t2v_api.encoding import ENCODERS
 from t2v_api.execution import Placement, Plan
 from t2v_api.grid import Grid
 from t2v_api.request import GenerationRequest
 from t2v_api.sizes import ComponentSize, ModelSizes, Role
+from t2v_api.start import Start
 
 GIB = 1024**3
 ENCODING = GIB
-"""Bytes that a text encoder needs beside its weights: a prompt has at most some 1,100 tokens."""
+"""Bytes that encoding a prompt needs beside weights: it has at most some 1,100 tokens."""
 CONVOLUTIONS = 1.25
 """What decoding takes of a GPU for what is alive: convolutions need room to work. From a published
 measurement: CogVideoX (2b, it seems) takes 19 GB with model offload, where 15 GiB are alive."""
@@ -84,35 +86,69 @@ def usable_bytes(free_bytes: int) -> int:
 def expected_peak(sizes: ModelSizes, request: GenerationRequest, plan: Plan) -> Peak:
     """What `plan` needs for `request`."""
     encoders, others = sizes.of(Role.TEXT_ENCODER), sizes.of(Role.OTHER)
-    decoders = sizes.of(Role.DECODER)
-    denoisers = sizes.of(Role.DENOISER)
-    if plan.fp8:
-        denoisers = [each.in_fp8() for each in denoisers]
+    decoders, loaded = sizes.of(Role.DECODER), sizes.of(Role.DENOISER)
+    # What becomes 8 bits does so in the host's memory.
+    denoisers = [each.in_fp8() for each in loaded] if plan.fp8 else loaded
+    media = init_media_bytes(sizes, request, plan.tiling)
+    encoding = max(ENCODING, media)  # the prompt and the init media come one after the other
     denoising = denoising_bytes(sizes, request)
     decoding = decoding_bytes(sizes, request, plan.tiling)
-    everything = encoders + denoisers + decoders + others
+    vae = _weights(decoders)
+    encoding_vae = _widened(vae, sizes) if media else vae
     match plan.placement:
         case Placement.ALL_ON_GPU:
-            held = _weights(everything)
-            return Peak(held + ENCODING, held + denoising, held + decoding, host=0)
-        case Placement.ENCODER_FIRST:
-            held = _weights(denoisers + decoders + others)
-            return Peak(_weights(encoders) + ENCODING, held + denoising, held + decoding, host=0)
-        case Placement.MODEL_OFFLOAD:
+            held = _weights(encoders + denoisers + others)
             return Peak(
-                _largest(encoders + others) + ENCODING,
-                _largest(denoisers) + denoising,
-                _largest(decoders) + decoding,
-                host=_weights(everything),
+                held + encoding_vae + encoding,
+                held + encoding_vae + denoising,
+                held + vae + decoding,
+                host=_weights(encoders + loaded + decoders + others) if plan.fp8 else 0,
+            )
+        case Placement.ENCODER_FIRST:
+            held = _weights(denoisers + others)
+            return Peak(
+                _weights(encoders + others) + encoding_vae + encoding,
+                held + encoding_vae + denoising,
+                held + vae + decoding,
+                host=_largest(loaded) if plan.fp8 else 0,
+            )
+        case Placement.MODEL_OFFLOAD:
+            # A model leaves when the one after it in the pipeline's order comes. A second text
+            # encoder may have no place in that order, and the VAE is the last of it.
+            early = encoding_vae if media else 0
+            staying = _weights(encoders) - _largest(encoders)
+            return Peak(
+                max(_weights(encoders), _largest(others)) + early + encoding,
+                _largest(denoisers) + staying + early + denoising,
+                vae + staying + decoding,
+                host=_weights(encoders + loaded + decoders + others),
             )
         case Placement.GROUP_OFFLOAD:
-            held = _weights(decoders + others)
+            held = _weights(others)
             return Peak(
-                held + max((each.streamed for each in encoders), default=0) + ENCODING,
-                held + max(each.streamed for each in denoisers) + denoising,
-                held + decoding,
+                held + encoding_vae + _most_streamed(encoders) + encoding,
+                held + encoding_vae + _most_streamed(denoisers) + denoising,
+                held + vae + decoding,
                 host=_weights(encoders + denoisers),
             )
+
+
+def init_media_bytes(sizes: ModelSizes, request: GenerationRequest, is_tiled: bool) -> int:
+    """Activations of encoding what the request starts from, with the convolutions' room to work."""
+    shape = sizes.encoder
+    if shape is None or request.start is Start.TEXT:
+        return 0
+    law = ENCODERS[shape.kind]
+    is_video = request.start is Start.VIDEO or law.fills_up
+    alive = law.bytes_for(
+        request.width,
+        request.height,
+        request.num_frames if is_video else 1,
+        shape.channels,
+        shape.number_bytes,
+        is_tiled,
+    )
+    return int(alive * CONVOLUTIONS)
 
 
 def denoising_bytes(sizes: ModelSizes, request: GenerationRequest) -> int:
@@ -128,7 +164,12 @@ def decoding_bytes(sizes: ModelSizes, request: GenerationRequest, is_tiled: bool
     """Activations of decoding, with the video and the convolutions' room to work."""
     shape = sizes.decoder
     alive = DECODERS[shape.kind].bytes_for(
-        request.width, request.height, request.num_frames, shape.channels, is_tiled
+        request.width,
+        request.height,
+        request.num_frames,
+        shape.channels,
+        shape.number_bytes,
+        is_tiled,
     )
     return int(alive * CONVOLUTIONS)
 
@@ -140,6 +181,16 @@ def in_gib(count: int) -> str:
 
 def _weights(components: Sequence[ComponentSize]) -> int:
     return sum(each.weights for each in components)
+
+
+def _widened(vae: int, sizes: ModelSizes) -> int:
+    """Bytes of the VAE's weights in the format that it encodes in."""
+    assert sizes.encoder
+    return vae * sizes.encoder.number_bytes // sizes.decoder.number_bytes
+
+
+def _most_streamed(components: Sequence[ComponentSize]) -> int:
+    return max((each.streamed for each in components), default=0)
 
 
 def _largest(components: Sequence[ComponentSize]) -> int:

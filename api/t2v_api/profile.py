@@ -30,6 +30,10 @@ class PromptEnhancement(StrEnum):
 
     NONE = "None"
     RULES = "Rules"
+    """Terms of quality are added, while the text encoder has room for them."""
+    ENDPOINT = "Endpoint"
+    """The language model of the configuration's `promptEnhancement` writes it anew; where that
+    cannot be had, Rules do."""
 
 
 class ModelSource(ContractModel):
@@ -206,6 +210,22 @@ class ModelDescription(ContractModel):
         if gpus > 1 and not self.family.traits.shares_gpus:
             raise ValueError(
                 f"resources.gpus is {gpus}; {self.family} models cannot share a video among GPUs: 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_family_can_be_run_so(self) -> Self:
+        traits, attention = self.family.traits, self.execution.attention
+        if attention is not None and attention not in traits.attention:
+            fitting = ", ".join(traits.attention)
+            raise ValueError(
+                f"execution.attention is {attention}; {self.family} models "
+                + (f"can have {fitting}" if fitting else "keep their own: leave it out")
+            )
+        if self.execution.compile and not traits.has_repeated_blocks:
+            raise ValueError(
+                f"execution.compile: diffusers does not know which blocks of {self.family} models "
+                "to compile: leave it out"
             )
         return self
 

@@ -87,6 +87,8 @@ class Waiting(StrEnum):
     """Kueue has not admitted the Job yet."""
     PREEMPTED = "Preempted"
     """Kueue took the GPU back for something else; the Job is in its queue again."""
+    ENHANCING_PROMPT = "EnhancingPrompt"
+    """A language model is asked for a better prompt; its Job is made when the answer is there."""
     SAME_VIDEO = "SameVideo"
     """Another resource makes the very same video just now; this one takes it when it is there."""
     QUEUE_NOT_AVAILABLE = "QueueNotAvailable"

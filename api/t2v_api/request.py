@@ -9,6 +9,7 @@ from t2v_api.base import ContractModel
 from t2v_api.profile import ModelId
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
+from t2v_api.speed import Speed, exact_is_null
 from t2v_api.start import Start, start_of
 from t2v_api.store_name import STORE_NAME, check_store_name
 
@@ -64,6 +65,8 @@ class GenerationRequest(ContractModel):
     strength: Annotated[float, STRENGTH] | None = None
     """How much of the init image or video is destroyed: 1.0 all of it. Null: the image is a frame
     of the video."""
+    speed: Annotated[Speed | None, AfterValidator(exact_is_null)] = None
+    """How much of its exactness is given for speed. Null: Exact."""
 
     @model_validator(mode="after")
     def _media_fit_together(self) -> Self:

@@ -21,6 +21,7 @@ from t2v_api.reasons import Reason
 from t2v_api.request import PROMPT_CHARACTERS, GenerationRequest, MediaUrl
 from t2v_api.result import Video
 from t2v_api.schedulers import Scheduler
+from t2v_api.speed import Speed
 from t2v_api.start import InitMode
 
 GROUP = "textto.video"
@@ -121,6 +122,7 @@ REQUEST_FIELDS = (
     "seed",
     "num_frames",
     "fps",
+    "speed",
 )
 """The fields that make the video. A change in any other never makes a new one."""
 
@@ -187,6 +189,10 @@ class TextToVideoJobSpec(ContractModel):
     """How many frames. Default: the model's."""
     fps: Annotated[int, FPS] | None = None
     """Frames per second. Default: the model's."""
+    speed: Speed = Speed.EXACT
+    """Exact: the model is asked at each denoising step. Balanced, Fast: answers are used again
+    where they would hardly differ, at some cost of likeness, for models that have a cache for it;
+    the status says where it has no effect."""
     pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
     """The GPU pool to run in. Default: the one that the key opens."""
     queue_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None

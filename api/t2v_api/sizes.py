@@ -7,8 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from t2v_api.activations import DECODERS, DENOISERS
+from t2v_api.activations import DECODERS, DENOISERS, HALF
 from t2v_api.base import ContractModel, nearest
+from t2v_api.encoding import ENCODERS
 
 
 class Role(StrEnum):
@@ -41,6 +42,14 @@ def _known_decoder(name: str) -> str:
     return name
 
 
+def _known_encoder(name: str) -> str:
+    if name not in ENCODERS:
+        raise ValueError(
+            f"{name!r} is no VAE whose memory for init media is known{nearest(name, ENCODERS)}"
+        )
+    return name
+
+
 class ComponentSize(ContractModel):
     """One component's weights, in the precision that they are loaded in."""
 
@@ -48,15 +57,18 @@ class ComponentSize(ContractModel):
     """Bytes."""
     largest_block: int | None = Field(default=None, ge=0)
     """Bytes of its largest block, where it can be moved to the GPU block by block."""
+    next_block: int | None = Field(default=None, ge=0)
+    """Bytes of the largest of its other blocks. Left out: as large."""
     outside_blocks: int = Field(default=0, ge=0)
     """Bytes of the weights that then stay on the GPU."""
 
     @property
     def streamed(self) -> int:
-        """Bytes on the GPU while it is moved block by block: one computes, one arrives."""
+        """Bytes on the GPU while it is moved block by block: one computes, the next arrives."""
         if self.largest_block is None:
             return self.weights
-        return min(self.weights, self.outside_blocks + 2 * self.largest_block)
+        arriving = self.largest_block if self.next_block is None else self.next_block
+        return min(self.weights, self.outside_blocks + self.largest_block + arriving)
 
     def in_fp8(self) -> Self:
         """The same with its blocks stored in 8 bits, and one block at a time widened to 16."""
@@ -94,6 +106,19 @@ class DecoderShape(ContractModel):
     """Its class in diffusers, or "AutoencoderKLWan, residual" for that of Wan 2.2."""
     channels: int = Field(ge=1)
     """Its width at full resolution."""
+    number_bytes: int = Field(default=HALF, ge=1)
+    """Of the format that it decodes in."""
+
+
+class EncoderShape(ContractModel):
+    """What encoding init media hangs on."""
+
+    kind: Annotated[str, AfterValidator(_known_encoder)]
+    """The VAE's class, as a decoder's `kind`."""
+    channels: int = Field(ge=1)
+    """The encoder's width at full resolution."""
+    number_bytes: int = Field(default=HALF, ge=1)
+    """Of the format that it encodes in: some are widened for that."""
 
 
 class ModelSizes(ContractModel):
@@ -103,6 +128,8 @@ class ModelSizes(ContractModel):
     """By their names in model_index.json."""
     denoiser: DenoiserShape
     decoder: DecoderShape
+    encoder: EncoderShape | None = None
+    """Left out: it is given no init media."""
     download: int | None = Field(default=None, ge=0)
     """Bytes of the files that a Job downloads."""
 

@@ -9,8 +9,9 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.memory import CUDA_CONTEXT, in_gib
-from t2v_api.profile import ModelProfile
+from t2v_api.profile import ModelProfile, PromptEnhancement
 from t2v_api.quantity import Quantity, bytes_of
+from t2v_api.request import PROMPT_CHARACTERS
 from t2v_api.resource import DNS_LABEL, DNS_SUBDOMAIN
 from t2v_api.web_address import AllowedAddresses
 
@@ -145,6 +146,47 @@ class Webhooks(ContractModel):
     `previous` signs too while it is there. Made if missing."""
 
 
+class OwnSecretKey(ContractModel):
+    """One key of a Secret in the operator's namespace."""
+
+    name: str = Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)
+    key: str = Field(default="key", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+
+
+OF_THE_QUESTION = frozenset({"model", "messages", "stream"})
+"""What the operator itself says in a question's body."""
+
+
+class PromptEndpoint(ContractModel):
+    """The language model that enhances prompts, behind an OpenAI-compatible endpoint.
+
+    For the models whose `promptEnhancement` is Endpoint.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")]
+    """What comes before `/chat/completions`, such as https://llm.example.com/v1. It may be private;
+    with http:// the key goes unencrypted."""
+    model: str = Field(min_length=1)
+    """As the endpoint names it."""
+    key_secret: OwnSecretKey | None = None
+    """The API key, which goes nowhere but to the endpoint. Left out, none is sent."""
+    timeout_seconds: int = Field(default=30, ge=1, le=600)
+    """For one prompt, retries included; after that Rules do it."""
+    max_characters: int = Field(default=2000, ge=1, le=2 * PROMPT_CHARACTERS)
+    """A longer answer is not used."""
+    parameters: dict[str, Any] = {"temperature": 0}
+    """Further fields of the request's body, such as max_tokens. Given, they stand in the place of
+    temperature 0, which makes answers alike and which some models that reason do not take."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _leaves_the_question_alone(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        ours = ", ".join(sorted(OF_THE_QUESTION & parameters.keys()))
+        if ours:
+            raise ValueError(f"{ours}: the operator sets that itself; leave it out")
+        return parameters
+
+
 MOST_RETRIES_IN_POD = 10
 
 
@@ -231,6 +273,8 @@ class OperatorConfig(ContractModel):
     model_cache: ModelCache = ModelCache()
     reuse: bool = True
     """A video that is in the store already is not made again."""
+    prompt_enhancement: PromptEndpoint | None = None
+    """What models with `promptEnhancement: Endpoint` ask."""
     webhooks: Webhooks = Webhooks()
     allowed_addresses: AllowedAddresses = AllowedAddresses()
     """Where webhooks and init media may be, besides the public internet."""
@@ -270,6 +314,16 @@ class OperatorConfig(ContractModel):
             raise ValueError(
                 f"storage: kind {self.storage.kind} needs reportServer.url, where the pods ask for "
                 "their uploads"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _an_endpoint_is_there_for_those_that_ask(self) -> Self:
+        asking = [m.id for m in self.models if m.prompt_enhancement is PromptEnhancement.ENDPOINT]
+        if asking and self.prompt_enhancement is None:
+            raise ValueError(
+                f"models: {', '.join(asking)} has promptEnhancement Endpoint; set the "
+                "configuration's own promptEnhancement (url and model), or choose Rules"
             )
         return self
 

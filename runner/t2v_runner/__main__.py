@@ -1,12 +1,29 @@
 """`python -m t2v_runner`: the container's command."""
 
+import gc
 import logging
 import os
 import sys
 
-from t2v_runner.main import main
+from t2v_runner import container
+from t2v_runner.put_off import put_off_what_few_need
+from t2v_runner.read_ahead import open_torch_ahead
+from t2v_runner.threads import set_threads
 
-code = main()
+
+def run() -> int:
+    """Nothing large is imported before it is said how; returns the exit code."""
+    gc.disable()  # What is imported stays; Python looks for garbage once the model is loaded.
+    set_threads(os.environ, container.cpus())
+    put_off_what_few_need()
+    open_torch_ahead()
+
+    from t2v_runner.main import main
+
+    return main()
+
+
+code = run()
 # Everything is on disk by now. Python's own way out would take torch apart object by object,
 # which costs a second and more memory than the video did; the kernel frees all of it at once.
 logging.shutdown()

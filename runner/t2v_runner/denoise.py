@@ -17,6 +17,7 @@ from t2v_runner.families.base import Adapter
 from t2v_runner.families.reversible import wrapped
 from t2v_runner.reporter import Reporter
 from t2v_runner.sound import Sound, lasting
+from t2v_runner.speed import cache_of, sped_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,8 @@ class Drawn:
     """What ran."""
     dtype: str
     """The denoiser's number format."""
+    cache: str | None
+    """What used answers of earlier steps again."""
     notices: tuple[str, ...]
     """What of the request the model did not use."""
 
@@ -64,12 +67,14 @@ def denoise(
         torch.inference_mode(),
         adapter.prepared(loaded, request, init_frames, generator) as (pipeline, arguments),
         _reported(pipeline, reporter),
+        sped_up(adapter, pipeline, request, denoisers(pipeline)),
     ):
         notices = tuple(adapter.notices(pipeline, request))
         output = pipeline(**arguments, generator=generator, output_type="np")
         sound = adapter.sound(pipeline, output)
         scheduler_class = type(pipeline.scheduler).__name__
         dtype = str(denoisers(pipeline)[0].dtype).removeprefix("torch.")
+        cache = cache_of(adapter, pipeline, request)
     frames = _to_frames(output.frames[0])
     if frames.shape[:3] != (request.num_frames, request.height, request.width):
         count, height, width, _ = frames.shape
@@ -79,7 +84,7 @@ def denoise(
         )
     if sound:
         sound = lasting(sound, Fraction(request.num_frames, request.fps))
-    return Drawn(frames, sound, scheduler_class, dtype, notices)
+    return Drawn(frames, sound, scheduler_class, dtype, str(cache) if cache else None, notices)
 
 
 def denoisers(pipeline: Any) -> list[Any]:

@@ -70,7 +70,7 @@ def ways_for(drawing: Drawing, device: Device) -> Ways:
     if device.name == CPU:
         return ways_on_cpu(drawing.profile)
     try:
-        sizes = measure(drawing.folder)
+        sizes = measure(drawing.folder, device.dtype, drawing.motion_adapter)
     except ModelNotLoadable as unknown:
         logger.warning("no memory plan is chosen: %s", unknown)
         sizes = None
@@ -80,7 +80,11 @@ def ways_for(drawing: Drawing, device: Device) -> Ways:
 def _drawn(
     drawing: Drawing, plan: Plan, device: Device, reporter: Reporter, fell_back: list[str]
 ) -> Drawn:
+    import torch
+
     reporter.enter(Stage.LOAD)
+    if device.name != CPU:
+        torch.cuda.reset_peak_memory_stats(device.name)
     weights = Weights(drawing.profile, drawing.folder, drawing.motion_adapter)
     with ExitStack() as changes:
         with _nothing_is_garbage():
@@ -103,6 +107,9 @@ def _execution(
         expected_bytes=ways.expected_bytes(plan, drawing.request),
         peak_bytes=torch.cuda.max_memory_allocated(device.name) if is_on_gpu else None,
         fell_back=tuple(fell_back[:MOST_FALLS]),
+        attention=drawing.profile.execution.attention,
+        compiled=drawing.profile.execution.compile,
+        cache=drawn.cache,
     )
 
 

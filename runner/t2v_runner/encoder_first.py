@@ -13,7 +13,7 @@ from t2v_api.progress import Stage
 from t2v_api.sizes import Role, role_of
 
 from t2v_runner.components import of_role
-from t2v_runner.out_of_memory import emptied, give_back
+from t2v_runner.out_of_memory import emptied, empty_cache
 from t2v_runner.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def shells(folder: Path, index: dict[str, Any], dtypes: "dict[str, torch.dtype]"
 
 @contextmanager
 def filled_when_called(
-    pipeline: Any, load: "Callable[[str], Any]", reporter: Reporter
+    pipeline: Any, fill_shell: "Callable[[str, Any], None]", reporter: Reporter
 ) -> Iterator[None]:
-    """At the first call of a denoiser the text encoders go, and all denoisers are loaded.
+    """At the first call of a denoiser the text encoders go, and all denoisers are filled.
 
-    `load` gives the denoiser of a name, on the device. Raises what it raises, out of that call.
+    `fill_shell` does that with the denoiser of a name. What it raises comes out of that call.
     """
     encoders, denoisers = of_role(pipeline, Role.TEXT_ENCODER), of_role(pipeline, Role.DENOISER)
     is_filled = False
@@ -59,9 +59,9 @@ def filled_when_called(
         reporter.enter(Stage.LOAD)
         for encoder in encoders.values():
             emptied(encoder)
-        give_back()
+        empty_cache()
         for name, shell in denoisers.items():
-            _take_over(shell, load(name))
+            fill_shell(name, shell)
 
     with ExitStack() as changes:
         for shell in denoisers.values():
@@ -69,7 +69,7 @@ def filled_when_called(
         yield
 
 
-def _take_over(shell: Any, model: Any) -> None:
-    """The shell is who everybody knows already: it gets all that the model consists of."""
-    for part in ("_parameters", "_buffers", "_modules"):
-        setattr(shell, part, getattr(model, part))
+def take_over(shell: Any, model: Any) -> None:
+    """The shell gets the weights; its modules are who hooks and pipelines know already."""
+    for own, other in zip(shell.modules(), model.modules(), strict=True):
+        own._parameters, own._buffers = other._parameters, other._buffers

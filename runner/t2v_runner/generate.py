@@ -20,9 +20,11 @@ from t2v_runner.model import (
     check_request,
     locate_model,
     locate_motion_adapter,
+    weights_at_hand,
 )
 from t2v_runner.order import Order
 from t2v_runner.publish import Publication, left_behind
+from t2v_runner.read_ahead import read_ahead
 from t2v_runner.report_server import NotAnswered, Refused, ReportServer
 from t2v_runner.reporter import Reporter
 from t2v_runner.sound import describe
@@ -75,6 +77,7 @@ def _finished_before(server: ReportServer) -> GenerationResult | None:
 def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> GenerationResult:
     request, profile = order.request, order.profile
     check_request(profile, request)
+    read_ahead(weights_at_hand(profile, order.models_dir))
     device = choose_device(profile.resources.gpus, order.device)
     read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
     with Publication(order.output_dir) as publication:

@@ -38,9 +38,8 @@ logger = logging.getLogger(__name__)
 def main() -> int:
     """Make the video that the environment asks for; returns the process's exit code."""
     set_up_logging()
-    # OpenMP's threads spin while they wait, unless told before torch is imported: on cores that
-    # other processes use too, that slows denoising down several times.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Else each tensor that streams from the host's memory takes the next power of two there.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "pinned_max_round_threshold_mb:1")
     stop = StopSignal()
     stop.listen()
     with _standard_output_for_progress() as stream, _report_server() as server:

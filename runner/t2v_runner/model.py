@@ -4,6 +4,7 @@ Only safetensors and only diffusers's own classes: a model folder never brings c
 """
 
 import json
+import os
 import struct
 from collections.abc import Mapping
 from functools import partial
@@ -28,6 +29,7 @@ from t2v_runner.hub.needs import (
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.out_of_memory import is_out_of_memory
 from t2v_runner.schedulers.build import check_scheduler
+from t2v_runner.tuning import tuned
 
 MAX_HEADER_BYTES = 100_000_000
 """What the safetensors format allows."""
@@ -61,6 +63,23 @@ def locate_motion_adapter(
         raise ModelNotLoadable(f"{folder / 'config.json'} is of {name!r}, not of 'MotionAdapter'")
     _check_component(folder)
     return folder
+
+
+def weights_at_hand(profile: ModelProfile, models_dir: Path) -> list[Path]:
+    """The files of a model that lies in a folder; of one from the hub none are known yet.
+
+    Not those beside its components, nor those whose names say another precision.
+    """
+    adapter = profile.motion_adapter
+    files = [
+        *(_weights(models_dir / profile.source.path, "*/") if profile.source.path else ()),
+        *(_weights(models_dir / adapter.path, "") if adapter and adapter.path else ()),
+    ]
+    return [file for file in files if "." not in file.stem]
+
+
+def _weights(folder: Path, where: str) -> list[Path]:
+    return sorted(folder.glob(f"{where}*.safetensors"))
 
 
 def _locate(
@@ -125,30 +144,35 @@ def load_pipeline(
     It is of the class that the folder's index names, with the folder's own scheduler: what a
     request needs is done to it for that request. A base model is set in motion by the adapter.
     Components that are `given` are not loaded, and stay where they are.
+    Weights go from their files straight to the device; on the CPU, in the format that they are
+    stored in, they stay the files' own pages, which take no other memory.
     Raises ModelNotLoadable.
     """
+    # Files of one component side by side; diffusers reads this when it is imported.
+    os.environ.setdefault("HF_ENABLE_PARALLEL_LOADING", "1")
     import diffusers
-    import torch
 
     _be_quiet()
     class_name = _read_json(folder / "model_index.json", profile)["_class_name"]
     dtypes = adapter_of(profile.family).dtypes(folder, device.dtype)
     try:
         if motion_adapter:
-            pipeline = set_in_motion(folder, motion_adapter, dtypes)
+            pipeline = set_in_motion(folder, motion_adapter, dtypes, device.name)
         else:
             pipeline = getattr(diffusers, class_name).from_pretrained(
-                str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True, **given
+                str(folder),
+                dtype=dtypes,
+                device_map=device.name,
+                use_safetensors=True,
+                local_files_only=True,
+                **given,
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
         raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
-    for name, component in pipeline.components.items():
-        if name not in given and isinstance(component, torch.nn.Module):
-            component.to(device.name)
-    return pipeline
+    return tuned(pipeline, profile.execution, folder, device)
 
 
 def _be_quiet() -> None:

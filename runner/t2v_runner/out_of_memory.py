@@ -15,9 +15,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def give_back() -> None:
     """Have the allocator give the device what no tensor holds any more."""
+    gc.unfreeze()  # what was loaded was not to be looked at, and is garbage now
+    gc.collect()
+    empty_cache()
+
+
+def empty_cache() -> None:
+    """The same, where all that is to go has been emptied already."""
     import torch
 
-    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

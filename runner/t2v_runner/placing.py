@@ -15,9 +15,10 @@ from t2v_api.sizes import Role, role_of
 
 from t2v_runner.components import of_role, tiled
 from t2v_runner.device import CPU, Device
-from t2v_runner.encoder_first import filled_when_called, shells
+from t2v_runner.encoder_first import filled_when_called, shells, take_over
 from t2v_runner.families import adapter_of
 from t2v_runner.model import load_pipeline, read_json
+from t2v_runner.out_of_memory import emptied
 from t2v_runner.reporter import Reporter
 
 
@@ -33,7 +34,10 @@ class Weights:
 
 @contextmanager
 def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> Iterator[Any]:
-    """The pipeline, for one request where the encoders go first. Raises ModelNotLoadable."""
+    """The pipeline, for one request where the encoders go first, and for none after an error.
+
+    Raises ModelNotLoadable.
+    """
     with ExitStack() as changes:
         match plan.placement:
             case Placement.ALL_ON_GPU:
@@ -48,7 +52,14 @@ def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> 
                 _stream(pipeline, device)
         if plan.tiling:
             tiled(pipeline.vae)
-        yield pipeline
+        try:
+            yield pipeline
+        except BaseException:
+            # Another plan needs the memory, whoever still knows the pipeline.
+            for part in pipeline.components.values():
+                if hasattr(part, "parameters"):
+                    emptied(part)
+            raise
 
 
 def _all_on(weights: Weights, plan: Plan, device: Device) -> Any:
@@ -76,20 +87,22 @@ def _encoder_first(
     index = read_json(folder / "model_index.json")
     dtypes = adapter_of(weights.profile.family).dtypes(folder, device.dtype)
 
-    def load(name: str) -> Any:
+    def fill(name: str, shell: Any) -> None:
         model = getattr(diffusers, index[name][1]).from_pretrained(
             str(folder / name),
             dtype=dtypes.get(name, dtypes["default"]),
+            device_map=CPU if plan.fp8 else device.name,
             use_safetensors=True,
             local_files_only=True,
         )
+        take_over(shell, model)
         if plan.fp8:
-            _in_8_bits(model)
-        return model.to(device.name)
+            _in_8_bits(shell)
+            shell.to(device.name)
 
     empty = shells(folder, index, dtypes)
     pipeline = load_pipeline(folder, weights.profile, device, given=empty)
-    changes.enter_context(filled_when_called(pipeline, load, reporter))
+    changes.enter_context(filled_when_called(pipeline, fill, reporter))
     return pipeline
 
 
@@ -97,17 +110,28 @@ def _stream(pipeline: Any, device: Device) -> None:
     """Denoisers block by block, text encoders layer by layer: their blocks are not at the top."""
     from diffusers.hooks import apply_group_offloading
 
-    streams = {"use_stream": device.name != CPU, "onload_device": device.name}
+    has_streams = device.name != CPU
+    streams = {"use_stream": has_streams, "onload_device": device.name}
     for name, part in pipeline.components.items():
+        if not hasattr(part, "parameters"):
+            continue
         match role_of(name):
-            case Role.TEXT_ENCODER if part is not None:
+            case Role.TEXT_ENCODER:
+                _pin(part, has_streams)
                 apply_group_offloading(part, offload_type="leaf_level", **streams)
-            case Role.DENOISER if part is not None:
+            case Role.DENOISER:
+                _pin(part, has_streams)
                 apply_group_offloading(
                     part, offload_type="block_level", num_blocks_per_group=1, **streams
                 )
-            case _ if hasattr(part, "parameters"):
+            case _:
                 part.to(device.name)
+
+
+def _pin(model: Any, has_streams: bool) -> None:
+    """One tensor after the other: diffusers pins a whole model before it frees what it had."""
+    for tensor in (*model.parameters(), *model.buffers()) if has_streams else ():
+        tensor.data = tensor.data.pin_memory()
 
 
 def _in_8_bits(denoiser: Any) -> None:

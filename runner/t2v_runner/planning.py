@@ -1,7 +1,6 @@
 """Which memory plans to try for a video, from real sizes and from the memory that is free now."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from t2v_api.execution import Placement, Plan
 from t2v_api.memory import NoPlanFits, choose, expected_peak
@@ -9,13 +8,8 @@ from t2v_api.profile import ModelProfile
 from t2v_api.request import GenerationRequest
 from t2v_api.sizes import ModelSizes
 
+from t2v_runner import container
 from t2v_runner.device import CPU, Device
-
-MEMORY_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-"""Of the container: cgroup v2 and v1."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +74,5 @@ def _free_of_the_host() -> int:
     """What the machine has, or what is left of the container's limit."""
     import psutil
 
-    free = int(psutil.virtual_memory().available)
-    used = int(psutil.Process().memory_info().rss)
-    for file in MEMORY_LIMITS:
-        limit = file.read_text().strip() if file.exists() else "max"
-        if limit != "max":
-            free = min(free, int(limit) - used)
-    return free
+    left = container.memory_bytes() - psutil.Process().memory_info().rss
+    return int(min(psutil.virtual_memory().available, left))

@@ -87,6 +87,9 @@ def _end_with_the_watcher() -> None:
 
 
 def _draw(place: Place, drawing: Drawing, watcher: Connection) -> None:
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // place.ranks))
     mesh = join(place.rank, place.ranks, place.own_device, place.rendezvous)
     adapter = adapter_of(drawing.profile.family)
     pipeline = load_pipeline(

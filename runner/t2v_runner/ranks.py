@@ -40,7 +40,14 @@ def draw(drawing: Drawing, device: Device, reporter: Reporter) -> tuple[Drawn, E
     reporter.enter(Stage.LOAD)
     with _started(drawing, device) as ranks:
         drawn = _followed(ranks, reporter)
-    return drawn, Execution(device=device.name, dtype=drawn.dtype, gpus=len(ranks))
+    tuning = drawing.profile.execution
+    return drawn, Execution(
+        device=device.name,
+        dtype=drawn.dtype,
+        gpus=len(ranks),
+        attention=tuning.attention,
+        compiled=tuning.compile,
+    )
 
 
 @contextmanager

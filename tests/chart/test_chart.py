@@ -255,6 +255,15 @@ def test_the_lease_is_the_only_right_in_the_releases_namespace(helm: Helm) -> No
     assert config_map["leaderElection"] == {"name": "one", "namespace": "x"}
 
 
+def test_the_language_models_key_may_be_read_and_nothing_more(helm: Helm) -> None:
+    section = {"url": "http://llm.ai.svc/v1", "model": "m", "keySecret": {"name": "llm"}}
+    documents = rendered(helm, "--set-json", f"config.promptEnhancement={json.dumps(section)}")
+    *_, rule = documents["Role", "video-secrets"]["rules"]
+    assert (rule["resourceNames"], rule["verbs"]) == (["llm"], ["get"])
+    assert len(rendered(helm)["Role", "video-secrets"]["rules"]) == 2
+    assert the_config(documents)["promptEnhancement"] == section
+
+
 def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:
     documents = rendered(helm, "--set", "config.kueue.enabled=true")
     rules = documents["ClusterRole", CLUSTER_NAME]["rules"]

@@ -5,10 +5,13 @@ own defaults, the model's repository), D documentation, J judgment. Keys that ch
 no activation (latents_mean, rope_theta …) are left out.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import diffusers
@@ -16,7 +19,8 @@ import torch
 import transformers
 from diffusers.pipelines import ltx2
 from t2v_api.sizes import ModelSizes
-from t2v_runner.weights import sizes_of
+from t2v_runner.families import adapter_of
+from t2v_runner.weights import family_of, sizes_of
 
 Config = Mapping[str, Any]
 ALL = "all"
@@ -54,6 +58,18 @@ class RealModel:
     published: Mapping[str, float]
     """Published numbers of weights, by component, or bytes of all; `said` tells where."""
     said: str
+    settings: Config = field(default_factory=dict)
+    """What model_index.json says beside the components."""
+
+    def dtypes(self) -> dict[str, torch.dtype]:
+        """What its adapter loads each component as, on a GPU with bfloat16."""
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "model_index.json").write_text(json.dumps(self.settings))
+            for component, part in self.parts.items():
+                (folder / component).mkdir()
+                (folder / component / "config.json").write_text(json.dumps(part.config))
+            return adapter_of(family_of(self.pipeline)).dtypes(folder, torch.bfloat16)
 
     def sizes(self) -> ModelSizes:
         """As the runner would measure a folder of it."""
@@ -63,6 +79,7 @@ class RealModel:
             {name: part.name for name, part in self.parts.items()},
             {name: _config(module) for name, module in built.items()},
             tensors,
+            self.dtypes(),
         )
         download = sum(
             part.stored_bytes * math.prod(entry["shape"])
@@ -340,6 +357,7 @@ WAN_22_A14B = RealModel(
     guidance_scale=4.0,
     published={ALL: 126e9},
     said="D bytes of the repository",
+    settings={"boundary_ratio": 0.875},
 )
 WAN_22_5B = RealModel(
     "Wan2.2-TI2V-5B",
@@ -352,6 +370,7 @@ WAN_22_5B = RealModel(
     guidance_scale=5.0,
     published={"transformer": 5e9},
     said="D its name",
+    settings={"expand_timesteps": True},
 )
 LTX_2B = RealModel(
     "LTX-Video 2B 0.9.0",

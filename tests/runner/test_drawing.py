@@ -119,6 +119,23 @@ def test_where_denoising_finds_no_memory_the_next_plan_is_tried(load: Loader, na
     assert percents == sorted(percents)
 
 
+def test_nothing_is_left_of_the_plan_that_failed(load: Loader) -> None:
+    """Its weights would be in the way of the next one."""
+    tiny, calls, held = load("Wan"), list[int](), list[torch.Tensor]()
+
+    def call(real: Any, model: torch.nn.Module, *arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            held.extend(model.parameters())
+            raise MEMORY
+        assert {each.numel() for each in held} == {0}
+        return real(model, *arguments, **named)
+
+    with wrapped_on_class(denoiser(tiny), "forward", call):
+        drawn(tiny)
+    assert len(calls) > 1
+
+
 @MODELS
 @pytest.mark.parametrize(
     ("times", "fell_back"),

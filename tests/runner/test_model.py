@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from t2v_api.profile import ModelProfile
+from t2v_api.profile import ModelProfile, ModelSource
 from t2v_operator.config import load_config
 from t2v_runner.device import choose_device
 from t2v_runner.errors import ModelNotLoadable
-from t2v_runner.model import check_model_folder, check_safetensors, load_pipeline, locate_model
+from t2v_runner.model import (
+    check_model_folder,
+    check_safetensors,
+    load_pipeline,
+    locate_model,
+    weights_at_hand,
+)
 
 from tests.runner.drawing import Loader
 from tests.runner.tiny_models import a_profile
@@ -127,3 +133,32 @@ def test_code_beside_a_part_of_ltx2_is_not_run(tmp_path: Path, load: Loader, cod
     with contextlib.suppress(ModelNotLoadable):
         load_pipeline(locate_model(profile, tmp_path), profile, choose_device(0))
     assert not (tmp_path / "ran").exists()
+
+
+def test_weights_at_hand_are_those_that_will_be_loaded(tmp_path: Path) -> None:
+    loaded = (
+        "model/text_encoder/model-00001-of-00001.safetensors",
+        "model/unet/diffusion_pytorch_model.safetensors",
+        "motion/diffusion_pytorch_model.safetensors",
+    )
+    others = (
+        "model/another-9b.safetensors",
+        "model/unet/diffusion_pytorch_model.fp16.safetensors",
+        "model/unet/config.json",
+    )
+    for name in (*loaded, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    profile = PROFILE.model_copy(
+        update={
+            "source": ModelSource(path="model"),
+            "motion_adapter": ModelSource(path="motion"),
+        }
+    )
+    assert weights_at_hand(profile, tmp_path) == [tmp_path / name for name in loaded]
+
+
+def test_weights_in_their_own_format_are_not_copied(load: Loader) -> None:
+    """As the kernel tells: their files are mapped into this process."""
+    unet = load("AnimateDiff").folder / "unet" / "diffusion_pytorch_model.safetensors"
+    assert str(unet) in Path("/proc/self/maps").read_text()

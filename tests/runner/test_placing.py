@@ -1,6 +1,7 @@
 """Memory plans change where a model is, and not what it draws. The device is the CPU itself."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from t2v_api.execution import Placement, Plan
 from t2v_api.family import ModelFamily
 from t2v_api.progress import Progress, Stage
+from t2v_api.speed import Speed
 from t2v_api.start import Start
 from t2v_runner.components import tiled
 from t2v_runner.denoise import denoise, denoisers
@@ -27,15 +29,14 @@ MODELS = pytest.mark.parametrize("name", TINY_MODELS)
 OTHERS = pytest.mark.parametrize("placement", list(Placement)[1:], ids=str)
 
 
-def draw_by(
-    plan: Plan, tiny: Tiny, start: Start, dtype: torch.dtype = torch.float32
-) -> tuple[Frames, list[Progress]]:
+def draw_by(plan: Plan, tiny: Tiny, start: Start, **changes: Any) -> tuple[Frames, list[Progress]]:
     """The frames of a pipeline that is loaded for them as the plan says."""
     told: list[Progress] = []
     reporter = Reporter(told.append, StopSignal())
     weights = Weights(a_profile(tiny.family, tiny.folder), tiny.folder)
-    with placed(weights, plan, Device("cpu", dtype), reporter) as pipeline:
-        drawn = denoise(pipeline, adapter_of(tiny.family), *asked(tiny.family, start), reporter)
+    with placed(weights, plan, Device("cpu", torch.float32), reporter) as pipeline:
+        wanted = asked(tiny.family, start, **changes)
+        drawn = denoise(pipeline, adapter_of(tiny.family), *wanted, reporter)
     return drawn.frames, told
 
 
@@ -94,6 +95,17 @@ def test_encoders_are_gone_before_a_denoiser_is_there(load: Loader) -> None:
     assert none == 0
     assert {each[0] for each in later} == {0}
     assert all(each[1] > 0 for each in later)
+
+
+@OTHERS
+def test_answers_of_earlier_steps_are_used_again_wherever_the_model_is(
+    load: Loader, placement: Placement
+) -> None:
+    tiny, wish = load("LTX2"), {"num_inference_steps": 10}
+    exact, _ = draw_by(Plan(Placement.ALL_ON_GPU), tiny, Start.TEXT, **wish)
+    expected, _ = draw_by(Plan(Placement.ALL_ON_GPU), tiny, Start.TEXT, speed=Speed.FAST, **wish)
+    frames, _ = draw_by(Plan(placement), tiny, Start.TEXT, speed=Speed.FAST, **wish)
+    assert frames.tobytes() == expected.tobytes() != exact.tobytes()
 
 
 def test_loading_a_denoiser_late_is_told_and_percent_goes_on(load: Loader) -> None:

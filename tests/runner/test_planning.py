@@ -10,7 +10,7 @@ from t2v_api.family import ModelFamily
 from t2v_api.memory import GIB
 from t2v_api.profile import ModelProfile, ModelSource
 from t2v_api.request import GenerationRequest
-from t2v_runner import planning
+from t2v_runner import container
 from t2v_runner.device import Device
 from t2v_runner.planning import Free, free_memory, ways_on_cpu, ways_on_gpu
 
@@ -47,7 +47,7 @@ def test_where_none_is_expected_to_fit_the_leanest_is_tried() -> None:
 
 
 def test_the_leanest_is_one_that_the_host_can_hold() -> None:
-    assert plans(1, host_gib=1) == ["EncoderFirst+Tiling"]
+    assert plans(1, host_gib=1) == ["EncoderFirst"]
 
 
 def test_where_none_is_expected_to_fit_the_reason_is_kept() -> None:
@@ -75,15 +75,14 @@ def test_the_cpu_has_one_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "expected"),
+    ("limit_gib", "expected"),
     [
-        pytest.param("max", 50 * GIB, id="no limit: the machine's"),
-        pytest.param(str(8 * GIB), 6 * GIB, id="a limit, less what is used already"),
-        pytest.param(str(99 * GIB), 50 * GIB, id="a limit above what the machine has"),
+        pytest.param(8, 6 * GIB, id="a limit, less what is used already"),
+        pytest.param(99, 50 * GIB, id="a limit above what the machine has"),
     ],
 )
 def test_the_host_s_memory_is_the_container_s(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, expected: int
+    monkeypatch: pytest.MonkeyPatch, limit_gib: int, expected: int
 ) -> None:
     import psutil
 
@@ -92,8 +91,7 @@ def test_the_host_s_memory_is_the_container_s(
             return type("Info", (), {"rss": 2 * GIB})
 
     available = type("Memory", (), {"available": 50 * GIB})
-    (tmp_path / "memory.max").write_text(f"{limit}\n")
-    monkeypatch.setattr(planning, "MEMORY_LIMITS", (tmp_path / "memory.max", tmp_path / "none"))
+    monkeypatch.setattr(container, "memory_bytes", lambda: limit_gib * GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
     monkeypatch.setattr(psutil, "Process", Process)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda name: (20 * GIB, 24 * GIB))

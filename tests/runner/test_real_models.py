@@ -15,8 +15,10 @@ from tests.runner.real_models import (
     LTX_2,
     LTX_2B,
     MOCHI,
+    MODELSCOPE,
     REAL_MODELS,
     WAN_21_1_3B,
+    WAN_22_5B,
     RealModel,
 )
 
@@ -39,6 +41,19 @@ def test_a_configuration_has_the_published_number_of_weights(model: RealModel) -
         assert number(sizes, model, component) == pytest.approx(published, rel=0.02), component
 
 
+@EACH
+def test_what_a_model_computes_for_itself_is_counted_or_small(model: RealModel) -> None:
+    components = model.sizes().components
+    for name, part in model.parts.items():
+        module = part.build()
+        stored = module.state_dict()
+        tables = [each for table, each in module.named_buffers() if table not in stored]
+        large = sum(each.nbytes for each in tables if each.nbytes > 8 * 1024**2)
+        if large:
+            numbers = sum(each.numel() for each in module.parameters())
+            assert components[name].weights == 2 * numbers + large
+
+
 def test_the_document_is_current() -> None:
     text = memory_plans.FILE.read_text()
     assert text == memory_plans.document(), "run: python -m benchmarks.memory_plans"
@@ -57,6 +72,17 @@ def test_the_formula_bounds_what_the_denoiser_needs(model: RealModel) -> None:
 )
 def test_the_formula_bounds_what_decoding_needs(model: RealModel) -> None:
     for case in islice(memory_formula.decoders(model, is_tiled=False), 1):
+        assert 1 <= case.ratio <= 1.5, case
+
+
+@pytest.mark.parametrize(
+    "model",
+    (ANIMATEDIFF, COGVIDEOX_5B, WAN_21_1_3B, WAN_22_5B, LTX_2B, LTX_2, MODELSCOPE),
+    ids=lambda model: model.name,
+)
+@pytest.mark.parametrize("is_tiled", (False, True), ids=("whole", "tiled"))
+def test_the_formula_bounds_what_encoding_needs(model: RealModel, is_tiled: bool) -> None:
+    for case in islice(memory_formula.encoders(model, is_tiled), 2):
         assert 1 <= case.ratio <= 1.5, case
 
 

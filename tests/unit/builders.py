@@ -32,6 +32,14 @@ def a_config(**model: Any) -> OperatorConfig:
     return OperatorConfig.parse(document)
 
 
+def a_config_that_asks(profile: dict[str, Any] | None = None, **endpoint: Any) -> OperatorConfig:
+    """The default configuration with an endpoint for its model's prompts."""
+    section = {"url": "http://llm.example.com/v1", "model": "the-model", **endpoint}
+    document = a_config().document() | {"promptEnhancement": section}
+    document["models"][0] |= {"promptEnhancement": "Endpoint", **(profile or {})}
+    return OperatorConfig.parse(document)
+
+
 def a_config_with_kueue(**pool: Any) -> OperatorConfig:
     """The default configuration where Kueue is installed; its pool's fields replaced."""
     document = load_config(None).document() | {"kueue": {"enabled": True}}

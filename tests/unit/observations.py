@@ -17,6 +17,7 @@ from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import Decision
 from t2v_operator.core.earlier_runs import EarlierRun
+from t2v_operator.core.enhancing import Answer
 from t2v_operator.core.job import build_job
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import APPLIED_ANNOTATION, POOL_LABEL, RECORD_ANNOTATION, job_name
@@ -275,6 +276,7 @@ def an_observation(
     queue_priority_is_known: bool = True,
     earlier_runs: tuple[EarlierRun, ...] = (),
     models: Mapping[str, ObservedModel] = MappingProxyType({}),
+    answer: Answer | None = None,
     now: float = 100,
     **resource: Any,
 ) -> Observed:
@@ -296,6 +298,7 @@ def an_observation(
         queue_priority_is_known=queue_priority_is_known,
         earlier_runs=earlier_runs,
         models=models,
+        answer=answer,
     )
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from t2v_api.base import ContractError
 from t2v_api.start import Start
 from t2v_operator.config import ConfigurationError, load_config
 
-from tests.unit.builders import a_config
+from tests.unit.builders import a_config, a_config_that_asks
 
 
 def written(tmp_path: Path, document: Any) -> Path:
@@ -48,6 +49,20 @@ def test_the_documented_default_is_valid() -> None:
         (
             {"podTemplatePatch": {"spec": {"volumes": {}}}},
             "podTemplatePatch.spec.volumes: expected a list whose items have a 'name'",
+        ),
+        (
+            {"promptEnhancement": {"url": "https://key:x@llm.example.com/v1", "model": "m"}},
+            "promptEnhancement.url: ",
+        ),
+        (
+            {
+                "promptEnhancement": {
+                    "url": "https://llm.example.com/v1",
+                    "model": "m",
+                    "parameters": {"stream": True},
+                }
+            },
+            "promptEnhancement.parameters: stream: the operator sets that itself; leave it out",
         ),
         (None, "Input should be an object"),
     ],
@@ -227,3 +242,10 @@ def test_a_model_cache_that_cannot_be_is_refused(
     with pytest.raises(ConfigurationError) as refusal:
         load_config(written(tmp_path, document))
     assert message in str(refusal.value)
+
+
+def test_a_model_that_asks_an_endpoint_needs_one() -> None:
+    with pytest.raises(ContractError) as refusal:
+        a_config(promptEnhancement="Endpoint")
+    assert "tiny-shapes has promptEnhancement Endpoint; set" in str(refusal.value)
+    assert a_config_that_asks().prompt_enhancement

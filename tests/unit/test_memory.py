@@ -7,16 +7,25 @@ from t2v_api.base import ContractError
 from t2v_api.execution import Placement, Plan, ladder
 from t2v_api.grid import Grid
 from t2v_api.memory import (
+    ENCODING,
     GIB,
     NoPlanFits,
     PlanChoice,
     choose,
+    denoising_bytes,
     expected_peak,
+    init_media_bytes,
     usable_bytes,
 )
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
-from t2v_api.sizes import ComponentSize, DecoderShape, DenoiserShape, ModelSizes
+from t2v_api.sizes import (
+    ComponentSize,
+    DecoderShape,
+    DenoiserShape,
+    EncoderShape,
+    ModelSizes,
+)
 
 WAN = Grid(16, frames=4, offset=1)
 
@@ -30,7 +39,7 @@ def a_component(gib: float, block: float | None = None, outside: float = 0) -> C
 
 
 def some_sizes(**components: ComponentSize) -> ModelSizes:
-    """Of a model like Wan 14B: 10 GiB of encoder, 26 of denoiser, half a GiB of VAE."""
+    """Of a model like Wan 2.2's: 10 GiB of encoder, 26 of denoiser, half a GiB of VAE."""
     return ModelSizes(
         components={
             "text_encoder": a_component(10, block=2),
@@ -41,8 +50,19 @@ def some_sizes(**components: ComponentSize) -> ModelSizes:
         denoiser=DenoiserShape(
             kind="WanTransformer3DModel", hidden=5120, feed_forward=13824, pixels=16, frames=4
         ),
-        decoder=DecoderShape(kind="AutoencoderKLWan", channels=96),
+        decoder=DecoderShape(kind="AutoencoderKLWan", channels=96, number_bytes=4),
     )
+
+
+def given_media(kind: str = "AutoencoderKLWan", decoding_in: int = 2) -> ModelSizes:
+    """The same of a model that can be given init media, with a VAE of that class."""
+    decoder = DecoderShape(kind=kind, channels=96, number_bytes=decoding_in)
+    encoder = EncoderShape(kind=kind, channels=96, number_bytes=4)
+    return some_sizes().model_copy(update={"decoder": decoder, "encoder": encoder})
+
+
+VIDEO = {"init_video": "file:///any.mp4", "strength": 0.5}
+IMAGE = {"init_image": "file:///any.png"}
 
 
 def a_request(**changes: Any) -> GenerationRequest:
@@ -158,6 +178,65 @@ def test_only_one_of_two_experts_is_on_the_gpu_when_models_are_offloaded() -> No
     one, both = (expected_peak(each, a_request(), plan) for each in (some_sizes(), two))
     assert one.gpu == both.gpu
     assert both.host == one.host + 26 * GIB
+
+
+def test_a_second_text_encoder_stays_when_models_are_offloaded() -> None:
+    two = some_sizes(text_encoder_2=a_component(1))
+    plan = Plan(Placement.MODEL_OFFLOAD)
+    one, both = (expected_peak(each, a_request(), plan) for each in (some_sizes(), two))
+    assert (both.encoding - one.encoding, both.denoising - one.denoising) == (GIB, GIB)
+
+
+def test_text_encoders_and_denoisers_are_never_there_together_in_encoder_first() -> None:
+    sizes = some_sizes(image_encoder=a_component(2))
+    peak = expected_peak(sizes, a_request(), Plan(Placement.ENCODER_FIRST))
+    beside = int(2.5 * GIB)  # the VAE, and what sees images
+    assert peak.encoding == 10 * GIB + beside + ENCODING
+    assert peak.denoising == 26 * GIB + beside + denoising_bytes(sizes, a_request())
+
+
+@pytest.mark.parametrize("placement", list(Placement))
+def test_init_media_are_encoded_before_anything_is_denoised(placement: Placement) -> None:
+    sizes, plan = given_media(), Plan(placement)
+    before = expected_peak(sizes, a_request(), plan)
+    after = expected_peak(sizes, a_request(**VIDEO), plan)
+    assert after.encoding > before.encoding + 4 * GIB
+    assert after.decoding == before.decoding
+
+
+def test_init_media_of_a_model_that_takes_none_need_nothing() -> None:
+    assert init_media_bytes(some_sizes(), a_request(**VIDEO), is_tiled=False) == 0
+
+
+def test_tiles_are_encoded_in_less() -> None:
+    whole, tiled = (
+        init_media_bytes(given_media(), a_request(**VIDEO), is_tiled) for is_tiled in (False, True)
+    )
+    assert tiled < whole / 3
+
+
+def test_an_image_is_encoded_alone_but_where_it_is_filled_up_to_a_video() -> None:
+    for kind, is_filled_up in (("AutoencoderKLWan", True), ("AutoencoderKLLTXVideo", False)):
+        video, image = (
+            init_media_bytes(given_media(kind), a_request(**media), is_tiled=False)
+            for media in (VIDEO, IMAGE)
+        )
+        assert (video == image) is is_filled_up, kind
+
+
+def test_a_vae_that_is_widened_to_encode_is_counted_so_until_it_decodes() -> None:
+    plan = Plan(Placement.ALL_ON_GPU)
+    narrow, wide = (given_media(decoding_in=number_bytes) for number_bytes in (2, 4))
+    before, after = (expected_peak(each, a_request(**IMAGE), plan) for each in (wide, narrow))
+    widened = int(0.5 * GIB)
+    assert after.encoding - before.encoding == widened
+    assert after.denoising - before.denoising == widened
+
+
+def test_one_block_computes_while_the_next_arrives() -> None:
+    size = ComponentSize(weights=100, largest_block=40, next_block=10, outside_blocks=5)
+    assert size.streamed == 55
+    assert size.model_copy(update={"next_block": None}).streamed == 85
 
 
 @pytest.mark.parametrize(

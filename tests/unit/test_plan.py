@@ -172,6 +172,14 @@ def test_a_hub_model_without_sizes_says_where_they_come_from(
     assert "its profile has no `sizes`; see docs/memory.md" in capsys.readouterr().err
 
 
+def test_both_of_two_sources_have_to_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = {"family": "AnimateDiff", "source": {"path": "base"}, "motionAdapter": HUB}
+    assert plan(tmp_path, **two) == ExitCode.MODEL_REFUSED
+    assert "is owner/name, and its profile has no `sizes`" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_there_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

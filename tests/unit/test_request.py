@@ -9,10 +9,11 @@ from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
 from t2v_api.start import Start
 from t2v_operator.core.enhance import QUALITY_TERMS
+from t2v_operator.core.prompt_tokens import most_tokens
 from t2v_operator.core.request import resolve
 from t2v_operator.errors import RequestRefused
 
-from tests.unit.builders import a_config, a_job, a_resource
+from tests.unit.builders import a_config, a_config_that_asks, a_job, a_resource
 
 MEDIA = {"initVideo": "https://example.com/a.mp4"}
 IMAGE, END = {"initImage": "https://a/b.png"}, {"endImage": "https://a/c.png"}
@@ -154,6 +155,49 @@ def test_the_resolved_request_survives_json_and_keeps_its_digest() -> None:
     again = GenerationRequest.parse_json(request.json_line())
     assert again == request
     assert again.digest("r1") == request.digest("r1")
+
+
+WORDS = "a red kite over the sea "
+
+
+@pytest.mark.parametrize(
+    ("family", "prompt", "added"),
+    [
+        pytest.param("AnimateDiff", WORDS, 4, id="short"),
+        pytest.param("AnimateDiff", WORDS * 7, 3, id="room for three terms"),
+        pytest.param("AnimateDiff", WORDS * 20, 0, id="longer than the encoder reads"),
+        pytest.param("LTX", WORDS * 6, 4, id="an encoder that reads more"),
+        pytest.param("AnimateDiff", "红" * 24, 0, id="a script that takes three tokens a letter"),
+    ],
+)
+def test_rules_add_only_what_the_text_encoder_has_room_for(
+    family: str, prompt: str, added: int
+) -> None:
+    config = a_config(family=family, promptEnhancement="Rules")
+    enhanced = a_job(config, prompt=prompt.strip()).request.prompt
+    assert enhanced == ", ".join([prompt.strip(), *QUALITY_TERMS[:added]])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "clip"),
+    [
+        ("a red circle moves to the right on a black background", 13),
+        ("Drone shot of Xochimilco canals at dusk, 35mm film, bokeh, 8k uhd, hyperrealistic", 28),
+        ("Ein großer grüner Drache fliegt über schneebedeckte Gebirge", 25),
+        ("一只戴着红帽子的猫在雪地里奔跑，电影感镜头", 55),
+        ("Кот в шляпе идёт по улице", 31),
+        ("1920x1080 at 24fps, f/1.8, ISO 3200", 27),
+    ],
+)
+def test_the_estimate_of_tokens_is_not_below_what_clip_takes(prompt: str, clip: int) -> None:
+    assert clip <= most_tokens(prompt) <= 2 * clip
+
+
+def test_without_anybody_to_ask_the_endpoints_prompt_is_made_by_rules_and_told() -> None:
+    job = a_job(a_config_that_asks(), prompt="a cat")
+    assert job.request.prompt == ", ".join(["a cat", *QUALITY_TERMS])
+    assert job.notices == ("no language model was asked, so the prompt was enhanced by Rules",)
+    assert a_job(a_config_that_asks(), prompt="a cat", enhancePrompt=False).notices == ()
 
 
 def test_rules_enhance_the_prompt_once_and_only_when_asked() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
+from t2v_api.attention import Attention
 from t2v_api.execution import MOST_CHARACTERS, MOST_FALLS, Execution
 from t2v_api.progress import Stage
 from t2v_api.result import (
@@ -44,6 +45,9 @@ def a_record(*notices: str) -> GenerationResult:
             expected_bytes=LARGE,
             peak_bytes=LARGE,
             fell_back=("x" * MOST_CHARACTERS,) * MOST_FALLS,
+            attention=max(Attention, key=len),
+            compiled=True,
+            cache="x" * 64,
         ),
         timings=dict.fromkeys(Stage, 123456.789),
         generation_time=123456.789,

@@ -172,18 +172,20 @@ def _sizes(profile: ModelProfile, models_dir: Path) -> ModelSizes:
     """From the profile, else from the model's folder, which the runner measures."""
     if profile.sizes:
         return profile.sizes
-    if profile.source.path is None:
+    sources = [each for each in (profile.source, profile.motion_adapter) if each]
+    hubs = [each.hub for each in sources if each.hub]
+    if hubs:
         raise SizesUnknown(
-            f"model {profile.id} is {profile.source.hub}, and its profile has no `sizes`; "
+            f"model {profile.id} is {hubs[0]}, and its profile has no `sizes`; "
             "see docs/memory.md, or `python -m t2v_runner.weights FOLDER` for a copy of it"
         )
-    folder = models_dir / profile.source.path
-    command = [sys.executable, "-m", "t2v_runner.weights", str(folder)]
+    folders = [str(models_dir / each.path) for each in sources if each.path]
+    command = [sys.executable, "-m", "t2v_runner.weights", *folders]
     measured = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     try:
         return ModelSizes.parse_json(measured.stdout)
     except ContractError:
-        said = measured.stderr.strip().splitlines()[-1:] or [f"{folder}: not measured"]
+        said = measured.stderr.strip().splitlines()[-1:] or [f"{folders[0]}: not measured"]
         raise SizesUnknown(said[0]) from None
 
 

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.capabilities import fitted
 from t2v_operator.cluster.client import Client, connect
 from t2v_operator.cluster.effects import Effects
+from t2v_operator.cluster.enhancing import Ask, Enhancing
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.health import health_server
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, VIDEO_MODELS, WORKLOADS, Kind
@@ -44,7 +46,7 @@ from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import Reflector, WatchTooOld
 from t2v_operator.cluster.reporting import AuthorityChanged, Delivery, Reporting, outgoing_session
 from t2v_operator.cluster.reuse import Reuse
-from t2v_operator.cluster.secrets import webhook_secrets
+from t2v_operator.cluster.secrets import endpoint_key, webhook_secrets
 from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.webhooks import WebhookSender
 from t2v_operator.cluster.work_queue import WorkQueue
@@ -52,6 +54,7 @@ from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.observed import ObservedResource, Settled
 from t2v_operator.core.status import reason_of
+from t2v_operator.delivery.prompt_endpoint import Endpoint
 from t2v_operator.delivery.public_http import PublicClient
 
 WORKERS = 32
@@ -122,11 +125,15 @@ class Operator:
         )
         effects = Effects(self._client, self._cache, delivery.store)
         reuse = Reuse(self._cache, delivery.store, config)
+        self._enhancing = Enhancing(
+            self._ask_endpoint(delivery), delivery.store, config, self._queue.add
+        )
         self._reconciler = Reconciler(
             self._cache,
             effects,
             self._recorder,
             reuse,
+            self._enhancing,
             config,
             _now,
             self._is_current,
@@ -168,6 +175,14 @@ class Operator:
         self._metrics.registry.register(
             Levels(self._jobs, self._sizes, self._ages, lambda: self._queue.depth, self._leads)
         )
+
+    def _ask_endpoint(self, delivery: Delivery) -> Ask | None:
+        endpoint = self._config.prompt_enhancement
+        if endpoint is None:
+            return None
+        secret = endpoint.key_secret
+        key = partial(endpoint_key, self._client, _own_namespace(), secret) if secret else None
+        return Endpoint(endpoint, delivery.session, key).ask
 
     async def check(self) -> None:
         """Raises ConfigurationError when the cluster lacks a kind that the operator needs."""
@@ -233,6 +248,7 @@ class Operator:
             group.create_task(self._note_positions())
             group.create_task(self._queue.run(WORKERS))
             group.create_task(self._recorder.run())
+            group.create_task(self._enhancing.run())
             group.create_task(self._webhooks.run())
             group.create_task(self._cleaner.run())
             group.create_task(self._output_ttl.run())

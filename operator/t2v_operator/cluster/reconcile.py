@@ -14,6 +14,7 @@ from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
+from t2v_operator.cluster.enhancing import Enhancing
 from t2v_operator.cluster.errors import ActionRefused, ClusterError, JobExists, TryAgain
 from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
@@ -49,6 +50,7 @@ class Reconciler:
         effects: Effects,
         recorder: Recorder,
         reuse: Reuse,
+        enhancing: Enhancing,
         config: OperatorConfig,
         clock: Callable[[], datetime],
         is_current: Callable[[str], bool],
@@ -62,6 +64,7 @@ class Reconciler:
         self._effects = effects
         self._recorder = recorder
         self._reuse = reuse
+        self._enhancing = enhancing
         self._config = config
         self._clock = clock
         self._is_current = is_current
@@ -99,7 +102,8 @@ class Reconciler:
             return await self._act_on_live(key)
         observed = await self._with_answers(self._cache.observe(key, resource, self._clock()))
         decision = decide(observed, self._config)
-        outdated = decision.makes_a_job and not self._is_current(key[0])
+        begins = decision.makes_a_job or decision.question
+        outdated = begins and not self._is_current(key[0])
         if decision.must_be_confirmed or outdated:
             return await self._act_on_live(key)
         return await self._act(key, observed, decision)
@@ -112,6 +116,9 @@ class Reconciler:
         return await self._act(key, observed, decide(observed, self._config))
 
     async def _act(self, key: Key, observed: Observed, decision: Decision) -> float | None:
+        if decision.question and (answer := self._enhancing.answer(key, decision.question)):
+            observed = replace(observed, answer=answer)
+            decision = decide(observed, self._config)
         if not decision.makes_a_job:
             return await self._carry_out(key, observed, decision)
         async with self._reuse.looked_up(key, observed, decision) as found:

@@ -1,13 +1,16 @@
 """The operator's own Secrets: found, or made by whichever replica is first."""
 
 import base64
+import logging
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.errors import ClusterError
+from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 from t2v_operator.cluster.kinds import SECRETS
+from t2v_operator.config import OwnSecretKey
 from t2v_operator.core.job import Manifest
 from t2v_operator.delivery.certificates import (
     Certificate,
@@ -15,12 +18,18 @@ from t2v_operator.delivery.certificates import (
     make_certificate,
     signs_itself,
 )
+from t2v_operator.delivery.prompt_endpoint import NoAnswer
 from t2v_operator.delivery.signatures import KEY_FILES, SigningKeys
 from t2v_operator.delivery.webhooks import SECRET_PREFIX, WebhookSecrets
 
 KEY_BYTES = 32
 AUTHORITY_KEY = "ca.key"
 """There where the operator is its own authority; anything else that makes the Secret has none."""
+
+KEY_OF_AN_ENDPOINT = re.compile(rb"[!-~]+")
+"""What a header can carry."""
+
+logger = logging.getLogger("t2v_operator")
 
 
 async def signing_keys(client: Client, namespace: str, name: str) -> SigningKeys:
@@ -39,6 +48,21 @@ async def webhook_secrets(client: Client, namespace: str, name: str) -> WebhookS
         made = SECRET_PREFIX.encode() + base64.b64encode(secrets.token_bytes(KEY_BYTES))
         secret = await _create(client, namespace, name, "Opaque", {KEY_FILES[0]: made})
     return WebhookSecrets.read(_data(secret))
+
+
+async def endpoint_key(client: Client, namespace: str, reference: OwnSecretKey) -> str:
+    """The key of the endpoint that enhances prompts. Raises NoAnswer; the log says more."""
+    name = f"Secret {namespace}/{reference.name}"
+    try:
+        secret = await client.get(SECRETS, namespace, reference.name)
+    except UNANSWERED as error:
+        logger.warning("%s of promptEnhancement cannot be read: %s", name, type(error).__name__)
+        raise NoAnswer("the language model's key cannot be read") from None
+    key = _data(secret).get(reference.key, b"").strip() if secret else b""
+    if not KEY_OF_AN_ENDPOINT.fullmatch(key):
+        logger.warning("%s of promptEnhancement has no key under %r", name, reference.key)
+        raise NoAnswer("the language model's key is missing")
+    return key.decode()
 
 
 async def server_certificate(

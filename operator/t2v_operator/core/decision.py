@@ -5,6 +5,7 @@ from typing import Any
 
 from t2v_api.resource import TextToVideoJobStatus
 
+from t2v_operator.core.enhancing import Question
 from t2v_operator.core.job import Manifest
 
 LOOK_AGAIN_SECONDS = 300.0
@@ -75,6 +76,8 @@ class Decision:
     """None: when something changes."""
     rests_on_absence: bool = False
     """Something is missing: a cache that lags would show the same."""
+    question: Question | None = None
+    """What a language model is to be asked; the next look knows the answer."""
 
     @property
     def must_be_confirmed(self) -> bool:

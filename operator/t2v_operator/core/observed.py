@@ -22,6 +22,7 @@ from t2v_api.resource import (
 from t2v_api.result import GenerationResult
 
 from t2v_operator.core.earlier_runs import EarlierRun
+from t2v_operator.core.enhancing import Answer
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
@@ -309,6 +310,8 @@ class Observed:
     """The latest warning about what does not go on, from the cluster's Events."""
     queue_priority_is_known: bool = True
     """Whether the WorkloadPriorityClass that the resource names is there."""
+    answer: Answer | None = None
+    """What came of asking a language model for a better prompt; None where nobody was asked."""
     earlier_runs: tuple[EarlierRun, ...] = ()
     """How long the latest videos of its model took."""
     models: Mapping[str, ObservedModel] = field(default_factory=dict)

@@ -11,12 +11,14 @@ from t2v_api.reasons import Reason
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import SchedulerPolicy, TextToVideoJob, TextToVideoJobSpec
 from t2v_api.schedulers import Scheduler, Support, least_steps, usable, verdict
+from t2v_api.speed import Speed, problem_with, steps_left
 from t2v_api.start import Start
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.beginning import Beginning, begin
 from t2v_operator.core.catalogue import Catalogue, CatalogueModel
-from t2v_operator.core.enhance import enhance
+from t2v_operator.core.enhance import Enhanced, enhance
+from t2v_operator.core.enhancing import Answer, Question
 from t2v_operator.errors import RequestRefused
 
 
@@ -32,6 +34,8 @@ class ResolvedJob:
     """What is done otherwise than asked for, a sentence each, for the user to read."""
     model_is_prefetched: bool = False
     """Whether the model's files are in the model cache: the Job fetches none."""
+    question: Question | None = None
+    """What a language model is to be asked before this is made; Rules made this prompt."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +48,50 @@ class _Sampling:
 
 
 def resolve(
-    resource: TextToVideoJob, config: OperatorConfig, catalogue: Catalogue | None = None
+    resource: TextToVideoJob,
+    config: OperatorConfig,
+    answer: Answer | None = None,
+    catalogue: Catalogue | None = None,
 ) -> ResolvedJob:
     """Decide every value of the request. Raises RequestRefused.
 
-    `catalogue`: with VideoModels; without it the configuration's models alone are known.
+    `answer`: to the question that the job has without it. `catalogue`: with VideoModels; without it
+    the configuration's models alone are known.
     """
     spec = resource.spec
     model = _model(spec.model_id, catalogue or Catalogue(config))
     profile = model.profile
     beginning = begin(spec, profile)
     sampling = _sampling(spec, profile, beginning.start)
-    request = _request(resource, profile, beginning, sampling)
+    speed, unmet = _speed(spec.speed, profile, steps_left(sampling.steps, beginning.strength))
+    enhanced = enhance(spec, profile, beginning.start, config.prompt_enhancement, answer)
+    request = _request(resource, profile, beginning, sampling, enhanced, speed)
     _keep_limits(request, profile)
     pool = _pool(spec.pool, config)
-    notices = (*beginning.notices, *sampling.notices, *_unused(request, profile))
-    return ResolvedJob(resource, request, profile, pool, notices, model.is_prefetched)
+    notices = (
+        *enhanced.notices,
+        *beginning.notices,
+        *sampling.notices,
+        *unmet,
+        *_unused(request, profile),
+    )
+    return ResolvedJob(
+        resource, request, profile, pool, notices, model.is_prefetched, enhanced.question
+    )
 
 
 def _request(
-    resource: TextToVideoJob, profile: ModelProfile, beginning: Beginning, sampling: _Sampling
+    resource: TextToVideoJob,
+    profile: ModelProfile,
+    beginning: Beginning,
+    sampling: _Sampling,
+    enhanced: Enhanced,
+    speed: Speed,
 ) -> GenerationRequest:
     spec, defaults = resource.spec, profile.defaults
     return GenerationRequest(
         model_id=profile.id,
-        prompt=enhance(spec.prompt, profile.prompt_enhancement)
-        if spec.enhance_prompt
-        else spec.prompt,
+        prompt=enhanced.prompt,
         negative_prompt=spec.negative_prompt,
         width=spec.width or defaults.width,
         height=spec.height or defaults.height,
@@ -85,6 +106,7 @@ def _request(
         end_image=spec.end_image,
         init_video=spec.init_video,
         strength=beginning.strength,
+        speed=speed,
     )
 
 
@@ -153,6 +175,15 @@ def _steps(
     if spec.scheduler_policy is SchedulerPolicy.STRICT:
         raise RequestRefused(Reason.INVALID_REQUEST, f"{problem}, or schedulerPolicy Nearest")
     return least, f"{problem}, which is used"
+
+
+def _speed(wanted: Speed, profile: ModelProfile, steps: int) -> tuple[Speed, tuple[str, ...]]:
+    """Where it would have no effect the request is an exact one: it may be in the store already."""
+    problem = problem_with(wanted, profile.family, steps)
+    if wanted is not Speed.EXACT and profile.resources.gpus > 1:
+        # Each would decide by its own part of the video, and wait for the others for ever.
+        problem = f"speed {wanted} has no effect on several GPUs: the video is drawn exactly"
+    return (Speed.EXACT, (problem,)) if problem else (wanted, ())
 
 
 def _unused(request: GenerationRequest, profile: ModelProfile) -> Iterator[str]:

@@ -38,6 +38,14 @@ class NotAllowed(Exception):
 
 
 @dataclass(frozen=True)
+class Content:
+    """What is known of a file before it is uploaded."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class SigningKeys:
     """The keys: the first one signs, all of them open."""
 
@@ -99,7 +107,7 @@ def signed_url(
     key: str,
     keys: SigningKeys,
     expires: int,
-    file: FileToUpload | None = None,
+    file: FileToUpload | Content | None = None,
 ) -> str:
     """`expires`: seconds since 1970. An upload is bound to its `file`'s size and checksum."""
     size, sha256 = (str(file.bytes), file.sha256) if file else ("", "")

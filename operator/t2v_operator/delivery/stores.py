@@ -5,6 +5,7 @@ A credential of a store stays in this process. A runner gets a URL for one file;
 
 import asyncio
 import base64
+import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +18,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from t2v_api.delivery import BODY_BYTES, FileToUpload, Grant, content_type
 
 from t2v_operator.config import BucketStorage, ConfigurationError, EmbeddedStorage, OperatorConfig
-from t2v_operator.delivery.signatures import SigningKeys, signed_url
+from t2v_operator.delivery.signatures import Content, SigningKeys, signed_url
 
 GRANT_SECONDS = 900
 """How long an upload may begin."""
@@ -26,7 +27,7 @@ READ_SECONDS = 300
 ANSWER_SECONDS = 5.0
 SMALL_BYTES = BODY_BYTES
 """Of what is read whole: a record."""
-OWN_READ_SECONDS = 60
+OWN_SECONDS = 60
 """How long a URL lives that the operator makes for itself."""
 
 
@@ -80,6 +81,10 @@ class Store(Protocol):
 
         Raises StoreUnavailable.
         """
+        ...
+
+    async def write(self, key: str, body: bytes) -> None:
+        """A small file whole. Raises StoreUnavailable."""
         ...
 
     async def remove(self, keys: Sequence[str]) -> None:
@@ -143,19 +148,37 @@ class EmbeddedStore:
         size = int(headers.get("Content-Length", 0))
         return body if status == 200 and size <= SMALL_BYTES else None
 
+    async def write(self, key: str, body: bytes) -> None:
+        content = Content(len(body), hashlib.sha256(body).hexdigest())
+        url = signed_url(self._inside, "PUT", key, self._keys, self._soon(), content)
+        status, _, _ = await self._request("PUT", url, body)
+        if status != 201:
+            raise StoreUnavailable(f"the store answered {status}")
+
     async def remove(self, keys: Sequence[str]) -> None:
         for key in keys:
             await self._ask("DELETE", key)
 
+    def _soon(self) -> int:
+        return int(time.time()) + OWN_SECONDS
+
     async def _ask(self, method: str, key: str) -> tuple[int, Any, bytes]:
         right: Any = "DELETE" if method == "DELETE" else "GET"
-        ends = int(time.time()) + OWN_READ_SECONDS
-        url = signed_url(self._inside, right, key, self._keys, ends)
+        url = signed_url(self._inside, right, key, self._keys, self._soon())
+        return await self._request(method, url)
+
+    async def _request(
+        self, method: str, url: str, body: bytes | None = None
+    ) -> tuple[int, Any, bytes]:
         try:
             async with self._session.request(
-                method, url, timeout=ClientTimeout(ANSWER_SECONDS), allow_redirects=False
+                method,
+                url,
+                data=body,
+                timeout=ClientTimeout(ANSWER_SECONDS),
+                allow_redirects=False,
             ) as answer:
-                if answer.status not in (200, 204, 404):
+                if answer.status not in (200, 201, 204, 404):
                     raise StoreUnavailable(f"the store answered {answer.status}")
                 is_small = (answer.content_length or 0) <= SMALL_BYTES
                 return answer.status, answer.headers, await answer.read() if is_small else b""
@@ -232,6 +255,9 @@ class BucketStore:
         part = self._obstore.get_range_async(self._store, key, start=0, length=there.bytes)
         body = await self._answer(part)
         return None if body is None else bytes(body)
+
+    async def write(self, key: str, body: bytes) -> None:
+        await self._answer(self._obstore.put_async(self._store, key, body))
 
     async def remove(self, keys: Sequence[str]) -> None:
         await self._answer(self._obstore.delete_async(self._store, list(keys)))

@@ -24,14 +24,16 @@ class AnimateDiff(Adapter):
         return {"default": no_bfloat16(dtype)}
 
 
-def set_in_motion(base: Path, motion_adapter: Path, dtypes: "dict[str, torch.dtype]") -> Any:
+def set_in_motion(
+    base: Path, motion_adapter: Path, dtypes: "dict[str, torch.dtype]", device: str
+) -> Any:
     """The pipeline of a Stable Diffusion model whose frames a motion adapter connects.
 
     The adapters were trained with betas of a linear schedule, whatever the base model's is.
     """
     import diffusers
 
-    loading = {"use_safetensors": True, "local_files_only": True}
+    loading = {"device_map": device, "use_safetensors": True, "local_files_only": True}
     motion = diffusers.MotionAdapter.from_pretrained(
         str(motion_adapter), dtype=dtypes["default"], **loading
     )

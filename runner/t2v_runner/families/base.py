@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
+from t2v_api.speed import Speed
 from t2v_api.start import Start
 
 from t2v_runner.families.reversible import pipeline_for
+from t2v_runner.families.step_cache import StepCache
 from t2v_runner.schedulers.build import build_scheduler
 
 if TYPE_CHECKING:
@@ -100,6 +102,10 @@ class Adapter:
         """
         plan: dict[str, Any] = denoiser._cp_plan
         return {module: what for module, what in plan.items() if module != "proj_out"}
+
+    def caches(self, pipeline: Any) -> dict[Speed, StepCache]:
+        """What its denoiser uses again at each speed above Exact, where it has a cache."""
+        return {}
 
     def sound(self, pipeline: Any, output: Any) -> "Sound | None":
         """The sound in what the pipeline has returned. Most make none."""

@@ -4,8 +4,10 @@ from typing import Any
 
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
+from t2v_api.speed import Speed
 
 from t2v_runner.families.base import Adapter
+from t2v_runner.families.step_cache import FirstBlock, StepCache
 
 
 class HunyuanVideo(Adapter):
@@ -22,6 +24,10 @@ class HunyuanVideo(Adapter):
         if request.negative_prompt:
             arguments |= {"true_cfg_scale": request.guidance_scale, "guidance_scale": 1.0}
         return arguments
+
+    def caches(self, pipeline: Any) -> dict[Speed, StepCache]:
+        """ParaAttention's defaults for it: its first, and that of its guide to HunyuanVideo."""
+        return {Speed.BALANCED: FirstBlock(0.025), Speed.FAST: FirstBlock(0.06)}
 
     def count_tokens(self, pipeline: Any, text: str) -> int:
         """Without the template that the pipeline puts around it."""

@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
+from t2v_api.speed import Speed
 from t2v_api.start import Start
 
 from t2v_runner.errors import RequestRefused
 from t2v_runner.families.base import Adapter, as_pixels, read_config, strength_of
 from t2v_runner.families.reversible import cast, wrapped
+from t2v_runner.families.step_cache import FirstBlock, StepCache
 
 if TYPE_CHECKING:
     import torch
 
     from t2v_runner.families.base import Frames
+
+LAYERS_OF_14B = 40
+"""Of the small ones, 1.3B and TI2V-5B, there are 30."""
 
 
 class Wan(Adapter):
@@ -84,6 +89,12 @@ class Wan(Adapter):
                 arguments["latents"] = _noised(pipeline, request, clean, first, generator)
                 changes.enter_context(_beginning_at(pipeline.scheduler, first))
             yield pipeline, arguments
+
+    def caches(self, pipeline: Any) -> dict[Speed, StepCache]:
+        """By measurements with Wan 2.1 (docs/design/speed.md): 1.3B bears less than 14B."""
+        is_large = pipeline.transformer.config.num_layers >= LAYERS_OF_14B
+        balanced, fast = (0.04, 0.06) if is_large else (0.03, 0.04)
+        return {Speed.BALANCED: FirstBlock(balanced), Speed.FAST: FirstBlock(fast)}
 
     def notices(self, pipeline: Any, request: GenerationRequest) -> list[str]:
         said = super().notices(pipeline, request)

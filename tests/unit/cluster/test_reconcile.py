@@ -14,6 +14,7 @@ from t2v_api.resource import Phase, TextToVideoJobStatus
 from t2v_operator.cluster import reconcile
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
+from t2v_operator.cluster.enhancing import Ask, Enhancing
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import (
     EVENTS,
@@ -56,7 +57,9 @@ KEY = ("default", "red-circle")
 class World:
     """A cluster with one resource, and an operator's cache of it."""
 
-    def __init__(self, config: OperatorConfig | None = None, store: Any = None) -> None:
+    def __init__(
+        self, config: OperatorConfig | None = None, store: Any = None, ask: Ask | None = None
+    ) -> None:
         self.server = ApiServer(self._time)
         self.news: list[Any] = []
         self.told: list[str] = []
@@ -71,11 +74,14 @@ class World:
             with_workloads=True,
             news=lambda key, more_follows=False: self.news.append(key),
         )
+        self.look_again: list[Any] = []
+        self.enhancing = Enhancing(ask, store, config, self.look_again.append, lambda: self.uptime)
         self.reconciler = Reconciler(
             self.cache,
             Effects(client, self.cache, store),
             recorder,
             Reuse(self.cache, store, config),
+            self.enhancing,
             config,
             self._time,
             lambda _: self.is_current,

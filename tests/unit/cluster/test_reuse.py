@@ -70,6 +70,11 @@ class FakeStore:
             raise StoreUnavailable("away")
         return self.files.get(key)
 
+    async def write(self, key: str, body: bytes) -> None:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.files[key] = body
+
     async def remove(self, keys: Any) -> None:
         raise NotImplementedError
 

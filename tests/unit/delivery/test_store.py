@@ -1,5 +1,6 @@
 """The embedded store: what a signed URL opens, and nothing else; half a file is no file."""
 
+import asyncio
 import hashlib
 import socket
 import threading
@@ -13,9 +14,12 @@ from typing import Any
 import httpx2
 import pytest
 from t2v_api.delivery import FileToUpload
+from t2v_operator.cluster.reporting import outgoing_session
+from t2v_operator.config import EmbeddedStorage
 from t2v_operator.delivery import asgi, store_server
 from t2v_operator.delivery.signatures import KeyFolder, KeyInvalid, Method, SigningKeys, signed_url
 from t2v_operator.delivery.store_server import store_app
+from t2v_operator.delivery.stores import EmbeddedStore, StoreUnavailable
 
 from tests.unit.delivery.serving import client, served
 
@@ -254,3 +258,24 @@ def test_a_connection_that_asks_for_nothing_is_cut(monkeypatch: pytest.MonkeyPat
     with served(app) as port, socket.create_connection(("127.0.0.1", port), 5) as silent:
         silent.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         assert silent.recv(1) == b""
+
+
+def test_the_operator_writes_and_reads_a_small_file_of_its_own(store: Store) -> None:
+    async def go() -> bytes | None:
+        async with outgoing_session() as session:
+            ours = EmbeddedStore(EmbeddedStorage(url=store.base), KEYS, session)
+            await ours.write("videos/team/prompt.json", b"{}")
+            return await ours.read("videos/team/prompt.json")
+
+    assert asyncio.run(go()) == b"{}"
+    assert store.files() == ["videos/team/prompt.json"]
+
+
+def test_a_write_that_the_store_does_not_take_is_no_success(store: Store) -> None:
+    async def go() -> None:
+        async with outgoing_session() as session:
+            ours = EmbeddedStore(EmbeddedStorage(url=store.base), KEYS, session)
+            await ours.write("no such/key.json", b"{}")
+
+    with pytest.raises(StoreUnavailable, match="404"):
+        asyncio.run(go())

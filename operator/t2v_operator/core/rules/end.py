@@ -57,7 +57,7 @@ def a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool(
         return None
     try:
         resource = situation.observed.resource.as_contract
-        resolved = resolve(resource, situation.config, situation.catalogue)
+        resolved = resolve(resource, situation.config, catalogue=situation.catalogue)
     except RequestRefused:
         return None
     pool = larger_pool(resolved, situation.config, history.latest)

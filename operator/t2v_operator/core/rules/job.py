@@ -19,6 +19,7 @@ from t2v_operator.core.decision import (
     PatchJob,
     PatchWorkload,
 )
+from t2v_operator.core.enhancing import Answer
 from t2v_operator.core.estimate import estimate
 from t2v_operator.core.job import applied, build_job, mutable_values, queue_labels
 from t2v_operator.core.names import APPLIED_ANNOTATION, QUEUE_LABEL, QUEUE_PRIORITY_LABEL
@@ -174,7 +175,7 @@ def _created(situation: Situation, history: History) -> Decision:
         return refused_url
     try:
         resource = situation.observed.resource.as_contract
-        resolved = resolve(resource, situation.config, situation.catalogue)
+        resolved = resolve(resource, situation.config, _answer(situation), situation.catalogue)
         resolved = placed(resolved, situation.config, history.latest)
     except RequestRefused as refusal:
         refused = situation.refused(refusal.reason, refusal.message)
@@ -184,6 +185,12 @@ def _created(situation: Situation, history: History) -> Decision:
     if problem:
         status = situation.waiting(Phase.PENDING, Waiting.QUEUE_NOT_AVAILABLE, problem)
         return Decision(status, again_seconds=QUEUE_SECONDS)
+    if resolved.question:
+        message = "the prompt is being enhanced; the Job is made after that"
+        status = situation.waiting(
+            Phase.PENDING, Waiting.ENHANCING_PROMPT, message, **history.fields
+        )
+        return Decision(status, again_seconds=LOOK_AGAIN_SECONDS, question=resolved.question)
     manifest = build_job(resolved, situation.config, situation.observed.resource.job_name)
     plan = read_plan(manifest)
     text = with_notices(f"the Job {manifest['metadata']['name']} was made", plan)
@@ -198,6 +205,14 @@ def _created(situation: Situation, history: History) -> Decision:
         progress=None,
     )
     return Decision(status, (CreateJob(manifest),), again_seconds=PATIENCE_SECONDS)
+
+
+def _answer(situation: Situation) -> Answer | None:
+    """The prompt that the request's Job had, where it is made again; else what was answered now."""
+    previous = situation.previous
+    if previous and previous.resolved:
+        return Answer(previous.resolved.prompt)
+    return situation.observed.answer
 
 
 def _what_removes_files(spec: TextToVideoJobSpec) -> str:
