@@ -133,6 +133,10 @@ class Workspace:
             _volume(claim, self.namespace, folder), _claim(self.cluster, claim, self.namespace)
         )
 
+    def shares_no_more(self, claim: str) -> None:
+        self.kubectl("delete", "pvc", claim)
+        self.cluster.kubectl("delete", "pv", f"{claim}-{self.namespace}")
+
     def prepare_claims(self) -> None:
         """Give the namespace the volumes that the runner's pods mount."""
         documents = [_claim(self.cluster, CLAIM, self.namespace)]

@@ -70,8 +70,8 @@ def hub(
         with configured:
             yield hub
     for place in (system, workspace):
-        place.kubectl("delete", "pvc", CLAIM, "--ignore-not-found")
-    system.kubectl("delete", "pvc", PACKAGES_CLAIM)
+        place.shares_no_more(CLAIM)
+    system.shares_no_more(PACKAGES_CLAIM)
     shutil.rmtree(cache)
 
 
