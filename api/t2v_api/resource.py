@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, model_validator
 
 from t2v_api.base import ContractModel
 from t2v_api.execution import Execution
@@ -21,7 +21,7 @@ from t2v_api.reasons import Reason
 from t2v_api.request import PROMPT_CHARACTERS, GenerationRequest, MediaUrl
 from t2v_api.result import Video
 from t2v_api.schedulers import Scheduler
-from t2v_api.speed import Speed
+from t2v_api.speed import Speed, exact_is_null
 from t2v_api.start import InitMode
 
 GROUP = "textto.video"
@@ -189,10 +189,10 @@ class TextToVideoJobSpec(ContractModel):
     """How many frames. Default: the model's."""
     fps: Annotated[int, FPS] | None = None
     """Frames per second. Default: the model's."""
-    speed: Speed = Speed.EXACT
-    """Exact: the model is asked at each denoising step. Balanced, Fast: answers are used again
-    where they would hardly differ, at some cost of likeness, for models that have a cache for it;
-    the status says where it has no effect."""
+    speed: Annotated[Speed | None, AfterValidator(exact_is_null)] = None
+    """Exact, the default: the model is asked at each denoising step. Balanced, Fast: answers are
+    used again where they would hardly differ, at some cost of likeness, for models that have a
+    cache for it; the status says where it has no effect."""
     pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
     """The GPU pool to run in. Default: the one that the key opens."""
     queue_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None

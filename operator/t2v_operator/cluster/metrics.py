@@ -3,7 +3,7 @@
 Labels are bounded: no name of a resource, namespace or pod, no prompt, no error text.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -113,13 +113,12 @@ class Metrics:
             return
         if after.generation_time is not None:
             self.generation.labels(model, pool).observe(after.generation_time)
-        held = sum(
-            (each.completion_time - each.start_time).total_seconds()
-            for each in after.attempts
-            if each.start_time and each.completion_time
-        )
-        if held:
-            self.gpu.labels(model, pool, after.phase.value).observe(held * gpus)
+        held: dict[str, float] = defaultdict(float)
+        for each in after.attempts:
+            if each.start_time and each.completion_time:
+                held[each.pool or pool] += (each.completion_time - each.start_time).total_seconds()
+        for where, seconds in held.items():
+            self.gpu.labels(model, where, after.phase.value).observe(seconds * gpus)
 
 
 class Levels(Collector):

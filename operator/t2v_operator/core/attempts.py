@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from t2v_api.base import ContractError
 from t2v_api.progress import Stage
-from t2v_api.reasons import Reason
+from t2v_api.reasons import ExitCode, Reason
 from t2v_api.resource import Attempt, TextToVideoJobStatus
 from t2v_api.result import (
     MESSAGE_CHARACTERS,
@@ -147,7 +147,8 @@ def outcome_of(termination_message: str, exit_code: int) -> GenerationResult | G
         return read_outcome(termination_message)
     except ContractError:
         return _failure(
-            Reason.RUNNER_VANISHED,
+            # This one means one thing, and no other attempt in the same pool follows it.
+            Reason.OUT_OF_MEMORY if exit_code == ExitCode.OUT_OF_MEMORY else Reason.RUNNER_VANISHED,
             f"the runner left no result; its exit code is {exit_code}{_hint(exit_code)}",
         )
 

@@ -107,7 +107,8 @@ def _read(status: dict[str, Any]) -> EarlierRun | None:
 
 def _way(request: GenerationRequest) -> tuple[object, ...]:
     """What of a request multiplies a step's time or the number of steps, besides its size."""
-    return request.scheduler, request.start, request.strength, request.guidance_scale > 1
+    is_guided = request.guidance_scale > 1
+    return request.scheduler, request.start, request.strength, is_guided, request.speed
 
 
 def _pixels(request: GenerationRequest) -> int:

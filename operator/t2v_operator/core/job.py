@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 from t2v_api.reasons import ExitCode
-from t2v_api.resource import API_VERSION, KIND, TextToVideoJobSpec
+from t2v_api.resource import API_VERSION, KIND, Estimate, TextToVideoJobSpec
 
 from t2v_operator.config import OperatorConfig, VolumeStorage
 from t2v_operator.core.names import (
     APPLIED_ANNOTATION,
+    ESTIMATE_ANNOTATION,
     JOB_LABEL,
     MODEL_LABEL,
     NOTICES_ANNOTATION,
@@ -36,10 +37,16 @@ LABEL_HASH = 32
 Manifest = dict[str, Any]
 
 
-def build_job(job: ResolvedJob, config: OperatorConfig, name: str | None = None) -> Manifest:
+def build_job(
+    job: ResolvedJob,
+    config: OperatorConfig,
+    name: str | None = None,
+    expected: Estimate | None = None,
+) -> Manifest:
     """The Job for `job`, complete but for what the API server fills in.
 
     `name`: where it is not to be the one that follows from the resource and its request.
+    `expected`: what the status is to say of it.
 
     It has no TTL of its own: a Job that went before its result was recorded would have been for
     nothing, so the operator removes it, after that.
@@ -71,7 +78,8 @@ def build_job(job: ResolvedJob, config: OperatorConfig, name: str | None = None)
                 )
             }
             | {APPLIED_ANNOTATION: applied(spec)}
-            | ({NOTICES_ANNOTATION: "; ".join(job.notices)} if job.notices else {}),
+            | ({NOTICES_ANNOTATION: "; ".join(job.notices)} if job.notices else {})
+            | ({ESTIMATE_ANNOTATION: expected.json_line()} if expected else {}),
             "ownerReferences": [_owner(job)],
         },
         "spec": present(

@@ -12,10 +12,15 @@ from typing import Any
 from t2v_api.base import ContractError
 from t2v_api.profile import ModelSource, name_all
 from t2v_api.request import GenerationRequest
-from t2v_api.resource import ResolvedRequest
+from t2v_api.resource import Estimate, ResolvedRequest
 
 from t2v_operator.core.job import CONTAINER, Manifest
-from t2v_operator.core.names import NOTICES_ANNOTATION, OUTPUT_URL_ANNOTATION, POOL_LABEL
+from t2v_operator.core.names import (
+    ESTIMATE_ANNOTATION,
+    NOTICES_ANNOTATION,
+    OUTPUT_URL_ANNOTATION,
+    POOL_LABEL,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Plan:
     """What serves the folder that the files will stand in."""
     notices: str
     """What the user should know about how the request was understood; often nothing."""
+    estimate: Estimate | None = None
+    """What it was expected to take."""
 
     @property
     def resolved(self) -> ResolvedRequest:
@@ -55,6 +62,7 @@ class PlanText:
     runner_image: str
     output_url: str
     notices: str
+    estimate: str
 
     @property
     def sources(self) -> tuple[ModelSource, ...]:
@@ -77,6 +85,7 @@ class PlanText:
                 runner_image=self.runner_image,
                 output_url=self.output_url,
                 notices=self.notices,
+                estimate=Estimate.parse_json(self.estimate) if self.estimate else None,
             )
         except ContractError:
             return None
@@ -97,6 +106,7 @@ def find_plan(job: Manifest) -> PlanText | None:
             runner_image=_shared(container["image"]),
             output_url=annotations[OUTPUT_URL_ANNOTATION],
             notices=annotations.get(NOTICES_ANNOTATION, ""),
+            estimate=_shared(annotations.get(ESTIMATE_ANNOTATION, "")),
         )
     except (LookupError, TypeError):
         return None

@@ -45,7 +45,7 @@ def placed(
     Raises RequestRefused.
     """
     larger = _larger_pools(job, config, attempts)
-    pools = larger or (config.pools if job.resource.spec.pool is None else (job.pool,))
+    pools = larger or (_others(config, attempts) if job.resource.spec.pool is None else (job.pool,))
     misfits: list[tuple[GpuPool, NoPlanFits]] = []
     for pool in pools:
         there = replace(job, pool=pool)
@@ -69,13 +69,19 @@ def larger_pool(
     It goes on at most `backoffLimit` times, and nowhere where the resource says where it runs.
     """
     spec = job.resource.spec
-    moves = sum(map(ran_out, attempts))
+    moves = len({each.pool for each in attempts if ran_out(each)})
     if moves > spec.backoff_limit or spec.queue_name or not _larger_pools(job, config, attempts):
         return None
     try:
         return placed(job, config, attempts).pool
     except RequestRefused:
         return None
+
+
+def _others(config: OperatorConfig, attempts: Sequence[Attempt]) -> tuple[GpuPool, ...]:
+    """All but those that ran out, unless these are all."""
+    small = {each.pool for each in attempts if ran_out(each)}
+    return tuple(pool for pool in config.pools if pool.name not in small) or config.pools
 
 
 def ran_out(attempt: Attempt) -> bool:

@@ -63,7 +63,9 @@ def resolve(
     profile = model.profile
     beginning = begin(spec, profile)
     sampling = _sampling(spec, profile, beginning.start)
-    speed, unmet = _speed(spec.speed, profile, steps_left(sampling.steps, beginning.strength))
+    speed, unmet = _speed(
+        spec.speed or Speed.EXACT, profile, steps_left(sampling.steps, beginning.strength)
+    )
     enhanced = enhance(spec, profile, beginning.start, config.prompt_enhancement, answer)
     request = _request(resource, profile, beginning, sampling, enhanced, speed)
     _keep_limits(request, profile)

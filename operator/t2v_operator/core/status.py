@@ -84,7 +84,12 @@ def planned(plan: Plan | None, execution: Execution | None = None) -> dict[str, 
     if plan is None:
         return {}
     resolved = plan.resolved.model_copy(update={"execution": execution})
-    return {"job_name": plan.job_name, "pool": plan.pool, "resolved": resolved}
+    return {
+        "job_name": plan.job_name,
+        "pool": plan.pool,
+        "resolved": resolved,
+        "estimate": plan.estimate,
+    }
 
 
 def ended_status(

@@ -257,6 +257,15 @@ def test_gpu_seconds_are_those_of_all_attempts_times_the_gpus() -> None:
     assert f"t2v_gpu_seconds_sum{labels} 96.0" in lines(metrics), "two GPUs for 48 s"
 
 
+def test_gpu_seconds_are_those_of_the_pool_that_each_attempt_ran_in() -> None:
+    metrics, status = Metrics(), succeeded()
+    attempt = status.attempts[0].model_copy(update={"pool": "small"})
+    wrote(metrics, running(), status.model_copy(update={"attempts": (*status.attempts, attempt)}))
+    for pool in ("default", "small"):
+        labels = f'{{model="tiny-shapes",outcome="Succeeded",pool="{pool}"}}'
+        assert f"t2v_gpu_seconds_sum{labels} 96.0" in lines(metrics)
+
+
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.SUCCEEDED])
 def test_the_same_phase_again_counts_nothing(phase: Phase) -> None:
     metrics = Metrics()

@@ -306,3 +306,35 @@ def test_a_container_that_was_killed_for_the_host_s_memory_does_not_move() -> No
 def test_a_video_that_is_too_late_does_not_move() -> None:
     status = the_status(moved(a_catalogue(SMALL, LARGE), failed="DeadlineExceeded"))
     assert reason_of(status) == Reason.DEADLINE_EXCEEDED
+
+
+def test_the_estimate_stays_where_the_first_status_was_never_written() -> None:
+    """It waits for more news, and the next look finds the Job."""
+    config = a_catalogue(SMALL)
+    made = decided(config)
+    status = the_status(decided(config, job=the_job(made)))
+    assert status.estimate == the_status(made).estimate is not None
+
+
+def test_a_job_that_left_no_run_is_not_taken_for_the_one_that_moved() -> None:
+    config = a_catalogue(SMALL, LARGE)
+    again = decided(config, status=the_status(moved(config)))
+    job = the_job(again, "BackoffLimitExceeded")
+    decision = decided(config, status=the_status(again), job=job, now=300)
+    assert decision.actions == ()
+    assert the_status(decision).phase is Phase.FAILED
+
+
+def test_the_exit_code_alone_tells_that_memory_ran_out() -> None:
+    config = a_catalogue(SMALL, LARGE)
+    made = decided(config)
+    silent = a_pod(exit_code=4, pool="small")
+    job = the_job(made, "PodFailurePolicy")
+    decision = decided(config, status=the_status(made), job=job, pods=(silent,))
+    assert reason_of(the_status(decision)) == "LargerPool"
+
+
+def test_a_pool_that_was_too_small_is_not_taken_again_when_it_says_nothing_more() -> None:
+    status = the_status(moved(a_catalogue(SMALL, LARGE)))
+    later = a_catalogue({"name": "small"}, LARGE)
+    assert the_status(decided(later, status=status)).pool == "large"

@@ -55,6 +55,8 @@ def a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool(
     last = history.latest[-1] if history.latest else None
     if job.failure is None or job.failure[0] == TOO_LATE or last is None or not ran_out(last):
         return None
+    if job.plan is None or last.pool != job.plan.pool:
+        return None  # the run was an earlier Job's; this one left none
     try:
         resource = situation.observed.resource.as_contract
         resolved = resolve(resource, situation.config, catalogue=situation.catalogue)

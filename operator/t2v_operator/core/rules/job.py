@@ -191,7 +191,12 @@ def _created(situation: Situation, history: History) -> Decision:
             Phase.PENDING, Waiting.ENHANCING_PROMPT, message, **history.fields
         )
         return Decision(status, again_seconds=LOOK_AGAIN_SECONDS, question=resolved.question)
-    manifest = build_job(resolved, situation.config, situation.observed.resource.job_name)
+    manifest = build_job(
+        resolved,
+        situation.config,
+        situation.observed.resource.job_name,
+        estimate(resolved, situation.observed.earlier_runs),
+    )
     plan = read_plan(manifest)
     text = with_notices(f"the Job {manifest['metadata']['name']} was made", plan)
     phase = Phase.SUSPENDED if situation.spec.suspend else Phase.QUEUED
@@ -201,7 +206,6 @@ def _created(situation: Situation, history: History) -> Decision:
         reason,
         text,
         **(planned(plan) | history.fields),
-        estimate=estimate(resolved, situation.observed.earlier_runs),
         progress=None,
     )
     return Decision(status, (CreateJob(manifest),), again_seconds=PATIENCE_SECONDS)
