@@ -29,7 +29,8 @@ class Progress(ContractModel):
     steps: int = Field(ge=0)
     """0 until the pipeline has told how many there are."""
     percent: int = Field(ge=0, le=100)
-    """Of the whole way. Where a model has to be downloaded, that is the first half of it."""
+    """Of the whole way. Where a model has to be downloaded, that is the first half of it; where it
+    is prefetched, all of it."""
     eta_seconds: float | None = Field(default=None, ge=0)
     """Seconds until the video is delivered, from the pace so far; null before the second step.
     While a model is downloaded: until that is there."""

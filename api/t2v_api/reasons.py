@@ -26,6 +26,8 @@ class Reason(StrEnum):
     SCHEDULER_NOT_SUPPORTED = "SchedulerNotSupported"
     INIT_MEDIA_NOT_SUPPORTED = "InitMediaNotSupported"
     MODEL_NOT_LOADABLE = "ModelNotLoadable"
+    MODEL_NOT_IN_CACHE = "ModelNotInCache"
+    """The pod's cache of prefetched models has it not: another node's may, or may soon again."""
     GPU_NOT_AVAILABLE = "GpuNotAvailable"
     """The model asks for a GPU, and the runner sees none in its pod."""
     OUT_OF_MEMORY = "OutOfMemory"
@@ -131,6 +133,7 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.SCHEDULER_NOT_SUPPORTED: ExitCode.REQUEST_REFUSED,
     Reason.INIT_MEDIA_NOT_SUPPORTED: ExitCode.REQUEST_REFUSED,
     Reason.MODEL_NOT_LOADABLE: ExitCode.MODEL_REFUSED,
+    Reason.MODEL_NOT_IN_CACHE: ExitCode.FAULT,
     Reason.GPU_NOT_AVAILABLE: ExitCode.FAULT,
     Reason.OUT_OF_MEMORY: ExitCode.OUT_OF_MEMORY,
     Reason.STORAGE_FAILED: ExitCode.STORAGE_OR_NETWORK,

@@ -41,6 +41,12 @@ class ModelNotLoadable(RunnerError):
     reason = Reason.MODEL_NOT_LOADABLE
 
 
+class ModelNotInCache(RunnerError):
+    """The model should have been prefetched, and the cache, which is read-only, has it not."""
+
+    reason = Reason.MODEL_NOT_IN_CACHE
+
+
 class GpuNotAvailable(RunnerError):
     """A GPU was asked for, and there is none here."""
 

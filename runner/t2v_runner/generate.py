@@ -80,11 +80,13 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
     read_ahead(weights_at_hand(profile, order.models_dir))
     device = choose_device(profile.resources.gpus, order.device)
     read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
-    with Publication(order.output_dir) as publication:
+    with (
+        Publication(order.output_dir) as publication,
+        ModelStore(order.cache, reporter.downloaded) as store,
+    ):
         init_frames = read_init_frames(request, order.media, read_stored)
 
         reporter.enter(Stage.DOWNLOAD)
-        store = ModelStore(order.models_cache / "models", reporter.downloaded)
         folder = locate_model(profile, order.models_dir, store)
         motion_adapter = locate_motion_adapter(profile, order.models_dir, store)
         check_starts(folder, profile)

@@ -1,148 +1,33 @@
 """From the environment to an exit code: run one order, leave one record, whatever happens."""
 
-import contextlib
-import logging
 import os
-import ssl
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TextIO
 
-from t2v_api.progress import Progress
-from t2v_api.reasons import ExitCode, Reason
-from t2v_api.result import (
-    MESSAGE_CHARACTERS,
-    TERMINATION_MESSAGE_BYTES,
-    GenerationFailure,
-    GenerationResult,
-)
+from t2v_api.reasons import ExitCode
+from t2v_api.result import GenerationFailure, GenerationResult
 
-from t2v_runner.errors import known
+from t2v_runner import program
 from t2v_runner.generate import generate
-from t2v_runner.order import read_order, read_report_address
-from t2v_runner.report_server import NotAnswered, ProgressTeller, Refused, ReportServer
-from t2v_runner.reporter import Reporter, tell_on
+from t2v_runner.order import read_order
+from t2v_runner.program import Outside
+from t2v_runner.reporter import Reporter
 from t2v_runner.retries import code_to_end_with
-from t2v_runner.stop import StopSignal
-
-HAND_IN_PAUSES = (1.0, 2.0, 4.0, 8.0, 0.0)
-"""Seconds after each try to hand in the record: another operator leads by then."""
-
-Tell = Callable[[Progress], None]
-
-logger = logging.getLogger(__name__)
 
 
 def main() -> int:
     """Make the video that the environment asks for; returns the process's exit code."""
-    set_up_logging()
     # Else each tensor that streams from the host's memory takes the next power of two there.
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "pinned_max_round_threshold_mb:1")
-    stop = StopSignal()
-    stop.listen()
-    with _standard_output_for_progress() as stream, _report_server() as server:
-        with _told_on(stream, server) as tell:
-            outcome = _run(Reporter(tell, stop), server)
-        # First what needs no network: whatever ends the pod now, it has told its end.
-        _leave(outcome, Path(os.environ.get("T2V_TERMINATION_LOG", "/dev/termination-log")))
-        if server:
-            _hand_in(outcome, server, stop)
+    outcome = program.run(_make_the_video)
     if isinstance(outcome, GenerationResult):
         return ExitCode.DONE
     return code_to_end_with(outcome, os.environ)
 
 
-def set_up_logging() -> None:
-    """To standard error; without the URLs of requests, for a grant's is a right of its own."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
-
-
-@contextlib.contextmanager
-def _report_server() -> Iterator[ReportServer | None]:
-    address = read_report_address(os.environ)
-    if address is None:
-        yield None
-        return
+def _make_the_video(outside: Outside) -> GenerationResult | GenerationFailure:
+    reporter = Reporter(outside.tell, outside.stop)
     try:
-        server = ReportServer(address)
-    except ssl.SSLError as error:
-        logger.warning("no report server: its certificate authority is unusable: %s", error)
-        yield None
-        return
-    with server:
-        yield server
-
-
-@contextlib.contextmanager
-def _told_on(stream: TextIO, server: ReportServer | None) -> Iterator[Tell]:
-    """Progress goes to the stream and, where there is one, to the report server."""
-    on_stream = tell_on(stream)
-    if server is None:
-        yield on_stream
-        return
-    with ProgressTeller(server.tell_progress) as teller:
-
-        def both(progress: Progress) -> None:
-            on_stream(progress)
-            teller(progress)
-
-        yield both
-
-
-def _hand_in(
-    outcome: GenerationResult | GenerationFailure, server: ReportServer, stop: StopSignal
-) -> None:
-    """Tell the record. Where that fails, the termination message still tells it."""
-    for pause in HAND_IN_PAUSES:
-        try:
-            server.tell_outcome(outcome)
-        except (NotAnswered, Refused) as error:
-            logger.warning("the record is not handed in: %s", error)
-        else:
-            return
-        if stop.is_asked:
-            return
-        time.sleep(pause)
-
-
-def _run(reporter: Reporter, server: ReportServer | None) -> GenerationResult | GenerationFailure:
-    try:
-        result = generate(read_order(os.environ), reporter, server)
+        result = generate(read_order(os.environ), reporter, outside.server)
         reporter.delivered()
         return result
     except Exception as error:
-        its_own = known(error)
-        if its_own is None:
-            logger.exception("the runner failed at stage %s", reporter.stage)
-            message = f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]
-            return GenerationFailure(
-                reason=Reason.RUNNER_FAULT, message=message, stage=reporter.stage
-            )
-        logger.error("%s at stage %s: %s", its_own.reason, reporter.stage, its_own)
-        return GenerationFailure(reason=its_own.reason, message=str(its_own), stage=reporter.stage)
-
-
-def _leave(outcome: GenerationResult | GenerationFailure, termination_log: Path) -> None:
-    """Write the record that the operator reads; Kubernetes keeps 4096 bytes of it."""
-    record = outcome.json_line().encode()
-    if len(record) > TERMINATION_MESSAGE_BYTES:
-        logger.error("the result record has %d bytes, too many", len(record))
-    try:
-        termination_log.write_bytes(record)
-    except OSError as error:
-        logger.warning("no termination message: %s: %s", termination_log, error.strerror)
-
-
-@contextlib.contextmanager
-def _standard_output_for_progress() -> Iterator[TextIO]:
-    """Progress alone goes to standard output: what a library prints goes to standard error."""
-    sys.stdout.flush()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
-        os.dup2(2, 1)
-        try:
-            yield stream
-        finally:
-            os.dup2(stream.fileno(), 1)
+        return program.failure(error, reporter.stage)

@@ -11,10 +11,11 @@ from t2v_api.request import GenerationRequest
 from t2v_api.web_address import AllowedAddresses
 
 from t2v_runner.errors import RequestRefused
+from t2v_runner.hub.cache import Cache, read_cache
 from t2v_runner.report_server import ReportAddress
 
 PUBLIC_ALONE = AllowedAddresses()
-MODELS_CACHE = Path("/cache")
+USUAL_CACHE = Cache()
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Order:
     media: MediaRules
     device: str | None = None
     """The device to draw on, whatever the profile says."""
-    models_cache: Path = MODELS_CACHE
-    """Hub models are kept below it; several runners may share it."""
+    cache: Cache = USUAL_CACHE
+    """Where hub models are kept."""
     uploads: bool = False
     """Whether the files go on from `output_dir` to a store."""
 
@@ -47,7 +48,6 @@ class Order:
 def read_order(environment: Mapping[str, str]) -> Order:
     """Parse the environment. Raises RequestRefused."""
     media_dir = environment.get("T2V_MEDIA_DIR")
-    scratch = environment.get("HF_HOME") or MODELS_CACHE
     try:
         request = GenerationRequest.parse_json(_required("T2V_REQUEST", environment))
         profile = ModelProfile.parse_json(_required("T2V_MODEL", environment))
@@ -59,14 +59,19 @@ def read_order(environment: Mapping[str, str]) -> Order:
         profile=profile,
         output_dir=Path(environment.get("T2V_OUTPUT_DIR", "/output")),
         uploads=environment.get("T2V_UPLOAD") == "1",
-        models_dir=Path(environment.get("T2V_MODELS_DIR", "/models")),
-        models_cache=Path(environment.get("T2V_MODELS_CACHE") or scratch),
+        models_dir=read_models_dir(environment),
+        cache=read_cache(environment),
         device=environment.get("T2V_DEVICE") or None,
         media=MediaRules(
             folder=Path(media_dir) if media_dir else None,
             allowed=allowed,
         ),
     )
+
+
+def read_models_dir(environment: Mapping[str, str]) -> Path:
+    """Where models that are no hub's stand."""
+    return Path(environment.get("T2V_MODELS_DIR", "/models"))
 
 
 def read_report_address(environment: Mapping[str, str]) -> ReportAddress | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlencode
 
-from t2v_api.base import ContractError
+from t2v_api.base import ContractError, ContractModel
 from t2v_api.delivery import (
     INIT_MEDIA_NAME,
     INIT_MEDIA_PATH,
@@ -26,7 +26,7 @@ from t2v_api.delivery import (
     UploadRequest,
 )
 from t2v_api.progress import Progress
-from t2v_api.result import GenerationFailure, GenerationResult, read_outcome
+from t2v_api.result import GenerationResult, read_outcome
 
 ANSWER_SECONDS = 30.0
 PROGRESS_SECONDS = 5.0
@@ -90,7 +90,7 @@ class ReportServer:
         """Raises NotAnswered, Refused."""
         self._ask("POST", PROGRESS_PATH, progress.json_line(), PROGRESS_SECONDS)
 
-    def tell_outcome(self, outcome: GenerationResult | GenerationFailure) -> None:
+    def tell_outcome(self, outcome: ContractModel) -> None:
         """Raises NotAnswered, Refused."""
         self._ask("POST", RESULT_PATH, outcome.json_line(), OUTCOME_SECONDS)
 

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from t2v_api.progress import Progress, Stage
 
+from t2v_runner.pace import Pace
 from t2v_runner.stop import StopSignal
 
 PERCENT_AT_START = {
@@ -40,7 +40,7 @@ class Reporter:
         self._monotonic = monotonic
         self._start = self._stage_start = monotonic()
         self._timings: dict[Stage, float] = {}
-        self._download: _Download | None = None
+        self._download: Pace | None = None
         self._percent = 0
         self._report(step=0, steps=0, percent=0)
 
@@ -56,7 +56,7 @@ class Reporter:
         self._stop.check()
         now = self._monotonic()
         if self._download is None or self._download.total != total:
-            self._download = _Download(now, count, total)
+            self._download = Pace(now, count, total)
         start = PERCENT_AT_START[Stage.DOWNLOAD]
         percent = start + (DOWNLOADED_PERCENT - start) * count // max(total, 1)
         self._tell_progress(
@@ -130,22 +130,6 @@ class Reporter:
                 **values,
             )
         )
-
-
-@dataclass(frozen=True)
-class _Download:
-    """How a download began: what was there then tells nothing of its pace."""
-
-    start: float
-    there: int
-    total: int
-
-    def eta(self, now: float, count: int) -> float | None:
-        """Seconds until all of it is there; None before anything has come."""
-        come = count - self.there
-        if come <= 0 or now <= self.start:
-            return None
-        return round((now - self.start) / come * (self.total - count), 1)
 
 
 def tell_on(stream: TextIO) -> Callable[[Progress], None]:

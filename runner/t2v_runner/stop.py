@@ -23,7 +23,7 @@ class StopSignal:
     def check(self) -> None:
         """Raise Stopped if somebody asked."""
         if self._asked:
-            raise Stopped("stopped by a signal before the video was finished")
+            raise Stopped("stopped by a signal before it was done")
 
     def _ask(self, number: int, frame: object) -> None:
         self._asked = True

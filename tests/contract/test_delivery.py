@@ -20,8 +20,8 @@ from t2v_operator.delivery.certificates import make_certificate
 from t2v_runner import upload as upload_module
 from t2v_runner.errors import Stopped, StorageFailed
 from t2v_runner.generate import generate
-from t2v_runner.main import set_up_logging
 from t2v_runner.order import MediaRules, Order
+from t2v_runner.program import set_up_logging
 from t2v_runner.publish import left_behind
 from t2v_runner.report_server import (
     NotAnswered,

@@ -1,14 +1,17 @@
-"""Fetch a hub model as a process of its own: what is told goes to standard output, a line each.
+"""Fetch a hub model as a process of its own, and read it until standard input ends.
 
-python -m tests.runner.hub_process ROOT
+What is told goes to standard output, a line each. The environment names the cache.
+
+python -m tests.runner.hub_process OWNER/NAME
 """
 
 import logging
+import os
 import sys
-from pathlib import Path
 
 from huggingface_hub import constants
 from t2v_api.profile import ModelSource
+from t2v_runner.hub.cache import read_cache
 from t2v_runner.hub.needs import pipeline_needs
 from t2v_runner.hub.store import ModelStore
 
@@ -18,5 +21,8 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     # Pieces that are smaller than the tests' files.
     constants.DOWNLOAD_CHUNK_SIZE = 4096
-    store = ModelStore(Path(sys.argv[1]), lambda *told: print(*told, flush=True), 0.02)
-    print(store.folder_of(ModelSource(hub="owner/name", revision=COMMIT), pipeline_needs))
+    cache = read_cache(os.environ)
+    with ModelStore(cache, lambda *told: print(*told, flush=True), 0.02) as store:
+        source = ModelSource(hub=sys.argv[1], revision=COMMIT)
+        print(store.folder_of(source, pipeline_needs), flush=True)
+        sys.stdin.read()

@@ -12,6 +12,7 @@ from t2v_api.progress import Progress, Stage
 from t2v_runner.device import Device
 from t2v_runner.families.animatediff import LEFT_OUT
 from t2v_runner.generate import generate
+from t2v_runner.hub.cache import Cache
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.model import load_pipeline, locate_model, locate_motion_adapter
 from t2v_runner.order import read_order
@@ -51,9 +52,9 @@ def of_hub(family: ModelFamily, name: str, motion_adapter: str | None = None) ->
 
 
 def loaded(profile: ModelProfile, root: Path) -> Any:
-    store = ModelStore(root, lambda count, total: None)
-    folder = locate_model(profile, Path(), store)
-    return load_pipeline(folder, profile, CPU, locate_motion_adapter(profile, Path(), store))
+    with ModelStore(Cache(root), lambda count, total: None) as store:
+        folder = locate_model(profile, Path(), store)
+        return load_pipeline(folder, profile, CPU, locate_motion_adapter(profile, Path(), store))
 
 
 def check_same_weights(pipeline: Any, original: Any, dtype: torch.dtype = torch.float32) -> None:
@@ -142,4 +143,4 @@ def test_without_a_cache_models_are_kept_in_the_scratch() -> None:
         "T2V_MODEL": of_hub(ModelFamily.WAN, "owner/wan").json_line(),
         "HF_HOME": "/scratch/huggingface",
     }
-    assert read_order(environment).models_cache == Path("/scratch/huggingface")
+    assert read_order(environment).cache.root == Path("/scratch/huggingface/models")

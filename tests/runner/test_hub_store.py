@@ -16,10 +16,14 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 from t2v_api.profile import ModelSource
-from t2v_runner.errors import ModelNotLoadable, RunnerError, Stopped, StorageFailed
+from t2v_api.reasons import EXIT_CODES, ExitCode
+from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RunnerError, Stopped, StorageFailed
+from t2v_runner.hub.cache import Cache
 from t2v_runner.hub.needs import pipeline_needs
+from t2v_runner.hub.place import place_of
 from t2v_runner.hub.several import THREADS
 from t2v_runner.hub.store import ModelStore
+from t2v_runner.hub.sums import read_sums
 
 from tests.runner.hub_server import COMMIT, OTHER_COMMIT, Hub, Refusal, Repository, serving
 
@@ -86,7 +90,8 @@ def fetched(
     source: ModelSource = PINNED,
     tell: Callable[[int, int], None] = lambda count, total: None,
 ) -> Path:
-    return ModelStore(root, tell, look_seconds=0.01).folder_of(source, pipeline_needs)
+    with ModelStore(Cache(root), tell, look_seconds=0.01) as store:
+        return store.folder_of(source, pipeline_needs)
 
 
 def refusal(root: Path, kind: type[RunnerError], source: ModelSource = PINNED) -> str:
@@ -142,19 +147,29 @@ def test_a_branch_is_resolved_once_and_kept_by_its_commit(hub: Hub, tmp_path: Pa
     check_whole(before)
 
 
-def a_process(hub: Hub, root: Path) -> "subprocess.Popen[str]":
+def a_process(
+    hub: Hub, cache: Path, name: str = NAME, **environment: str
+) -> "subprocess.Popen[str]":
+    """It reads the model until its standard input is closed."""
     folders = [ROOT, *(ROOT / name for name in ("api", "runner"))]
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": hub.url,
-        "PYTHONPATH": os.pathsep.join(map(str, folders)),
-    }
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.runner.hub_process", str(root)],
-        env=environment,
+        [sys.executable, "-m", "tests.runner.hub_process", name],
+        env={
+            **os.environ,
+            "HF_ENDPOINT": hub.url,
+            "PYTHONPATH": os.pathsep.join(map(str, folders)),
+            "T2V_MODELS_CACHE": str(cache),
+            **environment,
+        },
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def until_it_reads(process: "subprocess.Popen[str]", folder: Path) -> None:
+    assert process.stdout
+    assert f"{folder}\n" in iter(process.stdout.readline, "")
 
 
 def until(is_so: Callable[[], bool]) -> None:
@@ -165,8 +180,9 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def test_a_killed_download_is_gone_on_with(hub: Hub, tmp_path: Path) -> None:
+    root = tmp_path / "models"
     hub.held[LARGE] = 300_000
-    part = part_of(tmp_path, LARGE)
+    part = part_of(root, LARGE)
     with a_process(hub, tmp_path) as first:
         until(lambda: part.exists() and part.stat().st_size >= 290_000)
         small = [name for name in NEEDED if name != LARGE]
@@ -175,11 +191,11 @@ def test_a_killed_download_is_gone_on_with(hub: Hub, tmp_path: Path) -> None:
         first.kill()
         first.communicate()
     assert first.returncode == -signal.SIGKILL
-    assert not (tmp_path / "owner--name" / COMMIT).exists()
+    assert not (root / "owner--name" / COMMIT).exists()
     had = part.stat().st_size
     hub.go_on.set()
     hub.sent.clear()
-    check_whole(fetched(tmp_path))
+    check_whole(fetched(root))
     assert hub.sent_of(LARGE) == [(had, len(NEEDED[LARGE]) - had)]
     documents = {"model_index.json", f"{DIT}.safetensors.index.json"}
     assert hub.paths_sent == {LARGE, *documents}, "small documents say again what is needed"
@@ -188,9 +204,10 @@ def test_a_killed_download_is_gone_on_with(hub: Hub, tmp_path: Path) -> None:
 def test_of_two_processes_one_fetches_and_the_other_tells_how_far_it_is(
     hub: Hub, tmp_path: Path
 ) -> None:
+    root = tmp_path / "models"
     hub.held[LARGE] = 300_000
     with a_process(hub, tmp_path) as first:
-        part = part_of(tmp_path, LARGE)
+        part = part_of(root, LARGE)
         until(lambda: part.exists() and part.stat().st_size >= 290_000)
         with a_process(hub, tmp_path) as second:
             assert second.stdout
@@ -201,11 +218,69 @@ def test_of_two_processes_one_fetches_and_the_other_tells_how_far_it_is(
             assert 290_000 <= count < total == TOTAL
             hub.go_on.set()
             ends = [each.communicate()[0].splitlines()[-1] for each in (first, second)]
-    assert ends == [str(tmp_path / "owner--name" / COMMIT)] * 2
+    assert ends == [str(root / "owner--name" / COMMIT)] * 2
     check_whole(Path(ends[0]))
     for path in NEEDED:
         if not path.endswith("index.json"):
             assert hub.sent_of(path) == [(0, len(NEEDED[path]))], path
+
+
+def test_who_reads_a_model_lets_those_read_it_who_had_waited_for_it(
+    hub: Hub, tmp_path: Path
+) -> None:
+    hub.held[LARGE] = 300_000
+    folder = tmp_path / "models" / "owner--name" / COMMIT
+    with a_process(hub, tmp_path) as first:
+        until(lambda: hub.sent_of(LARGE) == [(0, 300_000)])
+        with a_process(hub, tmp_path) as second:
+            assert second.stdout
+            assert any("another process" in line for line in iter(second.stdout.readline, ""))
+            hub.go_on.set()
+            until_it_reads(first, folder)
+            until_it_reads(second, folder)
+            second.communicate()
+        first.communicate()
+    assert [first.returncode, second.returncode] == [0, 0]
+
+
+def test_a_read_only_cache_is_read_and_not_written(hub: Hub, tmp_path: Path) -> None:
+    folder = fetched(tmp_path)
+    for path in (*tmp_path.rglob("*"), tmp_path):
+        os.utime(path, (1, 1))
+    hub.refusals[""] = Refusal(500)
+    with ModelStore(Cache(tmp_path, is_read_only=True), lambda *told: None) as store:
+        assert store.folder_of(PINNED, pipeline_needs) == folder
+    assert {path.stat().st_mtime for path in (*tmp_path.rglob("*"), tmp_path)} == {1}
+
+
+@pytest.mark.parametrize("source", [PINNED, MAIN], ids=["a commit", "a branch"])
+def test_what_a_read_only_cache_has_not_is_not_fetched(
+    hub: Hub, tmp_path: Path, source: ModelSource
+) -> None:
+    part_of(tmp_path, LARGE).write_bytes(NEEDED[LARGE])
+    store = ModelStore(Cache(tmp_path, is_read_only=True), lambda *told: None)
+    with pytest.raises(ModelNotInCache) as error:
+        store.folder_of(source, pipeline_needs)
+    assert str(error.value) == (
+        f"hub model {NAME} at {source.revision} is not in the cache at {tmp_path}; "
+        "the VideoModel has to be prefetched"
+    )
+    assert not hub.listings
+    assert EXIT_CODES[ModelNotInCache.reason] is ExitCode.FAULT, "another node's may have it"
+
+
+def test_the_sums_are_those_of_the_files(hub: Hub, tmp_path: Path) -> None:
+    folder = fetched(tmp_path)
+    sums = folder.with_name(f"{COMMIT}.sha256")
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", str(sums)], cwd=folder, check=False
+    )
+    assert checked.returncode == 0
+    assert [line.split("  ")[1] for line in sums.read_text().splitlines()] == sorted(NEEDED)
+    place = place_of(folder)
+    told = read_sums(place)
+    sums.unlink()
+    assert read_sums(place) == told, "without the document the files say it"
 
 
 def flipped(content: bytes) -> bytes:

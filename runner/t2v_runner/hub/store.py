@@ -1,29 +1,34 @@
 """A folder of hub models, each whole or not there; processes and pods may share it.
 
-    OWNER--NAME/COMMIT/        a model, as diffusers loads it
-    OWNER--NAME/COMMIT.part/   what there is of one that is being fetched
-    OWNER--NAME/COMMIT.lock    whoever holds it fetches
-
-Knows no families and loads nothing.
+Whoever has a model's folder from here shares its lock until the store is closed or the process
+ends: as long, nobody drops it. Knows no families and loads nothing.
 """
 
+import itertools
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from t2v_api.profile import ModelSource
 
-from t2v_runner.errors import StorageFailed
+from t2v_runner.errors import ModelNotInCache, StorageFailed
 from t2v_runner.hub.asking import list_repository, read_document
+from t2v_runner.hub.cache import Cache
+from t2v_runner.hub.converting import FORMATS, Conversion
 from t2v_runner.hub.fetching import part_of
 from t2v_runner.hub.listing import Listing
-from t2v_runner.hub.lock import locked
+from t2v_runner.hub.lock import Lock, Wait
 from t2v_runner.hub.needs import Choose, Need, total_bytes
+from t2v_runner.hub.place import Place, place_of
+from t2v_runner.hub.room import Arriving, drop, make_room
 from t2v_runner.hub.several import fetch_all
+from t2v_runner.hub.sums import write_sums, write_sums_of_all
 
 LOOK_SECONDS = 1.0
 """Between two looks at how much of a model is there."""
@@ -36,36 +41,136 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ModelStore:
-    """The hub models below `root`."""
+    """The hub models in a cache."""
 
-    root: Path
+    cache: Cache
     tell: Tell
     look_seconds: float = LOOK_SECONDS
+    held: dict[str, Lock] = field(default_factory=dict)
+    """By the names of the places whose models were asked for."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self.held:
+            self.held.popitem()[1].close()
 
     def folder_of(self, source: ModelSource, choose: Choose) -> Path:
         """The folder of a hub model. What is not there is fetched, or waited for.
 
-        A commit that is there costs no request. Raises ModelNotLoadable, StorageFailed, and what
-        `tell` raises.
+        A commit that is there costs no request. Raises ModelNotLoadable, ModelNotInCache,
+        StorageFailed, and what `tell` raises.
         """
+        what = f"hub model {source.hub} at {source.revision}"
+        try:
+            return self._place_of(source, choose, what).folder
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise StorageFailed(f"{what}: it cannot be kept in {self.cache.root}: {why}") from None
+
+    def _place_of(self, source: ModelSource, choose: Choose, what: str) -> Place:
         assert source.hub
         assert source.revision
-        if source.is_pinned and (there := self._place(source.hub, source.revision)).is_dir():
-            return there
+        if source.is_pinned:
+            place = self._there(source.hub, source.revision)
+            if place:
+                return place
+        if self.cache.is_read_only:
+            raise ModelNotInCache(
+                f"{what} is not in the cache at {self.cache.root}; "
+                "the VideoModel has to be prefetched"
+            )
         listing = list_repository(source.hub, source.revision)
-        folder = self._place(source.hub, listing.commit)
-        if folder.is_dir():
-            return folder
+        place = self._there(source.hub, listing.commit)
+        if place:
+            return place
+        place = _place(self.cache.root, source.hub, listing.commit)
         needs = choose(listing, partial(read_document, listing))
-        try:
-            _Arrival(self, listing, needs, folder).complete()
-        except OSError as error:
-            what = error.strerror or type(error).__name__
-            raise StorageFailed(f"{listing}: it cannot be kept in {self.root}: {what}") from None
-        return folder
+        arrival = _Arrival(self, listing, needs, place)
+        place.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.held[place.name] = _shared_when_whole(place, arrival.fetch, arrival.wait)
+        return place
 
-    def _place(self, repository: str, commit: str) -> Path:
-        return self.root / repository.replace("/", "--") / commit
+    def convert(self, folder: Path, conversion: Conversion, may_go_on: Callable[[], None]) -> Path:
+        """The folder of the converted model, which takes the place of the one in `folder`.
+
+        Raises StorageFailed, ModelNotLoadable, and what `may_go_on` raises.
+        """
+        original = place_of(folder)
+        place = replace(original, converted_to=conversion.name)
+
+        def wait(tries: int) -> None:
+            may_go_on()
+            time.sleep(self.look_seconds)
+
+        def bring(lock: Lock) -> None:
+            shutil.rmtree(place.part, ignore_errors=True)
+            new = Arriving(place.name, place, lock, conversion.bytes, 0)
+            make_room(self.cache, new, self.held, wait)
+            conversion.write(place.part, may_go_on)
+            write_sums_of_all(place)
+            place.part.rename(place.folder)
+
+        try:
+            self.held[place.name] = _shared_when_whole(place, bring, wait)
+            own = self.held.pop(original.name, None)
+            if own:
+                own.close()
+                drop(original)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise StorageFailed(f"{place.name}: it cannot be kept: {why}") from None
+        return place.folder
+
+    def _there(self, repository: str, commit: str) -> Place | None:
+        """Where the commit is, as the hub has it or converted."""
+        place = _place(self.cache.root, repository, commit)
+        forms = (place, *(replace(place, converted_to=each) for each in FORMATS))
+        return next((each for each in forms if self._is_there(each)), None)
+
+    def _is_there(self, place: Place) -> bool:
+        """Whether it is; then it stays. What has no lock is never dropped, and needs none."""
+        if place.name in self.held or not place.lock.exists():
+            return place.folder.is_dir()
+        lock = Lock.open_to_share(place.lock)
+        while place.folder.is_dir():
+            if not lock.is_shared():
+                time.sleep(self.look_seconds)  # somebody looks whether it is in use
+            elif place.folder.is_dir():
+                self.held[place.name] = lock
+                if not self.cache.is_read_only:
+                    os.utime(place.lock)
+                return True
+        lock.close()
+        return False
+
+
+def _place(root: Path, repository: str, commit: str) -> Place:
+    return Place(root, repository.replace("/", "--"), commit)
+
+
+def _shared_when_whole(place: Place, bring: Callable[[Lock], None], wait: Wait) -> Lock:
+    """The place's lock, shared. What is not there, `bring` brings, or another process does.
+
+    Raises what those two raise, and OSError.
+    """
+    lock = Lock.open(place.lock)
+    try:
+        for tries in itertools.count():
+            if lock.is_ours_alone():
+                if not place.folder.is_dir():
+                    bring(lock)
+                break
+            # It is there, and others read it: they have the lock for as long as they do.
+            if place.folder.is_dir() and lock.is_shared() and place.folder.is_dir():
+                return lock
+            wait(tries)
+        lock.is_shared()
+    except BaseException:
+        lock.close()
+        raise
+    return lock
 
 
 @dataclass(frozen=True)
@@ -75,30 +180,29 @@ class _Arrival:
     store: ModelStore
     listing: Listing
     needs: Sequence[Need]
-    folder: Path
+    place: Place
 
-    @property
-    def part(self) -> Path:
-        return part_of(self.folder)
+    def fetch(self, lock: Lock) -> None:
+        """All of it. The lock is the place's, and held alone. Raises OSError, RunnerError."""
+        part = self.place.part
+        self._drop_what_is_not_needed()
+        total = total_bytes(self.needs)
+        new = Arriving(str(self.listing), self.place, lock, total, self._present())
+        make_room(self.store.cache, new, self.store.held, self._wait_for_room)
+        self._look()
+        missing = [need for need in self.needs if not (part / need.name).exists()]
+        fetch_all(self.listing, missing, part, self._look, self.store.look_seconds)
+        self._look()
+        write_sums(self.place, self.needs)
+        part.rename(self.place.folder)
 
-    def complete(self) -> None:
-        """Fetch it, or wait until another process has. Raises OSError, RunnerError."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder.with_name(f"{self.folder.name}.lock"), self._wait):
-            if self.folder.is_dir():
-                return
-            self._drop_what_is_not_needed()
-            self._check_room()
-            self._look()
-            missing = [need for need in self.needs if not (self.part / need.name).exists()]
-            fetch_all(self.listing, missing, self.part, self._look, self.store.look_seconds)
-            self._look()
-            self.part.rename(self.folder)
-
-    def _wait(self, tries: int) -> None:
+    def wait(self, tries: int) -> None:
         """What the other process has fetched is progress here as well."""
         if tries == 0:
             logger.info("%s: another process fetches it", self.listing)
+        self._wait_for_room(tries)
+
+    def _wait_for_room(self, tries: int) -> None:
         self._look()
         time.sleep(self.store.look_seconds)
 
@@ -106,24 +210,15 @@ class _Arrival:
         self.store.tell(self._present(), total_bytes(self.needs))
 
     def _present(self) -> int:
-        return sum(_bytes_of(self.part / need.name) for need in self.needs)
+        return sum(_bytes_of(self.place.part / need.name) for need in self.needs)
 
     def _drop_what_is_not_needed(self) -> None:
         """An earlier version of the runner may have begun with other files."""
-        targets = [self.part / need.name for need in self.needs]
+        targets = [self.place.part / need.name for need in self.needs]
         wanted = {*targets, *map(part_of, targets)}
-        for path in self.part.rglob("*"):
+        for path in self.place.part.rglob("*"):
             if path.is_file() and path not in wanted:
                 path.unlink()
-
-    def _check_room(self) -> None:
-        missing = total_bytes(self.needs) - self._present()
-        free = shutil.disk_usage(self.folder.parent).free
-        if missing > free:
-            raise StorageFailed(
-                f"{self.listing}: {_in_gb(missing)} are to come and {self.store.root} has "
-                f"{_in_gb(free)} free: make room there, or take a larger volume"
-            )
 
 
 def _bytes_of(target: Path) -> int:
@@ -133,7 +228,3 @@ def _bytes_of(target: Path) -> int:
         except FileNotFoundError:
             continue
     return 0
-
-
-def _in_gb(count: int) -> str:
-    return f"{count / 1e9:.2f} GB"

@@ -1,0 +1,43 @@
+"""The folder that hub models are kept in, and what may be done there, as the environment says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from t2v_runner.errors import RequestRefused
+
+FOLDER, MODELS = Path("/cache"), "models"
+"""Of a container, and the part of it that is a store."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Several runners may share it."""
+
+    root: Path = FOLDER / MODELS
+    is_read_only: bool = False
+    """What is not there is not fetched, and nothing is written."""
+    limit: int | None = None
+    """Bytes. To keep it, the models that were not used for longest go. None: none ever goes."""
+    in_use: frozenset[str] = frozenset()
+    """ "OWNER--NAME/COMMIT" of models that may not go, beside those that are being read."""
+
+
+def read_cache(environment: Mapping[str, str]) -> Cache:
+    """Without T2V_MODELS_CACHE it is in HF_HOME, the scratch of a pod. Raises RequestRefused."""
+    folder = environment.get("T2V_MODELS_CACHE") or environment.get("HF_HOME") or FOLDER
+    in_use = environment.get("T2V_MODELS_IN_USE", "").split(",")
+    return Cache(
+        root=Path(folder) / MODELS,
+        is_read_only=environment.get("T2V_MODELS_READ_ONLY") == "1",
+        limit=_limit(environment.get("T2V_MODELS_CACHE_BYTES", "")),
+        in_use=frozenset(name.strip() for name in in_use if name.strip()),
+    )
+
+
+def _limit(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise RequestRefused(f"T2V_MODELS_CACHE_BYTES is {text!r}; it is a number of bytes")
+    return int(text)

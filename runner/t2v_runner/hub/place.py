@@ -1,0 +1,78 @@
+"""Where a commit of a hub model stands in a store.
+
+    OWNER--NAME/COMMIT/         a model, as diffusers loads it
+    OWNER--NAME/COMMIT.part/    what there is of one that is being fetched, or dropped
+    OWNER--NAME/COMMIT.sha256   the digests of its files, as `sha256sum -c` reads them
+    OWNER--NAME/COMMIT.lock     whoever fetches or drops it has this lock alone, readers share it;
+                                the file's time is that of the last use
+    OWNER--NAME/COMMIT-bf16/    the model with its weights converted; it has all of that, too
+
+Knows names alone.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Place:
+    root: Path
+    model: str
+    """ "OWNER--NAME"."""
+    commit: str
+    converted_to: str = ""
+    """A number format, as hubs name variants; empty: it is as the hub has it."""
+
+    @property
+    def asked_for(self) -> str:
+        """What names the model, converted or not."""
+        return f"{self.model}/{self.commit}"
+
+    @property
+    def name(self) -> str:
+        return self.asked_for + (f"-{self.converted_to}" if self.converted_to else "")
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def part(self) -> Path:
+        return self.root / f"{self.name}.part"
+
+    @property
+    def sums(self) -> Path:
+        return self.root / f"{self.name}.sha256"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / f"{self.name}.lock"
+
+
+def place_of(folder: Path) -> Place:
+    """Of a model's folder in a store."""
+    commit, _, converted_to = folder.name.partition("-")
+    return Place(folder.parent.parent, folder.parent.name, commit, converted_to)
+
+
+def places(root: Path) -> Iterator[Place]:
+    """All that have a lock: what has none was not fetched, but put there."""
+    return (place_of(lock.with_suffix("")) for lock in root.glob("*/*.lock"))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """In order; none where there is no such folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def bytes_below(folder: Path) -> int:
+    """What other processes take away meanwhile counts or does not."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += (Path(parent) / name).stat().st_size
+    return total
