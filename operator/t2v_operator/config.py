@@ -31,7 +31,8 @@ class RunnerImage(ContractModel):
     """With a tag or a digest."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
-    """Names of Secrets in the resources' namespaces."""
+    """Names of Secrets in the resources' namespaces; in the operator's own too, where models are
+    prefetched."""
 
 
 class GpuPool(ContractModel):
