@@ -1,6 +1,5 @@
 """Write the table of models/catalogue/README.md: python scripts/catalogue.py"""
 
-import json
 import re
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import yaml
 from t2v_api.memory import CUDA_CONTEXT, GIB, NoPlanFits, choose
 from t2v_api.profile import ModelProfile
 from t2v_api.request import GenerationRequest
+from t2v_api.video_model import VideoModelSpec
 
 README = Path(__file__).parents[1] / "models" / "catalogue" / "README.md"
 TABLE = re.compile(r"\| model \|.*?(?=\n\n)", re.DOTALL)
@@ -23,8 +23,7 @@ def with_table(readme: str) -> str:
 
 def _row(file: Path) -> str:
     text = file.read_text()
-    spec = {"id": file.stem, **yaml.safe_load(text)["spec"]}
-    model = ModelProfile.model_validate_json(json.dumps(spec))
+    model = VideoModelSpec.parse(yaml.safe_load(text)["spec"]).profile(file.stem)
     said = dict(re.findall(r"^# (Licence|Download): ([^:;,\n]+)", text, re.MULTILINE))
     name = f"[{file.stem}]({file.name})"
     plans = (_plan(model, 24), _plan(model, 80))

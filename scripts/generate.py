@@ -1,4 +1,4 @@
-"""Write what is generated from the models: the CRD, the chart's copy of it, the values' schema.
+"""Write what is generated from the models: the CRDs, the chart's copies, the values' schema.
 
 python scripts/generate.py    # a test fails when a file differs from what this writes
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from t2v_operator.config import OperatorConfig
-from t2v_operator.crd import custom_resource_definition_yaml
+from t2v_operator.crd import CUSTOM_KINDS, custom_resource_definition_yaml
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts" / "text-to-video-operator"
@@ -23,10 +23,10 @@ LIST = {"type": "array", "items": {"type": "object"}}
 
 def generated() -> dict[Path, str]:
     """Each file with what it must hold."""
-    crd = custom_resource_definition_yaml()
+    crds = {of.name: custom_resource_definition_yaml(of) for of in CUSTOM_KINDS}
     return {
-        ROOT / "crds" / "texttovideojobs.textto.video.yaml": crd,
-        CHART / "files" / "crd.yaml": crd,
+        **{ROOT / "crds" / f"{name}.yaml": text for name, text in crds.items()},
+        **{CHART / "files" / "crds" / f"{name}.yaml": text for name, text in crds.items()},
         CHART / "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
     }
 

@@ -81,14 +81,18 @@ class ModelDefaults(ContractModel):
     height: Annotated[int, WIDTH_HEIGHT]
     """Pixels."""
     num_frames: Annotated[int, FRAMES]
+    """How many."""
     fps: Annotated[int, FPS]
     """Frames per second."""
     num_inference_steps: Annotated[int, STEPS]
+    """Denoising steps."""
     guidance_scale: Annotated[float, GUIDANCE]
+    """Scale of classifier-free guidance."""
     guidance_scale_2: Annotated[float, GUIDANCE] | None = None
     """That of Wan 2.2's expert for little noise, in videos whose `guidanceScale` is the model's.
     Left out, both experts have the same."""
     scheduler: Scheduler
+    """The sampler."""
 
 
 class ModelLimits(ContractModel):
@@ -101,11 +105,14 @@ class ModelLimits(ContractModel):
     size_multiple: int = Field(default=1, ge=1)
     """Width and height are multiples of this, and of what the family needs."""
     max_frames: int = Field(ge=1)
+    """Of one video."""
     frames_multiple: int = Field(default=1, ge=1)
+    """See `framesOffset`."""
     frames_offset: int = Field(default=0, ge=0)
     """The number of frames is `framesMultiple` × n + `framesOffset`, where this model can draw
     fewer numbers than its family. Left out, the family's rule holds, such as 4n+1 for Wan."""
     max_inference_steps: int = Field(default=200, ge=1)
+    """Denoising steps."""
 
 
 class ModelResources(ContractModel):
@@ -114,31 +121,40 @@ class ModelResources(ContractModel):
     gpus: int = Field(default=1, ge=0)
     """0: it runs on the CPU. 2 and more draw one video together, each with the whole model."""
     cpu: Quantity = "1"
+    """Of the CPU, asked for."""
     memory: Quantity = "4Gi"
+    """Asked for, and the limit."""
     ephemeral_storage: Quantity | None = None
     """Disk for downloads and scratch files: asked for, and the limit. Left out, nothing is asked
     for (some nodes report no disk at all) and the limit is 50Gi."""
 
 
-class ModelProfile(ContractModel):
-    """One model of the catalogue."""
+class ModelDescription(ContractModel):
+    """All that is known of a model but its name."""
 
-    id: ModelId
     description: str = ""
+    """For people who choose a model."""
     source: ModelSource
+    """Where its weights are."""
     motion_adapter: ModelSource | None = None
     """AnimateDiff's other half, where `source` is a Stable Diffusion model."""
     family: ModelFamily
+    """Its kind: which pipeline draws with it."""
     starts: Annotated[tuple[Start, ...], Field(min_length=1)] | None = None
     """What these weights start from. Left out, what most of the family do: Text, and Video where
     there is a pipeline for it; LTX models take frames as well. Others that do say so: Wan 2.1 and
     CogVideoX for images `[FirstFrame]`, Wan 2.1 FLF2V `[BothFrames]`, Wan 2.2 I2V-A14B
     `[FirstFrame, BothFrames]`, Wan 2.2 TI2V-5B `[Text, FirstFrame, Video]`."""
     defaults: ModelDefaults
+    """What a request gets where it names nothing."""
     limits: ModelLimits
+    """What it can draw at all."""
     prompt_enhancement: PromptEnhancement = PromptEnhancement.NONE
+    """What `enhancePrompt: true` does."""
     resources: ModelResources = ModelResources()
+    """What a container that runs it asks for."""
     execution: ModelExecution = ModelExecution()
+    """How it is run on a GPU, where free memory is not to decide that alone."""
     sizes: ModelSizes | None = None
     """Its weights and widths, for what is known before a download (docs/memory.md)."""
 
@@ -245,13 +261,6 @@ class ModelProfile(ContractModel):
         """What its weights start from."""
         return self.starts or self.family.traits.usual_starts
 
-    def problem_with(self, start: Start) -> str:
-        """Why it cannot start so, and how it can; empty where it can."""
-        if start in self.all_starts:
-            return ""
-        ways = "; or ".join(each.described for each in self.all_starts)
-        return f"model {self.id} ({self.family}) cannot draw {start.described}; it can draw {ways}"
-
     @property
     def grid(self) -> Grid:
         """The sizes and numbers of frames that it can draw. Raises ValueError."""
@@ -283,3 +292,16 @@ class ModelProfile(ContractModel):
         if self.motion_adapter and traits.base_model:
             return (traits.base_model,)
         return traits.index_names
+
+
+class ModelProfile(ModelDescription):
+    """One model of the catalogue."""
+
+    id: ModelId
+
+    def problem_with(self, start: Start) -> str:
+        """Why it cannot start so, and how it can; empty where it can."""
+        if start in self.all_starts:
+            return ""
+        ways = "; or ".join(each.described for each in self.all_starts)
+        return f"model {self.id} ({self.family}) cannot draw {start.described}; it can draw {ways}"

@@ -95,6 +95,28 @@ class Waiting(StrEnum):
     """Another resource makes the very same video just now; this one takes it when it is there."""
     QUEUE_NOT_AVAILABLE = "QueueNotAvailable"
     """The resource names a queue, or a priority in it, that cannot be used."""
+    MODEL_NOT_READY = "ModelNotReady"
+    """The VideoModel that the resource names is still being fetched, or cannot be used."""
+
+
+class ModelReason(StrEnum):
+    """Why a VideoModel is ready, or is not: the reason of its conditions."""
+
+    AVAILABLE = "Available"
+    """Videos can be made with it."""
+    PREFETCHING = "Prefetching"
+    """Its files are on their way into the model cache."""
+    IN_USE = "InUse"
+    """It is being deleted, and goes when the last Job that uses it has ended."""
+    NAME_TAKEN = "NameTaken"
+    """The operator's configuration has a model of this name, which goes before it."""
+    INVALID_SPEC = "InvalidSpec"
+    NO_MODEL_CACHE = "NoModelCache"
+    """It is to be fetched, and the operator's configuration has no place for it."""
+    JOB_NOT_CREATED = "JobNotCreated"
+    """The API server refused the Job that fetches it."""
+    PREFETCH_FAILED = "PrefetchFailed"
+    """The Job that fetches it has failed for good."""
 
 
 SUCCEEDED = "Succeeded"

@@ -31,7 +31,8 @@ class RunnerImage(ContractModel):
     """With a tag or a digest."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
-    """Names of Secrets in the resources' namespaces."""
+    """Names of Secrets in the resources' namespaces; in the operator's own too, where models are
+    prefetched."""
 
 
 class GpuPool(ContractModel):
@@ -190,6 +191,42 @@ class PromptEndpoint(ContractModel):
 MOST_RETRIES_IN_POD = 10
 
 
+class ModelCache(ContractModel):
+    """Where the models of VideoModels are kept, once for all videos."""
+
+    kind: Literal["none", "claim"] = "none"
+    """claim: a volume that every node mounts. None: each Job downloads into its scratch."""
+    claim_name: Annotated[str, Field(pattern=DNS_SUBDOMAIN)] | None = None
+    """A PersistentVolumeClaim, one of this name in the operator's namespace, which is written, and
+    in each namespace of videos, where it is read: all of them show the same files."""
+    size: Quantity | None = None
+    """How much it may hold, such as 500Gi: before a model comes that would be more, those go that
+    no VideoModel and no Job has any more, the least recently used first. Left out, nothing goes."""
+
+    @property
+    def named(self) -> str | None:
+        """Tells caches apart; None where there is none."""
+        return f"{self.kind}/{self.claim_name}" if self.claim_name else None
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _no_folders_of_nodes_yet(cls, kind: Any) -> Any:
+        if kind == "hostPath":
+            raise ValueError(
+                "hostPath is not there yet, a folder of each node; use a claim that every node "
+                "mounts, or none"
+            )
+        return kind
+
+    @model_validator(mode="after")
+    def _a_claim_has_a_name(self) -> Self:
+        if (self.kind == "claim") != (self.claim_name is not None):
+            raise ValueError("kind claim goes with a claimName, and no other kind does")
+        if self.size and self.kind == "none":
+            raise ValueError(f"size is {self.size}; without a cache there is nothing to limit")
+        return self
+
+
 class JobPolicy(ContractModel):
     """How long the operator waits before it gives up on a Job, or removes it."""
 
@@ -231,6 +268,10 @@ class OperatorConfig(ContractModel):
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: Storage
     report_server: ReportServer = ReportServer()
+    video_models: bool = True
+    """Whether VideoModels are models of the catalogue, and fetched. Of several installations in one
+    cluster one has them: the others say false, and neither read nor change any."""
+    model_cache: ModelCache = ModelCache()
     reuse: bool = True
     """A video that is in the store already is not made again."""
     prompt_enhancement: PromptEndpoint | None = None

@@ -1,9 +1,10 @@
-"""Generate the CustomResourceDefinition from the resource's models. Pure; knows no cluster.
+"""Generate the CustomResourceDefinitions from the resources' models. Pure; knows no cluster.
 
 pydantic writes JSON Schema; Kubernetes wants a structural OpenAPI v3 schema:
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -15,6 +16,13 @@ from t2v_api.resource import (
     VERSION,
     TextToVideoJobSpec,
     TextToVideoJobStatus,
+)
+from t2v_api.video_model import (
+    MODEL_KIND,
+    MODEL_PLURAL,
+    NAME_RULE,
+    VideoModelSpec,
+    VideoModelStatus,
 )
 
 NOT_OBSERVED = -1
@@ -31,6 +39,7 @@ KEPT = (
     "minLength",
     "maxLength",
     "minItems",
+    "minProperties",
     "minimum",
     "maximum",
     "multipleOf",
@@ -54,32 +63,88 @@ QUEUE_RULE = (
 LARGEST_EXACT = 2**53
 """The API server holds limits as float64; int64 itself limits what is above."""
 
-COLUMNS = (
-    ("Phase", "string", ".status.phase", 0),
-    ("Progress", "integer", ".status.progress.percent", 0),
-    ("Model", "string", ".spec.modelId", 0),
-    ("URL", "string", ".status.outputUrl", 1),
-    ("Seed", "integer", ".status.resolved.seed", 1),
-    ("Time", "number", ".status.generationTime", 1),
-    ("Age", "date", ".metadata.creationTimestamp", 0),
+
+@dataclass(frozen=True)
+class CustomKind:
+    """One kind of resource, as its CRD tells it."""
+
+    kind: str
+    plural: str
+    description: str
+    scope: str
+    short_names: tuple[str, ...]
+    spec: type[ContractModel]
+    status: type[ContractModel]
+    rules: tuple[dict[str, str], ...]
+    """That need more than the spec."""
+    columns: tuple[tuple[str, str, str, int], ...]
+    """Of `kubectl get`: name, type, path, and 1 where only `-o wide` shows it."""
+
+    @property
+    def name(self) -> str:
+        """The CRD's."""
+        return f"{self.plural}.{GROUP}"
+
+
+AGE = ("Age", "date", ".metadata.creationTimestamp", 0)
+
+VIDEOS = CustomKind(
+    kind=KIND,
+    plural=PLURAL,
+    description="One video to make.",
+    scope="Namespaced",
+    short_names=("t2v", "t2vjob"),
+    spec=TextToVideoJobSpec,
+    status=TextToVideoJobStatus,
+    rules=({"rule": QUEUE_RULE, "message": QUEUE_MESSAGE},),
+    columns=(
+        ("Phase", "string", ".status.phase", 0),
+        ("Progress", "integer", ".status.progress.percent", 0),
+        ("Model", "string", ".spec.modelId", 0),
+        ("URL", "string", ".status.outputUrl", 1),
+        ("Seed", "integer", ".status.resolved.seed", 1),
+        ("Time", "number", ".status.generationTime", 1),
+        AGE,
+    ),
 )
 
+MODELS = CustomKind(
+    kind=MODEL_KIND,
+    plural=MODEL_PLURAL,
+    description="One model of the catalogue, for the whole cluster.",
+    scope="Cluster",
+    short_names=("vmodel",),
+    spec=VideoModelSpec,
+    status=VideoModelStatus,
+    rules=(NAME_RULE,),
+    columns=(
+        ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
+        ("Percent", "integer", ".status.percent", 0),
+        ("Family", "string", ".spec.family", 0),
+        ("Bytes", "integer", ".status.bytes", 0),
+        ("Commit", "string", ".status.commit", 1),
+        AGE,
+    ),
+)
 
-def custom_resource_definition() -> Schema:
-    """The manifest of the CRD."""
+CUSTOM_KINDS = (VIDEOS, MODELS)
+
+
+def custom_resource_definition(of: CustomKind) -> Schema:
+    """The manifest of the CRD of one kind."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}"},
+        "metadata": {"name": of.name},
         "spec": {
             "group": GROUP,
-            "scope": "Namespaced",
+            "scope": of.scope,
             "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": KIND.lower(),
-                "shortNames": ["t2v", "t2vjob"],
+                "kind": of.kind,
+                "listKind": f"{of.kind}List",
+                "plural": of.plural,
+                "singular": of.kind.lower(),
+                "shortNames": list(of.short_names),
                 "categories": ["all"],
             },
             "versions": [
@@ -90,36 +155,36 @@ def custom_resource_definition() -> Schema:
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [
                         {"name": name, "type": kind, "jsonPath": path, "priority": priority}
-                        for name, kind, path, priority in COLUMNS
+                        for name, kind, path, priority in of.columns
                     ],
-                    "schema": {"openAPIV3Schema": _resource()},
+                    "schema": {"openAPIV3Schema": _resource(of)},
                 }
             ],
         },
     }
 
 
-def custom_resource_definition_yaml() -> str:
-    """The manifest as the file in crds/ holds it."""
-    document = yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=100)
+def custom_resource_definition_yaml(of: CustomKind) -> str:
+    """The manifest as its file in crds/ holds it."""
+    document = yaml.safe_dump(custom_resource_definition(of), sort_keys=False, width=100)
     return f"# Generated from the models by `t2v crd`; a test fails when it differs.\n{document}"
 
 
-def _resource() -> Schema:
+def _resource(of: CustomKind) -> Schema:
     return {
         "type": "object",
-        "description": "One video to make.",
+        "description": of.description,
         "required": ["spec"],
-        "x-kubernetes-validations": [{"rule": QUEUE_RULE, "message": QUEUE_MESSAGE}],
+        "x-kubernetes-validations": list(of.rules),
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": _structural(TextToVideoJobSpec),
+            "spec": _structural(of.spec),
             # Until an operator has seen it a resource must not look finished: kstatus takes one
             # without a status, or with the observedGeneration of its generation, for current.
             "status": {
-                **_written_whole(_structural(TextToVideoJobStatus)),
+                **_written_whole(_structural(of.status)),
                 "default": {"observedGeneration": NOT_OBSERVED},
             },
         },
@@ -159,7 +224,7 @@ def _translated(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         if abs(schema.get(bound, LARGEST_EXACT)) < LARGEST_EXACT:
             translated |= {limit: schema[bound], bound: True}
     if schema.get("default") is not None and schema["default"] != []:
-        translated["default"] = schema["default"]
+        translated["default"] = _without_nulls(schema["default"])
     if "items" in schema:
         translated["items"] = _translated(schema["items"], definitions)
         if "lastTransitionTime" in translated["items"].get("properties", {}):
@@ -180,6 +245,13 @@ def _nullable(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     (other,) = (each for each in schema["anyOf"] if each.get("type") != "null")
     merged = {**other, **_without(schema, "anyOf")}
     return {**_translated(merged, definitions), "nullable": True}
+
+
+def _without_nulls(default: Any) -> Any:
+    """The default of an object: what is null in it is left out, as the API server has it."""
+    if not isinstance(default, dict):
+        return default
+    return {name: value for name, value in default.items() if value is not None}
 
 
 def _without(schema: Schema, name: str) -> Schema:

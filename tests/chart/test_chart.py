@@ -11,6 +11,7 @@ from harness.commands import run
 from harness.errors import CommandError, HarnessError
 from harness.go_programs import go_program, has_go
 from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.crd import CUSTOM_KINDS, CustomKind
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "text-to-video-operator"
@@ -311,7 +312,8 @@ def test_the_image_is_named_by_tag_or_digest(helm: Helm, values: list[str], imag
     assert pod["containers"][0]["image"] == image
 
 
-EVERYTHING = "store.service.type=NodePort,config.kueue.enabled=true"
+CLAIM = "config.modelCache.kind=claim,config.modelCache.claimName=models"
+EVERYTHING = f"store.service.type=NodePort,config.kueue.enabled=true,{CLAIM}"
 
 
 def test_two_releases_of_one_name_share_nothing_but_the_crd(helm: Helm) -> None:
@@ -324,14 +326,14 @@ def test_two_releases_of_one_name_share_nothing_but_the_crd(helm: Helm) -> None:
             for each in yaml.safe_load_all(text)
             if each and "namespace" not in each["metadata"]
         ]
-    crd = ("CustomResourceDefinition", "texttovideojobs.textto.video")
-    assert {each for each in names if names.count(each) > 1} == {crd}
+    crds = {("CustomResourceDefinition", of.name) for of in CUSTOM_KINDS}
+    assert {each for each in names if names.count(each) > 1} == crds
 
 
 def test_each_binding_names_a_role_that_is_there_and_the_operators_account(helm: Helm) -> None:
     documents = rendered(helm, "--set", EVERYTHING)
     bindings = [each for (kind, _), each in documents.items() if kind.endswith("Binding")]
-    assert len(bindings) == 7
+    assert len(bindings) == 9
     for binding in bindings:
         role = binding["roleRef"]
         assert (role["kind"], role["name"]) in documents
@@ -339,8 +341,25 @@ def test_each_binding_names_a_role_that_is_there_and_the_operators_account(helm:
         assert (account["name"], account["namespace"]) == ("video", "t2v-system")
 
 
-def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm) -> None:
-    name = ("CustomResourceDefinition", "texttovideojobs.textto.video")
+def test_models_are_read_everywhere_and_fetched_in_the_releases_namespace(helm: Helm) -> None:
+    documents = rendered(helm, "--set", CLAIM)
+    models, status, _ = documents["ClusterRole", f"{CLUSTER_NAME}:models"]["rules"]
+    assert (models["resources"], models["verbs"]) == (
+        ["videomodels"],
+        ["get", "list", "watch", "patch"],
+    )
+    assert (status["resources"], status["verbs"]) == (["videomodels/status"], ["update"])
+    jobs, _ = documents["Role", "video-prefetch"]["rules"]
+    assert (jobs["resources"], "create" in jobs["verbs"]) == (["jobs"], True)
+    assert ("Role", "video-prefetch") not in rendered(helm), "without a cache nothing is fetched"
+    without = rendered(helm, "--set", f"{CLAIM},config.videoModels=false")
+    assert ("ClusterRole", f"{CLUSTER_NAME}:models") not in without
+    assert ("Role", "video-prefetch") not in without
+
+
+@pytest.mark.parametrize("of", CUSTOM_KINDS, ids=lambda of: of.kind)
+def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm, of: CustomKind) -> None:
+    name = ("CustomResourceDefinition", of.name)
     crd = rendered(helm)[name]
     assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     original = yaml.safe_load((ROOT / "crds" / f"{name[1]}.yaml").read_text())

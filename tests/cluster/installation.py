@@ -127,6 +127,16 @@ class Workspace:
         self.apply(_reader())
         self.kubectl("wait", "pod/reader", "--for=condition=Ready", "--timeout=60s")
 
+    def shares(self, claim: str, folder: Path) -> None:
+        """Give the namespace a claim that shows this machine's folder, as others may."""
+        self.apply(
+            _volume(claim, self.namespace, folder), _claim(self.cluster, claim, self.namespace)
+        )
+
+    def shares_no_more(self, claim: str) -> None:
+        self.kubectl("delete", "pvc", claim)
+        self.cluster.kubectl("delete", "pv", f"{claim}-{self.namespace}")
+
     def prepare_claims(self) -> None:
         """Give the namespace the volumes that the runner's pods mount."""
         documents = [_claim(self.cluster, CLAIM, self.namespace)]
@@ -198,7 +208,8 @@ class Installation:
 
     def uninstall(self) -> None:
         self.cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
-        self.cluster.kubectl("delete", "crd", "texttovideojobs.textto.video")
+        crds = [f"{plural}.textto.video" for plural in ("texttovideojobs", "videomodels")]
+        self.cluster.kubectl("delete", "crd", *crds)
 
     def kubectl(self, *words: str) -> str:
         return self.cluster.kubectl("-n", SYSTEM, *words)
@@ -252,6 +263,10 @@ class Installation:
         except CommandError as error:
             return str(error)
 
+    def pod_template_patch(self) -> Document:
+        """What the tests' pods need in this cluster, for whoever adds to it."""
+        return _pods_here(self.cluster.shares_files)
+
     def _values(self, **config: Any) -> Document:
         default = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
         model = default["models"][0]
@@ -263,7 +278,7 @@ class Installation:
                 **default,
                 "runner": {"image": RUNNER_IMAGE, "pullPolicy": "Never"},
                 "storage": {"kind": "volume", "claimName": CLAIM, "url": URL},
-                "podTemplatePatch": _pods_here(self.cluster.shares_files),
+                "podTemplatePatch": self.pod_template_patch(),
                 **config,
             },
         }

@@ -4,7 +4,9 @@ Objects are built as the API server sends them, so the parsing is tested along.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from t2v_api.progress import Progress, Stage
@@ -17,6 +19,7 @@ from t2v_operator.core.decision import Decision
 from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.enhancing import Answer
 from t2v_operator.core.job import build_job
+from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import APPLIED_ANNOTATION, POOL_LABEL, RECORD_ANNOTATION, job_name
 from t2v_operator.core.observe import observe_job, observe_pod, observe_resource, observe_workload
 from t2v_operator.core.observed import (
@@ -272,6 +275,7 @@ def an_observation(
     complaint: str = "",
     queue_priority_is_known: bool = True,
     earlier_runs: tuple[EarlierRun, ...] = (),
+    models: Mapping[str, ObservedModel] = MappingProxyType({}),
     answer: Answer | None = None,
     now: float = 100,
     **resource: Any,
@@ -293,6 +297,7 @@ def an_observation(
         complaint=complaint,
         queue_priority_is_known=queue_priority_is_known,
         earlier_runs=earlier_runs,
+        models=models,
         answer=answer,
     )
 

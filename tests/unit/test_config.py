@@ -225,6 +225,25 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_config(tmp_path / "absent.yaml")
 
 
+@pytest.mark.parametrize(
+    ("cache", "message"),
+    [
+        ({"kind": "claim"}, "modelCache: kind claim goes with a claimName"),
+        ({"claimName": "models"}, "modelCache: kind claim goes with a claimName"),
+        ({"size": "1Gi"}, "modelCache: size is 1Gi; without a cache there is nothing to limit"),
+        ({"kind": "hostPath"}, "modelCache.kind: hostPath is not there yet"),
+    ],
+    ids=str,
+)
+def test_a_model_cache_that_cannot_be_is_refused(
+    tmp_path: Path, cache: dict[str, Any], message: str
+) -> None:
+    document = load_config(None).document() | {"modelCache": cache}
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(written(tmp_path, document))
+    assert message in str(refusal.value)
+
+
 def test_a_model_that_asks_an_endpoint_needs_one() -> None:
     with pytest.raises(ContractError) as refusal:
         a_config(promptEnhancement="Endpoint")

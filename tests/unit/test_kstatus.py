@@ -9,7 +9,7 @@ import pytest
 from t2v_operator.core.decide import decide, refused
 from t2v_operator.core.decision import Refusal
 from t2v_operator.core.output_ttl import without_output
-from t2v_operator.crd import custom_resource_definition
+from t2v_operator.crd import VIDEOS, custom_resource_definition
 
 from tests.unit.builders import a_config
 from tests.unit.observations import (
@@ -63,7 +63,7 @@ def test_a_status_reads_as_what_it_is(status: Any, result: str) -> None:
 
 
 def test_a_resource_that_no_operator_has_seen_is_not_current() -> None:
-    schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema = custom_resource_definition(VIDEOS)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     default = schema["properties"]["status"]["default"]
     bare = a_resource_document() | {"status": default}
     assert default == {"observedGeneration": -1}

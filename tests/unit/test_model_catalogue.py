@@ -1,6 +1,5 @@
 """The manifests of models/catalogue: what each of them must hold, and the table that lists them."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from t2v_api.profile import ModelProfile
 from t2v_api.quantity import bytes_of
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Support, verdict
+from t2v_api.video_model import VideoModelSpec
 
 from scripts.catalogue import README, with_table
 
@@ -31,9 +31,7 @@ def manifest(file: Path) -> dict[str, Any]:
 def profile(file: Path) -> ModelProfile:
     """As the operator makes one of a VideoModel: the resource's name is the model's."""
     found = manifest(file)
-    return ModelProfile.model_validate_json(
-        json.dumps({**found["spec"], "id": found["metadata"]["name"]})
-    )
+    return VideoModelSpec.parse(found["spec"]).profile(found["metadata"]["name"])
 
 
 def header(file: Path) -> str:

@@ -5,12 +5,12 @@ import re
 import pytest
 from t2v_api.base import ContractError
 from t2v_api.store_name import path_in_store
-from t2v_operator.crd import custom_resource_definition
+from t2v_operator.crd import VIDEOS, custom_resource_definition
 
 from tests.unit.builders import a_resource
 
 DIGEST = "a" * 64
-SPEC = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+SPEC = custom_resource_definition(VIDEOS)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 PATTERN: str = SPEC["properties"]["spec"]["properties"]["initImage"]["pattern"]
 
 

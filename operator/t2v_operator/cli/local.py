@@ -21,7 +21,8 @@ from t2v_api.progress import Progress
 from t2v_api.web_address import AllowedAddresses
 
 from t2v_operator.core.attempts import RunnerEnd, outcome_of
-from t2v_operator.core.job import STOP_SECONDS, Manifest
+from t2v_operator.core.job import Manifest
+from t2v_operator.core.pods import STOP_SECONDS
 
 ANYWHERE = AllowedAddresses(ranges=("0.0.0.0/0", "::/0")).json_line()
 INTERPRETERS = ("python", "python3")

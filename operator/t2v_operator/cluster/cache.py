@@ -6,19 +6,22 @@ Knows which objects belong to which resource, and says which resource has news.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from t2v_api.progress import Progress
 from t2v_api.resource import KIND
 
+from t2v_operator.cluster.by_model import ByModel
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
 from t2v_operator.core.attempts import KEPT_ATTEMPTS
 from t2v_operator.core.earlier_runs import EarlierRuns
+from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
 from t2v_operator.core.observe import (
     observe_job,
@@ -52,12 +55,26 @@ class Cache:
     """The resources, their Jobs, these Jobs' pods and Workloads."""
 
     def __init__(
-        self, client: Client, namespaces: Sequence[str], with_workloads: bool, news: News
+        self,
+        client: Client,
+        namespaces: Sequence[str],
+        with_workloads: bool,
+        news: News,
+        models: Mapping[str, ObservedModel] = MappingProxyType({}),
+        model_news: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`models`: every VideoModel by its name, as it is known at any time.
+
+        `model_news` is told the name of a model that a Job begins or ceases to draw with.
+        """
         self._news = news
+        self._models = models
+        self._model_news = model_news
         self.resources: Store[ObservedResource | Settled] = Store(
-            self._keep_resource, _nothing, lambda key, *_: news(key)
+            self._keep_resource, self._index_resource, lambda key, *_: news(key)
         )
+        self._unfinished_of = ByModel()
+        self._users_of = ByModel()
         self._earlier_runs = EarlierRuns()
         self.jobs: Store[ObservedJob] = Store(observe_job, self._index_job, self._job_news)
         self.pods: Store[ObservedPod] = Store(observe_pod, self._index_pod, self._pod_news)
@@ -131,7 +148,17 @@ class Cache:
             workload=self._workload(key[0], job),
             progress=self._progress_of(key, pods),
             earlier_runs=self._earlier_runs.of(resource.spec.model_id) if resource.spec else (),
+            models=self._models,
         )
+
+    def unfinished_of(self, model: str) -> list[Key]:
+        """The resources that name this model and have not come to their end."""
+        return self._unfinished_of.of(model)
+
+    def users_of(self, model: str) -> dict[Key, ObservedJob]:
+        """The Jobs that draw with this model and have not ended."""
+        found = ((key, self.jobs.get(key)) for key in self._users_of.of(model))
+        return {key: job for key, job in found if job}
 
     def jobs_of(self, key: Key) -> list[ObservedJob]:
         """Every Job of a resource of this name."""
@@ -173,6 +200,14 @@ class Cache:
         self._earlier_runs.take(document)
         return record
 
+    def _index_resource(
+        self,
+        key: Key,
+        before: ObservedResource | Settled | None,
+        after: ObservedResource | Settled | None,
+    ) -> None:
+        self._unfinished_of.move(key, _wanted_model(before), _wanted_model(after))
+
     def _jobs(
         self, key: Key, resource: ObservedResource
     ) -> tuple[ObservedJob | None, tuple[ObservedJob, ...]]:
@@ -197,6 +232,10 @@ class Cache:
 
     def _index_job(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         self._index_place(key, before, after)
+        used, uses = _used_model(before), _used_model(after)
+        if self._users_of.move(key, used, uses):
+            for model in filter(None, (used, uses)):
+                self._model_news(model)
         for job in (before, after):
             if job is not None and (owner := _owner(key, job)):
                 self._jobs_of[owner].add(job.name)
@@ -272,5 +311,13 @@ def _owner(key: Key, job: ObservedJob) -> Key | None:
     return (key[0], name) if kind == KIND else None
 
 
-def _nothing(*_: object) -> None:
-    pass
+def _wanted_model(resource: ObservedResource | Settled | None) -> str | None:
+    """The model that a video is still to be drawn with."""
+    if not isinstance(resource, ObservedResource) or resource.is_finished or resource.spec is None:
+        return None
+    return resource.spec.model_id
+
+
+def _used_model(job: ObservedJob | None) -> str | None:
+    """The model that a Job draws with, or will."""
+    return job.model if job and job.model and not job.is_finished else None

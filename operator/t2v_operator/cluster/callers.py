@@ -15,6 +15,7 @@ from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.kinds import PODS
+from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.reuse import may_be_reused
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.allowance import Allowance
@@ -49,9 +50,12 @@ class _Reviewed:
 class Callers:
     """Finds out who shows a token."""
 
-    def __init__(self, client: Client, cache: Cache, config: OperatorConfig) -> None:
+    def __init__(
+        self, client: Client, cache: Cache, models: ModelCache, config: OperatorConfig
+    ) -> None:
         self._client = client
         self._cache = cache
+        self._models = models
         self._config = config
         self._audience = config.report_server.audience
         self._reviewed: dict[str, _Reviewed] = {}
@@ -72,6 +76,12 @@ class Callers:
     async def _identify(self, token: str, digest: str) -> Caller:
         found = await self._review(token, digest)
         pod = await self._pod(found)
+        fetched = self._models.fetched_by(found.namespace, pod.job_uid) if pod else None
+        if pod and fetched and not pod.is_over:
+            model, prefetch = fetched
+            return Caller(
+                found.namespace, found.pod, "", prefetch.name, None, may_reuse=False, fetches=model
+            )
         key = self._cache.owner_of(found.namespace, pod.job_uid) if pod else None
         resource = self._cache.resources.get(key) if key else None
         if pod is None or key is None or resource is None or pod.is_over:
@@ -82,16 +92,16 @@ class Callers:
         place = job.plan_text.output_url if job.plan_text else ""
         folder = key_in_store(place, found.namespace, self._config.storage.prefix)
         # The Job has the name of just this request: what the resource names, its pod may read.
-        spec = resource.spec
-        media = spec.media if spec else ()
-        may_reuse = spec is not None and may_be_reused(spec.model_id, media, self._config)
+        media, plan = resource.spec.media if resource.spec else (), job.plan
+        may_reuse = plan is not None and may_be_reused(plan, self._config)
         keys = {url: key_of_init_media(url, found.namespace, self._config) for url in media}
         init_media = {name: key for name, key in keys.items() if key}
         return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse, init_media)
 
     async def _pod(self, found: _Reviewed) -> ObservedPod | None:
         """The very pod that the token is bound to; asked for where the watch is behind."""
-        pod = self._cache.pods.get((found.namespace, found.pod))
+        key = (found.namespace, found.pod)
+        pod = self._cache.pods.get(key) or self._models.pods.get(key)
         if pod is None or pod.uid != found.uid:
             self._may_ask()
             try:

@@ -63,7 +63,9 @@ class Client:
         self._check()
         return await self._write("POST", "create", kind, kind.path(namespace), body)
 
-    async def replace(self, kind: Kind, namespace: str, path: str, body: Manifest) -> Manifest:
+    async def replace(
+        self, kind: Kind, namespace: str | None, path: str, body: Manifest
+    ) -> Manifest:
         """PUT. With a resourceVersion in `body`, 409 if the object has changed since."""
         self._check()
         return await self._write("PUT", "update", kind, kind.path(namespace, path), body)
@@ -71,7 +73,7 @@ class Client:
     async def patch(
         self,
         kind: Kind,
-        namespace: str,
+        namespace: str | None,
         path: str,
         body: Manifest,
         content_type: str = MERGE_PATCH,

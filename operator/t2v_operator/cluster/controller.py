@@ -33,15 +33,17 @@ from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Ask, Enhancing
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.health import health_server
-from t2v_operator.cluster.kinds import JOBS, RESOURCES, WORKLOADS, Kind
+from t2v_operator.cluster.kinds import JOBS, RESOURCES, VIDEO_MODELS, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
+from t2v_operator.cluster.model_cache import ModelCache
+from t2v_operator.cluster.models import ModelReconciler
 from t2v_operator.cluster.output_cleaner import OutputCleaner
 from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.output_ttl import OutputTtl
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
-from t2v_operator.cluster.reflector import WatchTooOld
+from t2v_operator.cluster.reflector import Reflector, WatchTooOld
 from t2v_operator.cluster.reporting import AuthorityChanged, Delivery, Reporting, outgoing_session
 from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.cluster.secrets import endpoint_key, webhook_secrets
@@ -49,6 +51,7 @@ from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.webhooks import WebhookSender
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
+from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.observed import ObservedResource, Settled
 from t2v_operator.core.status import reason_of
 from t2v_operator.delivery.prompt_endpoint import Endpoint
@@ -97,7 +100,21 @@ class Operator:
         self._metrics = Metrics()
         self._client = Client(connection, lambda: self._leadership.is_held, self._metrics.called)
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
-        self._cache = Cache(self._client, config.namespaces, config.kueue.enabled, self._add)
+        self._models = ModelCache(
+            self._client, _own_namespace(), config, self._add_model, self._model_offered
+        )
+        self._catalogue = Catalogue(config, self._models.by_name)
+        self._cache = Cache(
+            self._client,
+            config.namespaces,
+            config.kueue.enabled,
+            self._add,
+            self._models.by_name,
+            self._add_model,
+        )
+        self._model_reconciler = ModelReconciler(
+            self._client, self._models, self._cache, config, _own_namespace(), _now
+        )
         self._recorder = Recorder(self._client)
         self._leadership = Leadership(
             self._client,
@@ -127,6 +144,7 @@ class Operator:
             Client(connection, lambda: True, self._metrics.called),
             _own_namespace(),
             self._cache,
+            self._models,
             effects,
             self._leadership,
         )
@@ -169,6 +187,13 @@ class Operator:
     async def check(self) -> None:
         """Raises ConfigurationError when the cluster lacks a kind that the operator needs."""
         await self._need(RESOURCES, "the cluster has no TextToVideoJobs: install the CRD first")
+        if self._config.video_models:
+            await self._need(
+                VIDEO_MODELS,
+                "the cluster has no VideoModels: install their CRD first, or set videoModels to "
+                "false",
+                (None,),
+            )
         if self._config.kueue.enabled:
             await self._need(
                 WORKLOADS,
@@ -176,8 +201,10 @@ class Operator:
                 "install Kueue first, or set it to false",
             )
 
-    async def _need(self, kind: Kind, complaint: str) -> None:
-        for scope in self._scopes():
+    async def _need(
+        self, kind: Kind, complaint: str, scopes: Iterable[str | None] | None = None
+    ) -> None:
+        for scope in scopes or self._scopes():
             try:
                 await self._client.list(kind, scope, limit="1")
             except ClusterError as error:
@@ -189,7 +216,8 @@ class Operator:
 
     async def start(self, **_: Any) -> None:
         """Begin in the background. Whatever ends by itself ends the operator."""
-        for work in (self._lead(), self._serve_health(), self._cache.run(), self._report()):
+        caches = (self._cache.run(), self._models.run())
+        for work in (self._lead(), self._serve_health(), *caches, self._report()):
             task = asyncio.create_task(work)
             task.add_done_callback(_end_operator)
             self._tasks.append(task)
@@ -206,6 +234,7 @@ class Operator:
     async def _lead(self) -> None:
         """Wait for the lease, then do the work, as long as it is held."""
         await self._cache.wait_until_full()
+        await self._models.wait_until_full()
         # What was listed stays for long: the garbage collector need not look through it each time.
         gc.collect()
         gc.freeze()
@@ -223,10 +252,12 @@ class Operator:
             group.create_task(self._webhooks.run())
             group.create_task(self._cleaner.run())
             group.create_task(self._output_ttl.run())
+            group.create_task(self._model_reconciler.run())
 
     async def _report(self) -> None:
         """Answer runners once it is known which they are."""
         await self._cache.wait_until_full()
+        await self._models.wait_until_full()
         await self._reporting.run()
 
     async def _note_positions(self) -> None:
@@ -263,6 +294,15 @@ class Operator:
         else:
             self._queue.add(key)
 
+    def _add_model(self, name: str) -> None:
+        if self._works:
+            self._model_reconciler.consider(name)
+
+    def _model_offered(self, name: str) -> None:
+        """Who waits for a model is looked at when it is ready, or is known never to be."""
+        for key in self._cache.unfinished_of(name):
+            self._add(key)
+
     async def _work(self, key: Key) -> float | None:
         began = time.monotonic()
         try:
@@ -282,7 +322,8 @@ class Operator:
         self._output_ttl.consider(key)
 
     def _count_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
-        model = self._config.catalogue.get(resource.spec.model_id) if resource.spec else None
+        found = self._catalogue.find(resource.spec.model_id) if resource.spec else None
+        model = found.profile if found else None
         begun, started = _beginning(resource, status), status.start_time
         self._metrics.wrote(
             resource.status,
@@ -312,18 +353,24 @@ class Operator:
     def _dead(self) -> str:
         """What a restart would mend: a task that hangs. An API server that is away is none."""
         now = time.monotonic()
-        hung = [r.kind.plural for r in self._cache.reflectors if now - r.tried > HANGS_SECONDS]
+        hung = [r.kind.plural for r in self._reflectors if now - r.tried > HANGS_SECONDS]
         return f"the watch of {', '.join(hung)} hangs" if hung else ""
 
     def _not_ready(self) -> str:
-        missing = ", ".join(sorted(kind.plural for kind in self._cache.missing_kinds()))
+        kinds = self._cache.missing_kinds() | self._models.missing_kinds()
+        missing = ", ".join(sorted(kind.plural for kind in kinds))
         return f"the caches are being filled: {missing}" if missing else ""
+
+    @property
+    def _reflectors(self) -> list[Reflector]:
+        return [*self._cache.reflectors, *self._models.reflectors]
 
     def _scopes(self) -> Iterable[str | None]:
         return self._config.namespaces or (None,)
 
     def _jobs(self) -> Iterable[JobLabels]:
-        """Only what the configuration names becomes a label: the rest, users may make up."""
+        """Only what the catalogue names becomes a label: the rest, users may make up."""
+        models = set(self._catalogue.names)
         for _, resource in self._cache.resources.items():
             if isinstance(resource, Settled):
                 phase, reason = resource.phase, resource.reason
@@ -334,7 +381,7 @@ class Operator:
                 model, pool = spec.model_id if spec else "", (status.pool if status else None) or ""
             yield (
                 phase,
-                model if model in self._config.catalogue else "",
+                model if model in models else "",
                 pool if pool in self._config.pool_names else "",
                 reason if reason in REASONS else "",
             )

@@ -18,6 +18,7 @@ from t2v_operator.cluster.kinds import (
     JOBS,
     PODS,
     RESOURCES,
+    VIDEO_MODELS,
     WORKLOAD_PRIORITY_CLASSES,
     WORKLOADS,
 )
@@ -31,6 +32,8 @@ from t2v_operator.core.decision import (
     ReplacePod,
 )
 from t2v_operator.core.job import Manifest
+from t2v_operator.core.models.observe import observe_model
+from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import (
     JOB_LABEL,
     RECORD_ANNOTATION,
@@ -56,6 +59,11 @@ class Effects:
         """The resource as the API server has it now; None when it is gone."""
         document = await self._client.get(RESOURCES, namespace, name)
         return observe_resource(document) if document else None
+
+    async def model(self, name: str) -> ObservedModel | None:
+        """The VideoModel as the API server has it now; None where there is none."""
+        document = await self._client.get(VIDEO_MODELS, None, name)
+        return observe_model(document) if document else None
 
     async def jobs(self, namespace: str, resource_name: str) -> list[ObservedJob]:
         """The Jobs of resources of this name as the API server has them now."""

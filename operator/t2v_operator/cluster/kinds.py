@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from t2v_api.resource import API_VERSION, PLURAL
+from t2v_api.video_model import MODEL_PLURAL
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Kind:
 
 
 RESOURCES = Kind(f"/apis/{API_VERSION}", PLURAL)
+VIDEO_MODELS = Kind(f"/apis/{API_VERSION}", MODEL_PLURAL)
 JOBS = Kind("/apis/batch/v1", "jobs")
 PODS = Kind("/api/v1", "pods")
 EVENTS = Kind("/api/v1", "events")

@@ -244,6 +244,7 @@ class Reconciler:
         observed = self._cache.observe(key, resource, self._clock())
         if resource.is_finished and (observed.job is None or observed.job.is_finished):
             return observed
+        observed = await self._with_its_model(observed)
         jobs = await self._effects.jobs(namespace, name)
         job = next((each for each in jobs if each.name == resource.job_name), None)
         earlier = tuple(
@@ -254,6 +255,16 @@ class Reconciler:
         if job:
             pods = self._cache.with_gone_pods(namespace, job, pods)
         return await self._with_answers(replace(observed, job=job, pods=pods))
+
+    async def _with_its_model(self, observed: Observed) -> Observed:
+        """With the VideoModel that it names, where the cache has not seen any of that name."""
+        spec, known = observed.resource.spec, observed.models
+        if not self._config.video_models or spec is None or spec.model_id in known:
+            return observed
+        if spec.model_id in self._config.catalogue:
+            return observed
+        model = await self._effects.model(spec.model_id)
+        return replace(observed, models={**known, model.name: model}) if model else observed
 
     async def _with_answers(self, observed: Observed) -> Observed:
         """With what the cluster's Events say, where nothing else tells why it does not go on."""

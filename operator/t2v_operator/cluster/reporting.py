@@ -22,6 +22,7 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 from t2v_operator.cluster.leader import Leadership
+from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.secrets import server_certificate, signing_keys
 from t2v_operator.cluster.store_address import StoreAddress
 from t2v_operator.config import ConfigurationError, EmbeddedStorage, OperatorConfig
@@ -114,6 +115,7 @@ class Reporting:
         client: Client,
         namespace: str,
         cache: Cache,
+        models: ModelCache,
         effects: Effects,
         leadership: Leadership,
     ) -> None:
@@ -122,9 +124,10 @@ class Reporting:
         self._client = client
         self._namespace = namespace
         self._cache = cache
+        self._models = models
         self._effects = effects
         self._leadership = leadership
-        self._callers = Callers(client, cache, delivery.config)
+        self._callers = Callers(client, cache, models, delivery.config)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises AuthorityChanged."""
@@ -140,7 +143,10 @@ class Reporting:
             group.create_task(self._renew(certificate, tls))
 
     async def progress(self, caller: Caller, progress: Progress) -> None:
-        self._cache.report((caller.namespace, caller.resource), caller.pod, progress)
+        if caller.fetches:
+            self._models.report(caller.fetches, caller.pod, progress)
+        else:
+            self._cache.report((caller.namespace, caller.resource), caller.pod, progress)
 
     async def outcome(self, caller: Caller, outcome: Outcome) -> None:
         """Kept on the Job: it lives longer than the pod, and every replica sees it."""

@@ -23,11 +23,9 @@ from t2v_operator.delivery.stores import Store, StoreUnavailable
 logger = logging.getLogger("t2v_operator")
 
 
-def may_be_reused(model_id: str, media: tuple[str, ...], config: OperatorConfig) -> bool:
+def may_be_reused(plan: Plan, config: OperatorConfig) -> bool:
     """Whether it is wanted, and neither weights nor init media can change under their names."""
-    profile = config.catalogue.get(model_id)
-    is_fixed = profile is not None and profile.is_pinned and not media
-    return config.reuse and is_fixed
+    return config.reuse and plan.model_is_pinned and not plan.request.media
 
 
 class Reuse:
@@ -54,7 +52,7 @@ class Reuse:
         if self._store is None or plan is None:
             yield observed
             return
-        if not may_be_reused(plan.request.model_id, plan.request.media, self._config):
+        if not may_be_reused(plan, self._config):
             yield observed
             return
         place = plan.output_url

@@ -29,6 +29,7 @@ from t2v_operator.core.rules.job import (
     a_suspended_resource_gets_no_job,
     brought_into_line,
 )
+from t2v_operator.core.rules.model import a_model_that_is_not_ready_is_waited_for
 from t2v_operator.core.rules.request import (
     a_changed_request_first_removes_the_earlier_job,
     a_field_of_a_newer_version_is_not_ignored,
@@ -65,6 +66,7 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
     a_spec_that_does_not_fit_is_refused,
     a_job_of_somebody_else_is_left_alone,
     a_suspended_resource_gets_no_job,
+    a_model_that_is_not_ready_is_waited_for,
     a_video_that_is_stored_is_taken,
     a_video_that_another_resource_makes_is_waited_for,
     a_job_that_was_deleted_is_made_again,

@@ -17,10 +17,11 @@ def estimate(job: ResolvedJob, runs: Sequence[EarlierRun]) -> Estimate | None:
     seconds = expected_seconds(job.request, job.pool.name, runs)
     if choice is None:
         return Estimate(seconds=seconds) if seconds is not None else None
+    download = 0 if job.model_is_prefetched else sizes.download if sizes else None
     return Estimate(
         plan=str(choice.plan),
         gpu_bytes=choice.peak.gpu,
         host_bytes=choice.peak.host,
-        download_bytes=sizes.download if sizes else None,
+        download_bytes=download,
         seconds=seconds,
     )

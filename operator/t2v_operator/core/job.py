@@ -28,12 +28,10 @@ from t2v_operator.core.names import (
 from t2v_operator.core.places import folder_of, folder_url
 from t2v_operator.core.pod_files import SCRATCH_DIR, SCRATCH_LIMIT, PodFiles, pod_files
 from t2v_operator.core.pod_template_patch import patched
+from t2v_operator.core.pods import COMMON, CONTAINER_SECURITY, literal, present
 from t2v_operator.core.request import ResolvedJob
 
 CONTAINER = "runner"
-STOP_SECONDS = 60
-"""A denoising step must end within this time for a clean stop."""
-
 LABEL_HASH = 32
 
 Manifest = dict[str, Any]
@@ -84,7 +82,7 @@ def build_job(
             | ({ESTIMATE_ANNOTATION: expected.json_line()} if expected else {}),
             "ownerReferences": [_owner(job)],
         },
-        "spec": _present(
+        "spec": present(
             completions=1,
             parallelism=1,
             # Kueue lets a Job go that it admits.
@@ -136,18 +134,8 @@ def _owner(job: ResolvedJob) -> Manifest:
 
 def _pod(job: ResolvedJob, config: OperatorConfig) -> Manifest:
     pool, files = job.pool, pod_files(job, config)
-    return _present(
-        restartPolicy="Never",
-        automountServiceAccountToken=False,
-        enableServiceLinks=False,
-        terminationGracePeriodSeconds=STOP_SECONDS,
-        securityContext={
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "fsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+    return present(
+        **COMMON,
         nodeSelector=pool.node_selector,
         tolerations=list(pool.tolerations),
         runtimeClassName=pool.runtime_class_name,
@@ -164,8 +152,8 @@ def _container(job: ResolvedJob, config: OperatorConfig, files: PodFiles) -> Man
     gpus = {job.pool.gpu_resource: str(resources.gpus)} if resources.gpus else {}
     disk = resources.ephemeral_storage
     environment = {
-        "T2V_REQUEST": _literal(job.request.json_line()),
-        "T2V_MODEL": _literal(job.profile.json_line()),
+        "T2V_REQUEST": literal(job.request.json_line()),
+        "T2V_MODEL": literal(job.profile.json_line()),
         "HOME": SCRATCH_DIR,
         "TMPDIR": SCRATCH_DIR,
         "HF_HOME": f"{SCRATCH_DIR}/huggingface",
@@ -192,11 +180,7 @@ def _container(job: ResolvedJob, config: OperatorConfig, files: PodFiles) -> Man
                 **gpus,
             },
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": files.mounts,
         **_restart_policy(job, config),
     }
@@ -219,14 +203,6 @@ def _retries_in_pod(job: ResolvedJob, config: OperatorConfig) -> int:
     uploads = not isinstance(config.storage, VolumeStorage)
     is_retried_here = uploads and job.resource.spec.backoff_limit > 0 and not job.pool.managed_by
     return config.jobs.retries_in_pod if is_retried_here else 0
-
-
-def _literal(json_line: str) -> str:
-    """JSON in which a kubelet finds nothing to expand: "$(NAME)" in a value names a variable.
-
-    A dollar sign can stand in JSON's strings only, and there has another spelling.
-    """
-    return json_line.replace("$", "\\u0024")
 
 
 def _pod_failure_policy() -> Manifest:
@@ -257,7 +233,3 @@ def _pod_failure_policy() -> Manifest:
             },
         ]
     }
-
-
-def _present(**fields: Any) -> Manifest:
-    return {name: value for name, value in fields.items() if value not in (None, [], {}, ())}

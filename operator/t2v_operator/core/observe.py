@@ -20,6 +20,7 @@ from t2v_operator.core.job import CONTAINER, Manifest
 from t2v_operator.core.keepers import keeper_of
 from t2v_operator.core.names import (
     APPLIED_ANNOTATION,
+    MODEL_LABEL,
     OUTPUT_FINALIZER,
     POOL_LABEL,
     QUEUE_LABEL,
@@ -184,6 +185,7 @@ def observe_job(document: Manifest) -> ObservedJob:
         finished=_time(ended.get("lastTransitionTime")) if ended else None,
         plan_text=find_plan(document),
         handed_in=_handed_in(metadata.get("annotations") or {}),
+        model=labels.get(MODEL_LABEL, ""),
     )
 
 

@@ -4,8 +4,8 @@ A cache keeps them instead of the API's objects, so they hold what decisions res
 neighbour that makes them from objects is `observe`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from t2v_api.result import GenerationResult
 
 from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.enhancing import Answer
+from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
     RENEW_LINKS_ANNOTATION,
@@ -174,6 +175,8 @@ class ObservedJob:
     plan_text: PlanText | None
     handed_in: str = ""
     """The record that the runner handed in; empty without one."""
+    model: str = ""
+    """The model that it draws with."""
 
     @property
     def is_finished(self) -> bool:
@@ -311,6 +314,8 @@ class Observed:
     """What came of asking a language model for a better prompt; None where nobody was asked."""
     earlier_runs: tuple[EarlierRun, ...] = ()
     """How long the latest videos of its model took."""
+    models: Mapping[str, ObservedModel] = field(default_factory=dict)
+    """Every VideoModel by its name."""
 
 
 def running_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:

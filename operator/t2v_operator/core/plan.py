@@ -31,6 +31,8 @@ class Plan:
     pool: str
     request: GenerationRequest
     model_revision: str
+    model_is_pinned: bool
+    """Whether the revision names the same weights for ever."""
     runner_image: str
     output_url: str
     """What serves the folder that the files will stand in."""
@@ -62,14 +64,24 @@ class PlanText:
     notices: str
     estimate: str
 
+    @property
+    def sources(self) -> tuple[ModelSource, ...]:
+        """Where its model's weights come from; none where the parts do not tell."""
+        try:
+            return _sources(self.model)
+        except ContractError:
+            return ()
+
     def read(self) -> Plan | None:
         """The plan; None where the parts are not what `build_job` writes."""
         try:
+            sources = _sources(self.model)
             return Plan(
                 job_name=self.job_name,
                 pool=self.pool,
                 request=GenerationRequest.parse_json(self.request),
-                model_revision=_revision(self.model),
+                model_revision=name_all(*sources),
+                model_is_pinned=all(each.is_pinned for each in sources),
                 runner_image=self.runner_image,
                 output_url=self.output_url,
                 notices=self.notices,
@@ -113,14 +125,12 @@ def _container(job: Manifest) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _revision(model: str) -> str:
-    """Of its sources alone: the rest may be what an operator of another version allowed."""
+def _sources(model: str) -> tuple[ModelSource, ...]:
+    """Its sources alone: the rest may be what an operator of another version allowed."""
     try:
         document = json.loads(model)
-        adapter = document.get("motionAdapter")
-        return name_all(
-            ModelSource.parse(document["source"]), ModelSource.parse(adapter) if adapter else None
-        )
+        both = (document["source"], document.get("motionAdapter"))
+        return tuple(ModelSource.parse(each) for each in both if each)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ContractError("no source of a model") from None
 

@@ -15,6 +15,7 @@ from t2v_operator.core.request import ResolvedJob
 
 OUTPUT_DIR = "/output"
 SCRATCH_DIR = "/scratch"
+CACHE_DIR = "/cache"
 SCRATCH_LIMIT = "50Gi"
 """Where the model's profile names none."""
 TOKEN_SECONDS = 3600
@@ -44,22 +45,42 @@ def pod_files(job: ResolvedJob, config: OperatorConfig) -> PodFiles:
     else:
         files.environment["T2V_OUTPUT_DIR"] = f"{SCRATCH_DIR}/output/{folder_of(job)}"
         files.environment["T2V_UPLOAD"] = "1"
-    files.volumes.append({"name": "scratch", "emptyDir": {"sizeLimit": limit}})
-    files.mounts.append({"name": "scratch", "mountPath": SCRATCH_DIR})
+    add_scratch(files, limit)
     if job.profile.resources.gpus > 1:
         # GPUs without a link of their own speak by it (NCCL), and 64 MB, the usual, is too little.
         files.volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
         files.mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})  # noqa: S108
     if config.allowed_addresses != AllowedAddresses():
         files.environment["T2V_ALLOWED_ADDRESSES"] = config.allowed_addresses.json_line()
-    if config.report_server.url:
-        _add_report_server(files, config)
+    if job.model_is_prefetched:
+        add_model_cache(files, config, read_only=True)
+    add_report_server(files, config)
     return files
 
 
-def _add_report_server(files: PodFiles, config: OperatorConfig) -> None:
+def add_scratch(files: PodFiles, limit: str) -> None:
+    """Space that goes with the pod."""
+    files.volumes.append({"name": "scratch", "emptyDir": {"sizeLimit": limit}})
+    files.mounts.append({"name": "scratch", "mountPath": SCRATCH_DIR})
+
+
+def add_model_cache(files: PodFiles, config: OperatorConfig, read_only: bool) -> None:
+    """The models that are kept for all. `read_only`: what is not there is not fetched."""
+    claim: dict[str, Any] = {"claimName": config.model_cache.claim_name}
+    mount: dict[str, Any] = {"name": "models", "mountPath": CACHE_DIR}
+    files.environment["T2V_MODELS_CACHE"] = CACHE_DIR
+    if read_only:
+        claim["readOnly"] = mount["readOnly"] = True
+        files.environment["T2V_MODELS_READ_ONLY"] = "1"
+    files.volumes.append({"name": "models", "persistentVolumeClaim": claim})
+    files.mounts.append(mount)
+
+
+def add_report_server(files: PodFiles, config: OperatorConfig) -> None:
+    """The way to the report server, where there is one, and the token that it takes."""
     server = config.report_server
-    assert server.url
+    if not server.url:
+        return
     token = {
         "path": TOKEN_FILE,
         "audience": server.audience,

@@ -16,6 +16,7 @@ from t2v_api.start import Start
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.beginning import Beginning, begin
+from t2v_operator.core.catalogue import Catalogue, CatalogueModel
 from t2v_operator.core.enhance import Enhanced, enhance
 from t2v_operator.core.enhancing import Answer, Question
 from t2v_operator.errors import RequestRefused
@@ -31,6 +32,8 @@ class ResolvedJob:
     pool: GpuPool
     notices: tuple[str, ...] = ()
     """What is done otherwise than asked for, a sentence each, for the user to read."""
+    model_is_prefetched: bool = False
+    """Whether the model's files are in the model cache: the Job fetches none."""
     question: Question | None = None
     """What a language model is to be asked before this is made; Rules made this prompt."""
 
@@ -45,14 +48,19 @@ class _Sampling:
 
 
 def resolve(
-    resource: TextToVideoJob, config: OperatorConfig, answer: Answer | None = None
+    resource: TextToVideoJob,
+    config: OperatorConfig,
+    answer: Answer | None = None,
+    catalogue: Catalogue | None = None,
 ) -> ResolvedJob:
     """Decide every value of the request. Raises RequestRefused.
 
-    `answer`: to the question that the job has without it.
+    `answer`: to the question that the job has without it. `catalogue`: with VideoModels; without it
+    the configuration's models alone are known.
     """
     spec = resource.spec
-    profile = _profile(spec.model_id, config)
+    model = _model(spec.model_id, catalogue or Catalogue(config))
+    profile = model.profile
     beginning = begin(spec, profile)
     sampling = _sampling(spec, profile, beginning.start)
     speed, unmet = _speed(
@@ -69,7 +77,9 @@ def resolve(
         *unmet,
         *_unused(request, profile),
     )
-    return ResolvedJob(resource, request, profile, pool, notices, enhanced.question)
+    return ResolvedJob(
+        resource, request, profile, pool, notices, model.is_prefetched, enhanced.question
+    )
 
 
 def _request(
@@ -102,16 +112,16 @@ def _request(
     )
 
 
-def _profile(model_id: str, config: OperatorConfig) -> ModelProfile:
-    profile = config.catalogue.get(model_id)
-    if profile is None:
-        known = ", ".join(sorted(config.catalogue))
+def _model(model_id: str, catalogue: Catalogue) -> CatalogueModel:
+    model = catalogue.find(model_id)
+    if model is None:
+        names = catalogue.names
         raise RequestRefused(
             Reason.MODEL_NOT_FOUND,
             f"modelId {model_id!r} is not in the model catalogue"
-            f"{nearest(model_id, config.catalogue).split('; known')[0]} (known: {known})",
+            f"{nearest(model_id, names).split('; known')[0]} (known: {', '.join(names)})",
         )
-    return profile
+    return model
 
 
 def _pool(name: str | None, config: OperatorConfig) -> GpuPool:

@@ -11,6 +11,7 @@ from t2v_api.resource import Phase, TextToVideoJobSpec, TextToVideoJobStatus
 
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.attempts import History, history_of, history_on
+from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.decision import Action, Decision, DeleteJob, ReplacePod
 from t2v_operator.core.observed import Observed, ObservedJob, ObservedPod, running_pod
 from t2v_operator.core.status import Subject, failed_status, planned, status_of, with_notices
@@ -46,6 +47,10 @@ class Situation:
         job = self.observed.job
         assert job  # the rules before those that ask have dealt with a missing one
         return job
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.config, self.observed.models)
 
     @cached_property
     def history(self) -> History:

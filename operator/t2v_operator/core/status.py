@@ -11,6 +11,7 @@ from t2v_api.resource import Condition, ObjectMeta, Phase, TextToVideoJobStatus
 from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationFailure
 
 from t2v_operator.core.attempts import History, RunnerEnd
+from t2v_operator.core.conditions import conditions
 from t2v_operator.core.names import stable_id
 from t2v_operator.core.observed import StoredVideo
 from t2v_operator.core.plan import Plan
@@ -211,7 +212,6 @@ def with_notices(message: str, plan: Plan | None, of_the_run: tuple[str, ...] = 
 
 
 def _conditions(subject: Subject, phase: Phase, reason: str, message: str) -> tuple[Condition, ...]:
-    """What kstatus reads. A condition's time changes with its status, not with its message."""
     stalled = phase is Phase.FAILED or reason in STALLED
     ended = phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.SUSPENDED)
     holds = {
@@ -219,18 +219,5 @@ def _conditions(subject: Subject, phase: Phase, reason: str, message: str) -> tu
         "Reconciling": not ended and not stalled,
         "Stalled": stalled,
     }
-    before = {each.type: each for each in subject.before.conditions} if subject.before else {}
-
-    def condition(kind: str, held: bool) -> Condition:
-        earlier = before.get(kind)
-        same = earlier is not None and (earlier.status == "True") == held
-        return Condition(
-            type=kind,
-            status="True" if held else "False",
-            reason=reason,
-            message=message,
-            last_transition_time=earlier.last_transition_time if earlier and same else subject.now,
-            observed_generation=subject.metadata.generation,
-        )
-
-    return tuple(condition(kind, held) for kind, held in holds.items())
+    before = subject.before.conditions if subject.before else ()
+    return conditions(holds, reason, message, subject.metadata.generation, subject.now, before)

@@ -52,6 +52,7 @@ class Caller:
     namespace: str
     pod: str
     resource: str
+    """The TextToVideoJob; empty where it makes no video."""
     job: str
     folder: str | None
     """The key of its folder in the store; None where its video goes to a volume."""
@@ -59,6 +60,8 @@ class Caller:
     """Whether it may take a video that is in the store already."""
     init_media: Mapping[str, str] = field(default_factory=dict)
     """What its request starts from in the store: the key of each `store://` name."""
+    fetches: str = ""
+    """The VideoModel that it fetches; empty where it makes a video."""
 
 
 class UnknownCaller(Exception):
@@ -121,6 +124,9 @@ def report_app(
     async def outcome(request: Request) -> Response:
         caller = await admitted(request)
         body = await _body(request)
+        if caller.fetches:
+            # Its pod's termination message is what counts.
+            return Response(status_code=204)
         try:
             record = read_outcome(body.decode(errors="replace"))
         except ContractError as error:

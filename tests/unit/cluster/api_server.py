@@ -86,7 +86,9 @@ class ApiServer:
         document["metadata"] |= {"namespace": namespace}
         return copy.deepcopy(self.put(kind, document))
 
-    async def replace(self, kind: Kind, namespace: str, path: str, body: Manifest) -> Manifest:
+    async def replace(
+        self, kind: Kind, namespace: str | None, path: str, body: Manifest
+    ) -> Manifest:
         self._asked("update", kind)
         name, _, part = path.partition("/")
         found = self._found(kind, namespace, name, body)
@@ -94,7 +96,7 @@ class ApiServer:
         return copy.deepcopy(self.put(kind, {**found, **copy.deepcopy(changed)}))
 
     async def patch(
-        self, kind: Kind, namespace: str, path: str, body: Manifest, content_type: str = ""
+        self, kind: Kind, namespace: str | None, path: str, body: Manifest, content_type: str = ""
     ) -> Manifest:
         self._asked("patch", kind)
         found = self._found(kind, namespace, path.partition("/")[0], body)
@@ -126,8 +128,8 @@ class ApiServer:
         if refusal := self.refusals.pop((verb, kind.plural), None):
             raise refusal
 
-    def _found(self, kind: Kind, namespace: str, name: str, wanted: Manifest) -> Manifest:
-        found = self.objects.get((kind, namespace, name))
+    def _found(self, kind: Kind, namespace: str | None, name: str, wanted: Manifest) -> Manifest:
+        found = self.objects.get((kind, namespace or "", name))
         if found is None:
             raise ClusterError(404, "NotFound", f"{kind.plural} {name} not found")
         for field in ("uid", "resourceVersion"):

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from t2v_operator.cluster.callers import Callers
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
+from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.delivery.report_server import Caller, UnknownCaller
 
 from tests.unit.builders import a_config, a_config_with_a_store
 from tests.unit.cluster.test_reconcile import KEY, World
+from tests.unit.model_observations import MODEL, a_prefetch_job
 from tests.unit.observations import a_job_document, a_pod_document, a_resource_document
 
 POD, UID = "pod-1", "uid-of-pod-1"
@@ -47,7 +49,8 @@ def a_world(**spec: Any) -> tuple[World, Callers]:
     world.hears()
     client: Any = world.server
     client.review_token = review
-    return world, Callers(client, world.cache, CONFIG)
+    models = ModelCache(client, "t2v-system", CONFIG, lambda _: None, lambda _: None)
+    return world, Callers(client, world.cache, models, CONFIG)
 
 
 def who_asks(callers: Callers) -> Caller:
@@ -89,3 +92,16 @@ def test_a_forged_job_opens_only_what_the_resource_names() -> None:
     world.hears()
     (key,) = who_asks(callers).init_media.values()
     assert key == "videos/default/uploads/cat.png"
+
+
+def test_a_pod_that_fetches_a_model_may_tell_how_far_it_is_and_nothing_else() -> None:
+    world, callers = a_world()
+    job = a_prefetch_job()
+    job["metadata"]["namespace"] = "default"
+    pod = a_pod_document(POD, running=True, job_uid=job["metadata"]["uid"])
+    world.server.put(PODS, pod)
+    world.hears()
+    callers._models.jobs.page([{**job, "status": {}}], 1, None)
+    caller = who_asks(callers)
+    assert (caller.fetches, caller.job) == (MODEL, job["metadata"]["name"])
+    assert (caller.folder, caller.may_reuse, caller.init_media) == (None, False, {})

@@ -31,7 +31,7 @@ def an_operator(server: Any, config: Any = None) -> Operator:
     operator = Operator(nothing, delivery)
     operator._client = server
     operator._leadership._client = server
-    for reflector in operator._cache.reflectors:
+    for reflector in operator._reflectors:
         reflector._client = server
     return operator
 
@@ -116,7 +116,7 @@ def test_who_begins_to_lead_looks_at_every_resource() -> None:
     operator._queue._work = look
 
     async def go() -> None:
-        for reflector in operator._cache.reflectors:
+        for reflector in operator._reflectors:
             reflector._listed.set()
         hear(operator)
         task = asyncio.create_task(operator._lead())

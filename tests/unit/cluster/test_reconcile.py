@@ -21,6 +21,7 @@ from t2v_operator.cluster.kinds import (
     JOBS,
     PODS,
     RESOURCES,
+    VIDEO_MODELS,
     WORKLOAD_PRIORITY_CLASSES,
     WORKLOADS,
 )
@@ -32,6 +33,7 @@ from t2v_operator.core.observed import Settled
 
 from tests.unit.builders import a_config, a_config_of_pools, a_config_with_kueue
 from tests.unit.cluster.api_server import ApiServer, the_jobs, the_status
+from tests.unit.model_observations import MODEL, a_model_document
 from tests.unit.observations import (
     JOB_NAME,
     a_failure,
@@ -144,6 +146,21 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     return made
 
 
+def test_a_model_that_was_applied_with_its_video_is_found_though_the_watch_is_behind(
+    world: Callable[..., World],
+) -> None:
+    """Else the request would have failed for good."""
+    tested = world(spec={"modelId": MODEL})
+    tested.server.put(VIDEO_MODELS, a_model_document())
+    status = tested.looks_until_it_is_written()
+    assert (status["phase"], status["conditions"][0]["reason"]) == ("Pending", "ModelNotReady")
+
+
+def test_a_model_that_is_nowhere_fails_its_video(world: Callable[..., World]) -> None:
+    tested = world(spec={"modelId": MODEL})
+    assert tested.looks_until_it_is_written()["conditions"][0]["reason"] == "ModelNotFound"
+
+
 def test_a_new_resource_gets_its_job_at_once_and_its_status_soon(
     world: Callable[..., World],
 ) -> None:
@@ -173,8 +190,8 @@ def test_a_status_is_written_once(world: Callable[..., World]) -> None:
 def test_a_status_that_was_computed_from_something_old_is_not_written(
     world: Callable[..., World],
 ) -> None:
-    tested = world(spec={"modelId": "other"})
-    tested.server.change(RESOURCES, "red-circle", spec={"modelId": "tiny-shapes"})
+    tested = world(spec={"pool": "other"})
+    tested.server.change(RESOURCES, "red-circle", spec={"pool": "default"})
     assert "changed meanwhile" in tested.tries_again()
     assert the_status(tested.server) == {"phase": "Pending", "observedGeneration": -1}
     tested.hears()

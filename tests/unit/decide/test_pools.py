@@ -13,6 +13,7 @@ from t2v_operator.core.observe import observe_job
 from t2v_operator.core.observed import ObservedJob, ObservedPod
 
 from tests.unit.builders import a_config_of_pools
+from tests.unit.model_observations import MODEL, a_ready_model
 from tests.unit.observations import (
     a_failure,
     a_pod,
@@ -86,6 +87,18 @@ def test_what_a_video_takes_stands_on_the_status_before_a_gpu_is_taken() -> None
     assert estimate.host_bytes == 36 * GIB
     assert estimate.download_bytes == 80 * GIB
     assert estimate.seconds is None
+
+
+def test_what_is_in_the_cache_is_not_downloaded() -> None:
+    config = a_catalogue(SMALL)
+    cache = config.document() | {"modelCache": {"kind": "claim", "claimName": "models"}}
+    model = {name: value for name, value in config.document()["models"][0].items() if name != "id"}
+    hub = {"hub": "owner/name", "revision": "main"}
+    ready = a_ready_model(**(model | {"source": hub}))
+    decision = decided(OperatorConfig.parse(cache), spec={"modelId": MODEL}, models={MODEL: ready})
+    estimate = the_status(decision).estimate
+    assert estimate
+    assert estimate.download_bytes == 0
 
 
 def test_what_the_profile_forces_is_what_is_estimated() -> None:

@@ -58,7 +58,8 @@ def a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool(
     if job.plan is None or last.pool != job.plan.pool:
         return None  # the run was an earlier Job's; this one left none
     try:
-        resolved = resolve(situation.observed.resource.as_contract, situation.config)
+        resource = situation.observed.resource.as_contract
+        resolved = resolve(resource, situation.config, catalogue=situation.catalogue)
     except RequestRefused:
         return None
     pool = larger_pool(resolved, situation.config, history.latest)

@@ -174,13 +174,13 @@ def _created(situation: Situation, history: History) -> Decision:
     if refused_url:
         return refused_url
     try:
-        resolved = placed(
-            resolve(situation.observed.resource.as_contract, situation.config, _answer(situation)),
-            situation.config,
-            history.latest,
-        )
+        resource = situation.observed.resource.as_contract
+        resolved = resolve(resource, situation.config, _answer(situation), situation.catalogue)
+        resolved = placed(resolved, situation.config, history.latest)
     except RequestRefused as refusal:
-        return situation.refused(refusal.reason, refusal.message)
+        refused = situation.refused(refusal.reason, refusal.message)
+        # A VideoModel that was applied with it may not have been seen yet.
+        return replace(refused, rests_on_absence=refusal.reason is Reason.MODEL_NOT_FOUND)
     problem = _queue_problem(situation, resolved)
     if problem:
         status = situation.waiting(Phase.PENDING, Waiting.QUEUE_NOT_AVAILABLE, problem)

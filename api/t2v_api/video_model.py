@@ -1,0 +1,150 @@
+"""The VideoModel resource: a model of the catalogue that everybody in the cluster may name.
+
+The CRD is generated from these models. The neighbour without a status is `profile`: a model in the
+operator's own configuration.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from t2v_api.base import ContractModel
+from t2v_api.profile import ModelDescription, ModelProfile, ModelSource
+from t2v_api.resource import DNS_LABEL, Condition, SecretKeyReference
+from t2v_api.result import Sha256
+
+MODEL_KIND = "VideoModel"
+MODEL_PLURAL = "videomodels"
+
+NAME_CHARACTERS = 63
+"""Of a model: its name is a label's value."""
+NAME_RULE = {
+    "rule": f"self.metadata.name.size() <= {NAME_CHARACTERS}",
+    "message": f"a model's name has at most {NAME_CHARACTERS} characters",
+}
+
+SPEC_RULES = (
+    {
+        "rule": "has(self.source.path) != has(self.source.hub)",
+        "message": "source: give exactly one of 'path' and 'hub'",
+    },
+    {
+        "rule": "!has(self.source.hub) || has(self.source.revision)",
+        "message": "source: 'hub' needs a 'revision', so that a video can be made again",
+    },
+    {
+        "rule": "!has(self.prefetch) || has(self.source.hub)",
+        "message": "'prefetch' goes with a source from a hub; remove it: a folder is there already",
+    },
+    {
+        "rule": "!has(self.tokenSecretRef) || has(self.prefetch)",
+        "message": "'tokenSecretRef' goes with 'prefetch': the pod of a video never has the token",
+    },
+)
+"""What the API server refuses; the models refuse the same, and more."""
+
+
+class Prefetch(ContractModel):
+    """That a model is fetched before anybody asks for a video of it."""
+
+    pools: tuple[Annotated[str, Field(max_length=63, pattern=DNS_LABEL)], ...] = ()
+    """The GPU pools whose nodes need it. Default: the first of the operator's configuration."""
+    convert: bool = False
+    """Keep weights in float32 in the number format that GPUs load them in: half the bytes, the same
+    videos. A device that loads them in another format, such as a CPU, draws others."""
+
+
+class VideoModelSpec(ModelDescription):
+    """One model. A change of `source`, `motionAdapter` or `prefetch` fetches it anew."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"x-kubernetes-validations": [{**rule} for rule in SPEC_RULES]}
+    )
+
+    prefetch: Prefetch | None = None
+    """Fetch it into the model cache now, and let no Job fetch it. Null: each Job fetches it."""
+    token_secret_ref: SecretKeyReference | None = None
+    """The hub's token, for models whose licence has to be accepted: a Secret in the operator's own
+    namespace. Only what fetches the model gets it."""
+
+    @model_validator(mode="after")
+    def _what_is_fetched_is_on_a_hub(self) -> Self:
+        if self.prefetch is not None and self.source.hub is None:
+            raise ValueError(
+                "'prefetch' goes with a source from a hub; remove it: a folder is there already"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_token_is_for_what_fetches(self) -> Self:
+        if self.token_secret_ref is not None and self.prefetch is None:
+            raise ValueError(
+                "'tokenSecretRef' goes with 'prefetch': the pod of a video never has the token"
+            )
+        return self
+
+    @property
+    def sources(self) -> str:
+        """Names what is fetched, as the user wrote it: a branch may name another commit by now."""
+        both = (self.source, self.motion_adapter)
+        named = "+".join(f"{each.hub or each.path}@{each.revision}" for each in both if each)
+        return f"{named}, converted" if self.prefetch and self.prefetch.convert else named
+
+    def profile(
+        self, name: str, commit: str | None = None, motion_adapter_commit: str | None = None
+    ) -> ModelProfile:
+        """The model as a request knows it, at these commits where they are known."""
+        fields = {field: getattr(self, field) for field in ModelDescription.model_fields}
+        fields["source"] = _at(self.source, commit)
+        if self.motion_adapter is not None:
+            fields["motion_adapter"] = _at(self.motion_adapter, motion_adapter_commit)
+        return ModelProfile(id=name, **fields)
+
+
+def _at(source: ModelSource, commit: str | None) -> ModelSource:
+    return source.model_copy(update={"revision": commit}) if commit else source
+
+
+class PoolStatus(ContractModel):
+    """How far a model is on the nodes of one pool."""
+
+    name: str
+    """The pool's."""
+    ready: bool
+    """Whether its nodes have all of the model."""
+    nodes: int | None = Field(default=None, ge=0)
+    """How many nodes have it. Null where all nodes share one cache."""
+
+
+class VideoModelStatus(ContractModel):
+    """Whether videos can be made with it, and what of it is there."""
+
+    observed_generation: int | None = None
+    """The generation of the resource that this status is about."""
+    conditions: tuple[Condition, ...] = ()
+    """Ready, Reconciling and Stalled, as kstatus reads them."""
+    sources: str | None = None
+    """Which sources and revisions were fetched; `commit` is theirs."""
+    cache: str | None = None
+    """Which model cache has them."""
+    commit: str | None = None
+    """The hub's commit that new Jobs use. Null: it comes from a folder, or each Job asks the hub
+    what its branch or tag names."""
+    motion_adapter_commit: str | None = None
+    """The same of the motion adapter."""
+    bytes: int | None = Field(default=None, ge=0)
+    """Of its files that are in the cache."""
+    total_bytes: int | None = Field(default=None, ge=0)
+    """Of all its files."""
+    percent: int | None = Field(default=None, ge=0, le=100)
+    """How much of it is in the cache. Null where it is not fetched."""
+    eta_seconds: float | None = Field(default=None, ge=0)
+    """Seconds until it is there, from the pace so far."""
+    sha256: Sha256 | None = None
+    """Over the sorted paths and digests of its files, as they were fetched."""
+    converted_to: str | None = None
+    """The number format that its weights were converted to. Null: all is as the hub has it."""
+    pools: tuple[PoolStatus, ...] = ()
+    """The GPU pools that it is fetched for."""
+    message: str = ""
+    """What happens or happened, for people."""

@@ -1,0 +1,49 @@
+"""The models that a request may name: the configuration's, and VideoModels. Pure.
+
+The configuration's own go before a VideoModel of the same name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from t2v_api.profile import ModelProfile
+
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.models.observed import ObservedModel
+
+
+@dataclass(frozen=True)
+class CatalogueModel:
+    """A model that a Job can draw with now."""
+
+    profile: ModelProfile
+    is_prefetched: bool = False
+    """Whether its files are in the model cache."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All models by name."""
+
+    config: OperatorConfig
+    resources: Mapping[str, ObservedModel] = field(default_factory=dict)
+    """VideoModels by name, those that are not ready as well."""
+
+    def find(self, name: str) -> CatalogueModel | None:
+        """The model of this name; None where there is none that is ready."""
+        configured = self.config.catalogue.get(name)
+        if configured:
+            return CatalogueModel(configured)
+        resource = self.resources.get(name)
+        profile = resource.profile if resource else None
+        return CatalogueModel(profile, resource.is_prefetched) if resource and profile else None
+
+    def not_ready(self, name: str) -> ObservedModel | None:
+        """The VideoModel of this name that videos have to wait for."""
+        resource = None if name in self.config.catalogue else self.resources.get(name)
+        return resource if resource and resource.profile is None else None
+
+    @property
+    def names(self) -> list[str]:
+        """Of every model, those too that are not ready."""
+        return sorted({*self.config.catalogue, *self.resources})

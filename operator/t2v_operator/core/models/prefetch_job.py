@@ -1,0 +1,165 @@
+"""Build the Job that fetches one model into the model cache: a pure function to a manifest.
+
+It needs no GPU, and of a Secret it alone gets the hub's token.
+"""
+
+from collections.abc import Sequence
+
+from t2v_api.quantity import bytes_of
+from t2v_api.reasons import ExitCode
+from t2v_api.resource import API_VERSION, hash_of
+from t2v_api.video_model import MODEL_KIND
+
+from t2v_operator.config import GpuPool, OperatorConfig
+from t2v_operator.core.job import CONTAINER, Manifest
+from t2v_operator.core.models.observed import ObservedModel
+from t2v_operator.core.names import POOL_LABEL, PREFETCH_LABEL, job_name_of
+from t2v_operator.core.pod_files import (
+    SCRATCH_DIR,
+    PodFiles,
+    add_model_cache,
+    add_report_server,
+    add_scratch,
+)
+from t2v_operator.core.pod_template_patch import patched
+from t2v_operator.core.pods import COMMON, CONTAINER_SECURITY, literal, present
+
+BACKOFF_LIMIT = 6
+"""Further attempts, ten seconds after the first, then twice as long each time, by Kubernetes."""
+SCRATCH_LIMIT = "1Gi"
+RESOURCES = {
+    "requests": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "0"},
+    "limits": {"memory": "4Gi", "ephemeral-storage": SCRATCH_LIMIT},
+}
+
+
+def prefetch_job_name(model: ObservedModel, config: OperatorConfig) -> str:
+    """Another one for all that fetches something else, or fetches it otherwise."""
+    spec = model.spec
+    assert spec
+    assert spec.prefetch
+    token = spec.token_secret_ref
+    wanted = {
+        "uid": model.metadata.uid,
+        "sources": spec.sources,
+        "family": spec.family,
+        "pools": spec.prefetch.pools,
+        "token": token.document() if token else None,
+        "cache": config.model_cache.named,
+    }
+    return job_name_of(f"prefetch-{model.name}", hash_of(wanted))
+
+
+def prefetch_job(
+    model: ObservedModel, config: OperatorConfig, to_keep: Sequence[str] = ()
+) -> Manifest:
+    """The Job for `model`, complete but for its namespace and what the API server fills in.
+
+    One for all pools, since every node shows the same cache; it runs where the first of them is.
+    `to_keep` must not go to make room for it.
+    """
+    pool = prefetch_pools(model, config)[0]
+    labels = {PREFETCH_LABEL: model.name, POOL_LABEL: pool.name}
+    template = {"metadata": {"labels": labels}, "spec": _pod(model, pool, config, to_keep)}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": prefetch_job_name(model, config),
+            "labels": labels,
+            "ownerReferences": [_owner(model)],
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": BACKOFF_LIMIT,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": _pod_failure_policy(),
+            "template": patched(template, config.pod_template_patch),
+        },
+    }
+
+
+def prefetch_pools(model: ObservedModel, config: OperatorConfig) -> tuple[GpuPool, ...]:
+    """The pools that need the model; those that the configuration does not know are left out."""
+    assert model.spec
+    assert model.spec.prefetch
+    names = model.spec.prefetch.pools or (config.pools[0].name,)
+    return tuple(pool for pool in config.pools if pool.name in names)
+
+
+def _owner(model: ObservedModel) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": MODEL_KIND,
+        "name": model.name,
+        "uid": model.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _pod(
+    model: ObservedModel, pool: GpuPool, config: OperatorConfig, to_keep: Sequence[str]
+) -> Manifest:
+    files = PodFiles()
+    add_scratch(files, SCRATCH_LIMIT)
+    add_model_cache(files, config, read_only=False)
+    if config.model_cache.size:
+        files.environment["T2V_MODELS_CACHE_BYTES"] = str(bytes_of(config.model_cache.size))
+        files.environment["T2V_MODELS_IN_USE"] = ",".join(to_keep)
+    add_report_server(files, config)
+    return present(
+        **COMMON,
+        nodeSelector=pool.node_selector,
+        tolerations=list(pool.tolerations),
+        imagePullSecrets=[{"name": name} for name in config.runner.pull_secrets],
+        containers=[_container(model, config, files)],
+        volumes=files.volumes,
+    )
+
+
+def _container(model: ObservedModel, config: OperatorConfig, files: PodFiles) -> Manifest:
+    spec = model.spec
+    assert spec
+    environment = {
+        "T2V_MODEL": literal(spec.profile(model.name).json_line()),
+        "HOME": SCRATCH_DIR,
+        "TMPDIR": SCRATCH_DIR,
+        "HF_HOME": f"{SCRATCH_DIR}/huggingface",
+        **files.environment,
+    }
+    if spec.prefetch and spec.prefetch.convert:
+        environment["T2V_MODELS_CONVERT"] = "1"
+    entries: list[Manifest] = [
+        {"name": name, "value": value} for name, value in environment.items()
+    ]
+    if spec.token_secret_ref:
+        key = {"name": spec.token_secret_ref.name, "key": spec.token_secret_ref.key}
+        entries.append({"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": key}})
+    return {
+        "name": CONTAINER,
+        "image": config.runner.image,
+        "imagePullPolicy": config.runner.pull_policy,
+        "command": ["python", "-m", "t2v_runner.hub"],
+        "env": entries,
+        "resources": RESOURCES,
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": files.mounts,
+    }
+
+
+def _pod_failure_policy() -> Manifest:
+    """Fail at once what another attempt cannot mend; do not count disruptions as attempts."""
+    refused = {
+        "containerName": CONTAINER,
+        "operator": "In",
+        "values": [int(ExitCode.REQUEST_REFUSED), int(ExitCode.MODEL_REFUSED)],
+    }
+    disrupted = [{"type": "DisruptionTarget", "status": "True"}]
+    return {
+        "rules": [
+            {"action": "FailJob", "onExitCodes": refused},
+            {"action": "Ignore", "onPodConditions": disrupted},
+        ]
+    }

@@ -1,0 +1,170 @@
+"""Rules about the Job that fetches a VideoModel into the model cache."""
+
+from t2v_api.base import ContractError
+from t2v_api.prefetch import PrefetchResult, read_prefetch
+from t2v_api.reasons import ModelReason
+from t2v_api.result import GenerationFailure
+
+from t2v_operator.core.attempts import end_of
+from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, CreateJob
+from t2v_operator.core.models.prefetch_job import prefetch_job
+from t2v_operator.core.models.situation import ModelDecision, ModelSituation
+from t2v_operator.core.observed import ObservedPod, running_pod, waiting_pod
+from t2v_operator.core.situation import removals
+
+POD_SECONDS = 60.0
+"""So long a finished Job's pod is waited for: its watch may be behind the Job's."""
+
+
+def what_was_fetched_stays_ready(situation: ModelSituation) -> ModelDecision | None:
+    """Its Job need not be there any more. Whatever else of the spec has changed takes effect."""
+    before, config = situation.model.status, situation.config
+    if before is None or before.commit is None:
+        return None
+    if (before.sources, before.cache) != (situation.spec.sources, config.model_cache.named):
+        return None
+    # Of a fetch that was given up, the numbers are another one's.
+    total = before.bytes if before.percent == 100 else None
+    status = situation.status(
+        ModelReason.AVAILABLE,
+        f"ready at commit {before.commit[:12]}",
+        bytes=total,
+        total_bytes=total,
+        percent=100,
+        pools=situation.pools(ready=True),
+    )
+    return ModelDecision(status)
+
+
+def a_model_without_a_job_gets_one(situation: ModelSituation) -> ModelDecision | None:
+    if situation.job is not None:
+        return None
+    manifest = prefetch_job(situation.model, situation.config, situation.to_keep)
+    message = f"the Job {manifest['metadata']['name']} was made, which fetches it"
+    return _on_the_way(situation, message, CreateJob(manifest))
+
+
+def a_job_being_deleted_is_waited_for(situation: ModelSituation) -> ModelDecision | None:
+    """Whoever wants a failed fetch tried again deletes its Job."""
+    job = situation.job
+    if job is None or not job.is_being_deleted:
+        return None
+    return _on_the_way(situation, f"the Job {job.name} is being deleted; another follows")
+
+
+def a_complete_job_has_fetched_the_model(situation: ModelSituation) -> ModelDecision | None:
+    """As its pod's termination message tells it. Where that is lost, another fetch finds all."""
+    job, pods = situation.job, situation.job_pods
+    if job is None or not job.is_complete:
+        return None
+    record = next(filter(None, map(_record, pods)), None)
+    if record:
+        return _fetched(situation, record)
+    ended = job.finished or situation.now
+    left = POD_SECONDS - (situation.now - ended).total_seconds()
+    if left > 0:
+        message = f"the Job {job.name} is complete; its pod is about to tell what came"
+        return _on_the_way(situation, message, again_seconds=left)
+    if any(pod.end for pod in pods):
+        message = (
+            f"the Job {job.name} is complete and left no record of what it fetched; the runner's "
+            f"image {situation.config.runner.image} may be of another version"
+        )
+        return situation.stalled(
+            ModelReason.PREFETCH_FAILED, message, pools=situation.pools(ready=False)
+        )
+    decision = _on_the_way(situation, f"the record of the Job {job.name} is lost; another follows")
+    assert decision.status
+    return ModelDecision(decision.status, removals((job,)))
+
+
+def a_failed_job_is_told(situation: ModelSituation) -> ModelDecision | None:
+    """With the reason of its last attempt; the Job itself has tried it again by then."""
+    job = situation.job
+    if job is None or job.failure is None:
+        return None
+    told = _last_failure(situation.job_pods)
+    words = told.message if told else f"{job.failure[0]}: {job.failure[1]}"
+    message = f"{words}; to try again, change the spec, or delete the Job {job.name}"
+    return situation.stalled(
+        ModelReason.PREFETCH_FAILED, message, pools=situation.pools(ready=False)
+    )
+
+
+def a_job_that_goes_tells_how_far_it_is(situation: ModelSituation) -> ModelDecision | None:
+    progress, pods = situation.progress, situation.job_pods
+    if running_pod(pods) and progress and progress.bytes is not None and progress.total_bytes:
+        percent = progress.bytes * 100 // progress.total_bytes
+        message = f"{percent} % of {_in_gb(progress.total_bytes)} is there"
+        status = situation.status(
+            ModelReason.PREFETCHING,
+            message,
+            bytes=progress.bytes,
+            total_bytes=progress.total_bytes,
+            percent=percent,
+            eta_seconds=progress.eta_seconds,
+            pools=situation.pools(ready=False),
+        )
+        return ModelDecision(status, again_seconds=LOOK_AGAIN_SECONDS)
+    return _on_the_way(situation, _what_the_pod_does(pods))
+
+
+def _on_the_way(
+    situation: ModelSituation,
+    message: str,
+    *actions: CreateJob,
+    again_seconds: float = LOOK_AGAIN_SECONDS,
+) -> ModelDecision:
+    pools = situation.pools(ready=False)
+    status = situation.status(ModelReason.PREFETCHING, message, percent=0, pools=pools)
+    return ModelDecision(status, actions, again_seconds)
+
+
+def _fetched(situation: ModelSituation, record: PrefetchResult) -> ModelDecision:
+    status = situation.status(
+        ModelReason.AVAILABLE,
+        f"ready at commit {str(record.commit)[:12]}",
+        sources=situation.spec.sources,
+        cache=situation.config.model_cache.named,
+        commit=record.commit,
+        motion_adapter_commit=record.motion_adapter_commit,
+        bytes=record.bytes,
+        total_bytes=record.bytes,
+        percent=100,
+        sha256=record.sha256,
+        converted_to=record.converted_to,
+        pools=situation.pools(ready=True),
+    )
+    return ModelDecision(status)
+
+
+def _record(pod: ObservedPod) -> PrefetchResult | None:
+    if pod.end is None or pod.end.exit_code != 0:
+        return None
+    try:
+        record = read_prefetch(pod.end.message)
+    except ContractError:
+        return None
+    return record if isinstance(record, PrefetchResult) and record.commit else None
+
+
+def _last_failure(pods: tuple[ObservedPod, ...]) -> GenerationFailure | None:
+    ends = [end.outcome for pod in pods if (end := end_of(pod))]
+    failures = [each for each in ends if isinstance(each, GenerationFailure)]
+    return failures[-1] if failures else None
+
+
+def _what_the_pod_does(pods: tuple[ObservedPod, ...]) -> str:
+    pod, waits = running_pod(pods), waiting_pod(pods)
+    if pod:
+        return f"pod {pod.name} runs, and has not told yet how far it is"
+    if waits and waits.waiting:
+        return f"pod {waits.name} waits: {waits.waiting.message}"
+    failure = _last_failure(pods)
+    if failure:
+        return f"the last attempt failed ({failure.reason}: {failure.message}); another follows"
+    return "the Job controller is making the pod"
+
+
+def _in_gb(count: int) -> str:
+    return f"{count / 1e9:.2f} GB"
