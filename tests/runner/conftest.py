@@ -1,20 +1,12 @@
 """What every test of the runner needs."""
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.runner.drawing import Tiny
-
-
-@pytest.fixture(autouse=True)
-def the_process_goes_on() -> Iterator[None]:
-    """A runner process ends with its video and never looks for garbage in what it has loaded."""
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
