@@ -113,14 +113,13 @@ def expected_peak(sizes: ModelSizes, request: GenerationRequest, plan: Plan) -> 
                 host=_largest(loaded) if plan.fp8 else 0,
             )
         case Placement.MODEL_OFFLOAD:
-            # A model leaves when the one after it in the pipeline's order comes. A second text
-            # encoder may have no place in that order, and the VAE is the last of it.
+            # A model leaves when the one after it in the pipeline's order comes, the VAE being the
+            # last; text encoders leave together.
             early = encoding_vae if media else 0
-            staying = _weights(encoders) - _largest(encoders)
             return Peak(
                 max(_weights(encoders), _largest(others)) + early + encoding,
-                _largest(denoisers) + staying + early + denoising,
-                vae + staying + decoding,
+                _largest(denoisers) + early + denoising,
+                vae + decoding,
                 host=_weights(encoders + loaded + decoders + others),
             )
         case Placement.GROUP_OFFLOAD:

@@ -4,7 +4,7 @@ First without what is not needed any more, then in tiles, then on the CPU.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.sizes import Role
@@ -24,14 +24,24 @@ if TYPE_CHECKING:
 def decoding_again(pipeline: Any, fell_back: list[str]) -> Iterator[None]:
     """Calls of the VAE's `decode` go down the steps as far as they must, and stay there.
 
-    `fell_back` gets what ran out of memory. The pipeline is for no other request after a step.
+    So do those of a VAE for sound, which comes last. `fell_back` gets what ran out of memory. The
+    pipeline is for no other request after a step.
     """
-    steps = _steps(pipeline)
+    with ExitStack() as changes:
+        changes.enter_context(_stepping_down(pipeline, pipeline.vae, _steps(pipeline), fell_back))
+        if hasattr(pipeline, "audio_vae"):
+            first = _steps(pipeline)[:1]
+            changes.enter_context(_stepping_down(pipeline, pipeline.audio_vae, first, fell_back))
+        yield
 
+
+def _stepping_down(
+    pipeline: Any, vae: Any, steps: "list[Step]", fell_back: list[str]
+) -> AbstractContextManager[None]:
     def decode(real: Any, latents: "torch.Tensor", *arguments: Any, **named: Any) -> Any:
         while True:
             try:
-                return _where_the_vae_is(pipeline.vae, real, latents, *arguments, **named)
+                return _where_the_vae_is(vae, real, latents, *arguments, **named)
             except Exception as error:
                 if not steps or not is_out_of_memory(error):
                     raise
@@ -40,8 +50,7 @@ def decoding_again(pipeline: Any, fell_back: list[str]) -> Iterator[None]:
             go_down(pipeline)
             give_back()
 
-    with wrapped(pipeline.vae, "decode", decode):
-        yield
+    return wrapped(vae, "decode", decode)
 
 
 def _steps(pipeline: Any) -> "list[Step]":

@@ -151,6 +151,7 @@ def load_pipeline(
     # Files of one component side by side; diffusers reads this when it is imported.
     os.environ.setdefault("HF_ENABLE_PARALLEL_LOADING", "1")
     import diffusers
+    import torch
 
     _be_quiet()
     class_name = _read_json(folder / "model_index.json", profile)["_class_name"]
@@ -162,7 +163,8 @@ def load_pipeline(
             pipeline = getattr(diffusers, class_name).from_pretrained(
                 str(folder),
                 dtype=dtypes,
-                device_map=device.name,
+                # By its kind: which of several GPUs it is, this process has said.
+                device_map=torch.device(device.name).type,
                 use_safetensors=True,
                 local_files_only=True,
                 **given,

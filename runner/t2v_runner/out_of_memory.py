@@ -2,8 +2,15 @@
 
 import gc
 
-WORDS = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
-"""Of the CPU's allocator, and of CUDA's libraries, which have no class of their own for it."""
+WORDS = (
+    "can't allocate memory",
+    "out of memory",
+    "STATUS_ALLOC_FAILED",
+    "unable to find an engine",
+    "canUse32BitIndexMath",
+)
+"""Of the CPU's allocator; of CUDA's libraries, which have no class of their own for it; of a
+convolution that found no room to work, or has more numbers than it can count: tiles cure both."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -26,6 +33,7 @@ def empty_cache() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+        torch._C._host_emptyCache()  # what streamed: pinned memory of the host
 
 
 def emptied(module: object) -> None:

@@ -47,6 +47,7 @@ def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> 
             case Placement.MODEL_OFFLOAD:
                 pipeline = _on_cpu(weights, plan, device)
                 pipeline.enable_model_cpu_offload(device=device.name)
+                _send_encoders_away(pipeline)
             case Placement.GROUP_OFFLOAD:
                 pipeline = _on_cpu(weights, plan, device)
                 _stream(pipeline, device)
@@ -104,6 +105,21 @@ def _encoder_first(
     pipeline = load_pipeline(folder, weights.profile, device, given=empty)
     changes.enter_context(filled_when_called(pipeline, fill, reporter))
     return pipeline
+
+
+def _send_encoders_away(pipeline: Any) -> None:
+    """Before a denoiser comes: a model leaves when the one after it in diffusers's order comes.
+
+    That order does not have every second encoder, and Wan 2.2's first expert may never be called.
+    """
+    encoders = of_role(pipeline, Role.TEXT_ENCODER).values()
+
+    def send_away(*_: object) -> None:
+        for encoder in encoders:
+            encoder.to(CPU)
+
+    for denoiser in of_role(pipeline, Role.DENOISER).values():
+        denoiser.register_forward_pre_hook(send_away)
 
 
 def _stream(pipeline: Any, device: Device) -> None:

@@ -134,8 +134,9 @@ class Workspace:
         )
 
     def shares_no_more(self, claim: str) -> None:
-        self.kubectl("delete", "pvc", claim)
-        self.cluster.kubectl("delete", "pv", f"{claim}-{self.namespace}")
+        """Once the last pod that mounted it has gone; a finished one still holds it."""
+        self.kubectl("delete", "pvc", claim, "--wait=false")
+        self.cluster.kubectl("delete", "pv", f"{claim}-{self.namespace}", "--wait=false")
 
     def prepare_claims(self) -> None:
         """Give the namespace the volumes that the runner's pods mount."""

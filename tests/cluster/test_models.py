@@ -69,6 +69,7 @@ def hub(
         )
         with configured:
             yield hub
+            cluster.kubectl("delete", "vmodel", "--all", "--wait=false")
     for place in (system, workspace):
         place.shares_no_more(CLAIM)
     system.shares_no_more(PACKAGES_CLAIM)

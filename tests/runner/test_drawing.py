@@ -162,6 +162,15 @@ def test_a_decode_that_finds_no_memory_is_repeated_without_denoising_again(
     assert result.frames.tobytes() == expected.tobytes()
 
 
+def test_sound_that_finds_no_memory_is_decoded_again(load: Loader) -> None:
+    tiny = load("LTX2")
+    with running_out(type(tiny.pipeline.audio_vae), "decode", 1):
+        result, execution, _ = drawn(tiny)
+    assert execution.fell_back == ("decoding beside the other models",)
+    assert result.frames.tobytes() == undisturbed(tiny).tobytes()
+    assert result.sound
+
+
 def test_a_decode_that_finds_no_memory_anywhere_ends_the_video(load: Loader) -> None:
     tiny = load("Wan")
     with (

@@ -174,6 +174,10 @@ def test_an_init_image_stands_for_every_frame(tmp_path: Path) -> None:
     [
         (MemoryError(), Reason.OUT_OF_MEMORY),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), Reason.OUT_OF_MEMORY),
+        (
+            RuntimeError("GET was unable to find an engine to execute this computation"),
+            Reason.OUT_OF_MEMORY,
+        ),
         (OSError(28, "No space left on device"), Reason.STORAGE_FAILED),
         (OutOfMemory("full"), Reason.OUT_OF_MEMORY),
     ],

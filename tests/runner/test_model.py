@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from t2v_api.profile import ModelProfile, ModelSource
 from t2v_operator.config import load_config
-from t2v_runner.device import choose_device
+from t2v_runner.device import Device, choose_device
 from t2v_runner.errors import ModelNotLoadable
 from t2v_runner.model import (
     check_model_folder,
@@ -162,3 +163,10 @@ def test_weights_in_their_own_format_are_not_copied(load: Loader) -> None:
     """As the kernel tells: their files are mapped into this process."""
     unet = load("AnimateDiff").folder / "unet" / "diffusion_pytorch_model.safetensors"
     assert str(unet) in Path("/proc/self/maps").read_text()
+
+
+def test_one_of_several_devices_is_a_device_too(load: Loader) -> None:
+    tiny = load("Wan")
+    profile = a_profile(tiny.family, tiny.folder)
+    second = Device("cpu:0", torch.float32)
+    assert load_pipeline(tiny.folder, profile, second).device.type == "cpu"

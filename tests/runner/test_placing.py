@@ -108,6 +108,28 @@ def test_answers_of_earlier_steps_are_used_again_wherever_the_model_is(
     assert frames.tobytes() == expected.tobytes() != exact.tobytes()
 
 
+def test_text_encoders_leave_though_an_expert_is_never_called(
+    load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offloading by diffusers's order alone would keep them until that expert has come."""
+    tiny, sent = load("Wan 2.2 A14B"), list[Stage]()
+    encoder = type(tiny.pipeline.text_encoder)
+    real = encoder.to
+    weights = Weights(a_profile(tiny.family, tiny.folder), tiny.folder)
+    plan, reporter = Plan(Placement.MODEL_OFFLOAD), Reporter(lambda progress: None, StopSignal())
+
+    def to(model: Any, device: Any, *arguments: Any, **named: Any) -> Any:
+        if device == "cpu":
+            sent.append(reporter.stage)
+        return real(model, device, *arguments, **named)
+
+    with placed(weights, plan, Device("cpu", torch.float32), reporter) as pipeline:
+        monkeypatch.setattr(encoder, "to", to)
+        wanted = asked(tiny.family, Start.VIDEO, strength=0.5)
+        denoise(pipeline, tiny.adapter, *wanted, reporter)
+    assert sent[0] is Stage.ENCODE_PROMPT
+
+
 def test_loading_a_denoiser_late_is_told_and_percent_goes_on(load: Loader) -> None:
     _, told = draw_by(Plan(Placement.ENCODER_FIRST), load("Wan"), Start.TEXT)
     stages = list(dict.fromkeys(each.stage for each in told))

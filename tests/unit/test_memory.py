@@ -180,11 +180,11 @@ def test_only_one_of_two_experts_is_on_the_gpu_when_models_are_offloaded() -> No
     assert both.host == one.host + 26 * GIB
 
 
-def test_a_second_text_encoder_stays_when_models_are_offloaded() -> None:
+def test_all_text_encoders_leave_when_models_are_offloaded() -> None:
     two = some_sizes(text_encoder_2=a_component(1))
     plan = Plan(Placement.MODEL_OFFLOAD)
     one, both = (expected_peak(each, a_request(), plan) for each in (some_sizes(), two))
-    assert (both.encoding - one.encoding, both.denoising - one.denoising) == (GIB, GIB)
+    assert (both.encoding - one.encoding, both.denoising - one.denoising) == (GIB, 0)
 
 
 def test_text_encoders_and_denoisers_are_never_there_together_in_encoder_first() -> None:
