@@ -36,6 +36,7 @@ ON_THE_SHEET = (0, 1)
 SHEET_FRAMES = (0, 3, 6, 9, 12, 15)
 LABEL_PX = 210
 PICTURE = "![Two prompts with each scheduler, six frames of each video](schedulers.png)"
+FROM = {Start.TEXT: "", Start.VIDEO: ", from video", Start.FIRST_FRAME: ", from frames"}
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,9 @@ def with_tables(page: str, tables: dict[str, str]) -> str:
 
 
 def verdict_table() -> str:
-    """What each family makes of each scheduler, from noise and from a video."""
-    columns = [
-        (family, start)
-        for family in ModelFamily
-        for start in (Start.TEXT, Start.VIDEO)
-        if start is Start.TEXT or _differs_from_video(family)
-    ]
-    head = [family if start is Start.TEXT else f"{family}, from video" for family, start in columns]
+    """What each family makes of each scheduler, from noise, from a video and from frames."""
+    columns = [(family, start) for family in ModelFamily for start in _shown(family)]
+    head = [f"{family}{FROM[start]}" for family, start in columns]
     rows = [
         [_short(scheduler), *(_cell(family, scheduler, start) for family, start in columns)]
         for scheduler in Scheduler
@@ -249,10 +245,14 @@ def _document(scores: Sequence[Score]) -> dict[str, Any]:
     return {"steps": STEPS, "guidance": GUIDANCE, "seed": SEED, "schedulers": schedulers}
 
 
-def _differs_from_video(family: ModelFamily) -> bool:
-    if family.traits.video_to_video is None:
-        return False
-    return any(verdict(family, each) != verdict(family, each, Start.VIDEO) for each in Scheduler)
+def _shown(family: ModelFamily) -> tuple[Start, ...]:
+    """Starts whose verdicts are not those of one before."""
+    found = {
+        tuple(verdict(family, each, start) for each in Scheduler): start
+        for start in reversed(FROM)
+        if start in family.traits.starts
+    }
+    return tuple(start for start in FROM if start in found.values())
 
 
 def _cell(family: ModelFamily, scheduler: Scheduler, start: Start) -> str:

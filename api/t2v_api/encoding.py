@@ -48,6 +48,7 @@ ENCODERS: Mapping[str, EncoderLaw] = {
     "AutoencoderKL": EncoderLaw(5.05, frames_at_once=16, tile=(512, 512), takes_images=True),
     ALL_IMAGES: EncoderLaw(5.05, tile=(512, 512), takes_images=True),
     "AutoencoderKLCogVideoX": EncoderLaw(6.8, once=14.2, frames_at_once=9, tile=(360, 240)),
+    "AutoencoderKLHunyuanVideo15": EncoderLaw(7.05),
     "AutoencoderKLLTX2Video": EncoderLaw(0.16, once=0.19, tile=(512, 512)),
     "AutoencoderKLLTXVideo": EncoderLaw(0.44, once=0.25, tile=(512, 512)),
     "AutoencoderKLWan": EncoderLaw(9.0, once=1.2, frames_at_once=4, fills_up=True),

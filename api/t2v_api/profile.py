@@ -142,9 +142,10 @@ class ModelDescription(ContractModel):
     """Its kind: which pipeline draws with it."""
     starts: Annotated[tuple[Start, ...], Field(min_length=1)] | None = None
     """What these weights start from. Left out, what most of the family do: Text, and Video where
-    there is a pipeline for it; LTX models take frames as well. Others that do say so: Wan 2.1 and
-    CogVideoX for images `[FirstFrame]`, Wan 2.1 FLF2V `[BothFrames]`, Wan 2.2 I2V-A14B
-    `[FirstFrame, BothFrames]`, Wan 2.2 TI2V-5B `[Text, FirstFrame, Video]`."""
+    there is a pipeline for it; LTX and LTX-2 models take frames as well. Others that do say so:
+    Wan 2.1, CogVideoX and HunyuanVideo-1.5 for images `[FirstFrame]`, Wan 2.1 FLF2V
+    `[BothFrames]`, Wan 2.2 I2V-A14B `[FirstFrame, BothFrames]`, Wan 2.2 TI2V-5B
+    `[Text, FirstFrame, Video]`."""
     defaults: ModelDefaults
     """What a request gets where it names nothing."""
     limits: ModelLimits

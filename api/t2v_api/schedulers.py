@@ -142,6 +142,12 @@ _FLOW_CUSTOM_SIGMAS = _FLOW_EULER | {
 }
 """LTX, LTX-2 and both HunyuanVideos pass sigmas of their own; the other classes refuse them."""
 
+_LTX2_FROM_FRAMES = {
+    scheduler: _FLOW_CUSTOM_SIGMAS[scheduler]
+    for scheduler in (Scheduler.EULER_DISCRETE, Scheduler.UNIPC_MULTISTEP)
+}
+"""The others add noise at each step, also to the frames that are given, which are to stay clean."""
+
 _FLOW = _FLOW_CUSTOM_SIGMAS | {
     Scheduler.HEUN_DISCRETE: "FlowMatchHeunDiscreteScheduler",
     Scheduler.DPM_SOLVER_MULTISTEP: "DPMSolverMultistepScheduler",
@@ -193,6 +199,8 @@ def _classes(family: ModelFamily, start: Start) -> dict[Scheduler, str]:
         case ModelFamily.LTX2 if from_video:
             # The sigmas that are left are passed as they are, and others shift them once more.
             return _FLOW_EULER
+        case ModelFamily.LTX2 if start is not Start.TEXT:
+            return _LTX2_FROM_FRAMES
         case (
             ModelFamily.LTX
             | ModelFamily.LTX2

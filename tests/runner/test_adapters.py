@@ -35,6 +35,7 @@ NAMES = (
     "Wan 2.2 I2V A14B",
     "LTX 0.9.7",
     "LTX-2 with conditions",
+    "HunyuanVideo-1.5 I2V",
     "CogVideoX I2V",
 )
 EVERY_START = pytest.mark.parametrize(
@@ -140,6 +141,7 @@ TEXT_CHANGES: dict[str, dict[str, set[str]]] = {
     "LTX 0.9.7": {"fps": {"frame_rate"}},
     "HunyuanVideo": {"negative_prompt": {"negative_prompt", "true_cfg_scale", "guidance_scale"}},
     "HunyuanVideo15": {"guidance_scale": {"guider"}},
+    "HunyuanVideo-1.5 I2V": {"guidance_scale": {"guider"}},
     "LTX2": {"fps": {"frame_rate"}},
     "LTX-2 with conditions": {"fps": {"frame_rate"}},
     "Latte": {"num_frames": {"video_length"}},
@@ -177,13 +179,17 @@ VIDEO_CHANGES: dict[str, dict[str, set[str]]] = {
 ONE_IMAGE = {"width": {"width", "image"}, "height": {"height", "image"}}
 TWO_IMAGES = {side: {side, "image", "last_image"} for side in ("width", "height")}
 CONDITIONS = {side: {side, "conditions"} for side in ("width", "height")}
+ITS_SIZE = {side: {"image"} for side in ("width", "height")}
 WITH_A_PLACE = CONDITIONS | {"num_frames": {"num_frames", "conditions"}}
+LTX2, LTX2_FRAMES = ("LTX2", "LTX-2 with conditions"), ModelFamily.LTX2.traits.frames_given
 FRAMES_GIVEN: dict[tuple[str, Start], dict[str, set[str]]] = {
     ("LTX", Start.LAST_FRAME): WITH_A_PLACE,
     ("LTX", Start.BOTH_FRAMES): WITH_A_PLACE,
     ("LTX 0.9.7", Start.FIRST_FRAME): CONDITIONS,
     ("LTX 0.9.7", Start.LAST_FRAME): WITH_A_PLACE,
     ("LTX 0.9.7", Start.BOTH_FRAMES): WITH_A_PLACE,
+    **{(name, start): CONDITIONS for name in LTX2 for start in LTX2_FRAMES},
+    ("HunyuanVideo-1.5 I2V", Start.FIRST_FRAME): ITS_SIZE,
     ("Wan 2.1 FLF2V", Start.BOTH_FRAMES): TWO_IMAGES,
     ("Wan 2.2 I2V A14B", Start.BOTH_FRAMES): TWO_IMAGES,
 }

@@ -19,6 +19,7 @@ from t2v_runner.starts import check_starts
 from tests.runner.drawing import (
     Frames,
     Loader,
+    Tiny,
     a_request,
     a_tiny,
     asked,
@@ -43,7 +44,7 @@ FRAMES_GIVEN = pytest.mark.parametrize(("name", "start"), GIVEN)
 WITH_SCHEDULERS = [
     (name, start, scheduler)
     for name, start in GIVEN
-    if name in ("Wan 2.1 I2V", "CogVideoX I2V", "LTX")
+    if name in ("Wan 2.1 I2V", "CogVideoX I2V", "LTX", "LTX2", "HunyuanVideo-1.5 I2V")
     for scheduler in usable(TINY_MODELS[name][0], start)
 ]
 
@@ -106,10 +107,14 @@ def test_each_image_stands_in_its_place(
     assert frames is not None
     call = called_with(monkeypatch, tiny, request, frames)
     images = [each.tobytes() for each in frames]
-    last = request.num_frames - 1
     if "conditions" in call:
+        is_2 = tiny.family is ModelFamily.LTX2
+        # LTX-2's pipeline counts the frames of the latents.
+        place, image, last = (
+            ("index", "frames", -1) if is_2 else ("frame_index", "image", request.num_frames - 1)
+        )
         places = {Start.FIRST_FRAME: [0], Start.LAST_FRAME: [last], Start.BOTH_FRAMES: [0, last]}
-        given = [(each["frame_index"], each["image"]) for each in call["conditions"]]
+        given = [(each[place], each[image]) for each in call["conditions"]]
         assert given == list(zip(places[start], images, strict=True))
         assert {each["strength"] for each in call["conditions"]} == {1.0}
     else:
@@ -117,7 +122,9 @@ def test_each_image_stands_in_its_place(
     assert not {"strength", "denoise_strength", "latents"} & set(call)
 
 
-@pytest.mark.parametrize("name", ["Wan 2.2 TI2V-5B", "LTX", "LTX 0.9.7"])
+@pytest.mark.parametrize(
+    "name", ["Wan 2.2 TI2V-5B", "LTX", "LTX 0.9.7", "LTX2", "LTX-2 with conditions"]
+)
 def test_the_first_frame_is_the_image_whatever_the_prompt_says(load: Loader, name: str) -> None:
     tiny = load(name)
 
@@ -139,6 +146,54 @@ def test_the_first_frame_is_the_image_whatever_the_prompt_says(load: Loader, nam
     assert torch.equal(one[:, :, 0], other[:, :, 0])
     assert not torch.equal(one[:, :, 1], other[:, :, 1])
     assert not torch.equal(one[:, :, 0], decoded("a cat", 255 - image)[:, :, 0])
+
+
+def shown(tiny: Tiny, start: Start, **changes: Any) -> list[dict[str, Any]]:
+    """What the denoiser is called with at each step of a request that starts so."""
+    calls: list[dict[str, Any]] = []
+
+    def look(real: Any, *arguments: Any, **named: Any) -> Any:
+        calls.append(named)
+        return real(*arguments, **named)
+
+    with wrapped(tiny.pipeline.transformer, "forward", look):
+        drawn(tiny, *asked(tiny.family, start, **changes))
+    return calls
+
+
+@pytest.mark.parametrize("scheduler", usable(ModelFamily.LTX2, Start.BOTH_FRAMES))
+def test_ltx_2_is_shown_the_given_frames_without_noise_at_every_step(
+    load: Loader, scheduler: Scheduler
+) -> None:
+    wish = {"num_inference_steps": 4, "guidance_scale": 1.0, "scheduler": scheduler}
+    calls = shown(load("LTX2"), Start.BOTH_FRAMES, **wish)
+    tokens = [each["hidden_states"] for each in calls]
+    assert len(tokens) == 4
+    for later in tokens[1:]:
+        torch.testing.assert_close(later[:, :4], tokens[0][:, :4])
+        torch.testing.assert_close(later[:, -4:], tokens[0][:, -4:])
+        assert not torch.allclose(later[:, 4:-4], tokens[0][:, 4:-4])
+
+
+def test_the_last_frame_of_ltx_2_is_at_the_end_of_the_video(load: Loader) -> None:
+    tiny = load("LTX2")
+    request, _ = asked(tiny.family, Start.BOTH_FRAMES)
+    time = shown(tiny, Start.BOTH_FRAMES)[0]["video_coords"][0, 0, :, 0] * request.fps
+    # After two frames of latents of four tokens each.
+    assert time.tolist() == [*[0.0] * 4, *[1.0] * 4, *[request.num_frames - 1] * 4]
+
+
+@pytest.mark.parametrize("name", ["LTX2", "LTX-2 with conditions"])
+def test_ltx_2_draws_the_sound_by_the_schedule_that_it_has_from_text(
+    load: Loader, name: str
+) -> None:
+    tiny = load(name)
+
+    def times(start: Start) -> list[float]:
+        calls = shown(tiny, start, num_inference_steps=3)
+        return [each.get("audio_timestep", each["timestep"])[0].item() for each in calls]
+
+    assert times(Start.FIRST_FRAME) == times(Start.TEXT)
 
 
 @pytest.mark.parametrize("start", STARTS["Wan 2.2 I2V A14B"])

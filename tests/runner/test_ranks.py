@@ -69,6 +69,7 @@ def drawn(
         ("LTX", Start.VIDEO, ODD["LTX"]),
         ("LTX", Start.FIRST_FRAME, ODD["LTX"]),
         ("LTX2", Start.TEXT, {}),
+        ("LTX2", Start.BOTH_FRAMES, ODD["LTX"]),
     ],
 )
 def test_two_processes_draw_what_one_draws(

@@ -77,7 +77,16 @@ def test_the_formula_bounds_what_decoding_needs(model: RealModel) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    (ANIMATEDIFF, COGVIDEOX_5B, WAN_21_1_3B, WAN_22_5B, LTX_2B, LTX_2, MODELSCOPE),
+    (
+        ANIMATEDIFF,
+        COGVIDEOX_5B,
+        WAN_21_1_3B,
+        WAN_22_5B,
+        LTX_2B,
+        LTX_2,
+        HUNYUAN_VIDEO_15,
+        MODELSCOPE,
+    ),
     ids=lambda model: model.name,
 )
 @pytest.mark.parametrize("is_tiled", (False, True), ids=("whole", "tiled"))

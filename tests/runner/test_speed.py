@@ -42,6 +42,8 @@ NAMES = (
     "LTX for images",
     "LTX-2 with conditions",
     "HunyuanVideo-1.5 distilled",
+    "HunyuanVideo-1.5 I2V",
+    "HunyuanVideo-1.5 I2V in few steps",
 )
 EVERY_START = [(name, start, Speed.FAST) for name in NAMES for start in STARTS[name]]
 EVERY_FAMILY = [(each.value, STARTS[each.value][0], Speed.BALANCED) for each in CACHED]

@@ -17,7 +17,11 @@ TEMPLATE = (
 """As Qwen2.5-VL's, where there are words alone."""
 
 
-def a_hunyuan_video_15(guidance_scale: float = 6.0) -> Any:
+IMAGE_SIZE, IMAGE_WIDTH = 28, 12
+"""Pixels that SigLIP is shown, and the width of what it makes of them."""
+
+
+def a_hunyuan_video_15(guidance_scale: float = 6.0, **transformer: Any) -> Any:
     return diffusers.HunyuanVideo15Pipeline(
         text_encoder=a_qwen(),
         tokenizer=a_qwen_tokenizer(),
@@ -30,8 +34,9 @@ def a_hunyuan_video_15(guidance_scale: float = 6.0) -> Any:
             num_refiner_layers=1,
             text_embed_dim=TEXT_SIZE,
             text_embed_2_dim=TEXT_SIZE,
-            image_embed_dim=12,
+            image_embed_dim=IMAGE_WIDTH,
             rope_axes_dim=(2, 2, 4),
+            **{"task_type": "t2v"} | transformer,
         ),
         vae=diffusers.AutoencoderKLHunyuanVideo15(
             latent_channels=LATENT_CHANNELS,
@@ -48,6 +53,32 @@ def a_hunyuan_video_15(guidance_scale: float = 6.0) -> Any:
 def a_distilled_hunyuan_video_15() -> Any:
     """Its guidance is distilled into the model, and its guider saved without any."""
     return a_hunyuan_video_15(guidance_scale=1.0)
+
+
+def a_hunyuan_video_15_i2v(**transformer: Any) -> Any:
+    """Its weights are for a first frame: as latents, and as SigLIP sees it."""
+    pipeline = a_hunyuan_video_15(**{"task_type": "i2v"} | transformer)
+    encoder = transformers.SiglipVisionModel(
+        transformers.SiglipVisionConfig(
+            hidden_size=IMAGE_WIDTH,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=IMAGE_SIZE,
+            patch_size=IMAGE_SIZE // 2,
+        )
+    )
+    size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    return diffusers.HunyuanVideo15ImageToVideoPipeline(
+        **pipeline.components,
+        image_encoder=encoder.eval(),
+        feature_extractor=transformers.SiglipImageProcessor(size=size),
+    )
+
+
+def a_step_distilled_hunyuan_video_15_i2v() -> Any:
+    """Drawn in few steps: it is told where each of them ends."""
+    return a_hunyuan_video_15_i2v(guidance_scale=1.0, use_meanflow=True)
 
 
 def a_qwen() -> Any:

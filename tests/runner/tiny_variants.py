@@ -8,7 +8,12 @@ import transformers
 from t2v_api.family import ModelFamily
 from t2v_api.start import Start
 
-from tests.runner.tiny_hunyuan_video_15 import a_distilled_hunyuan_video_15, a_hunyuan_video_15
+from tests.runner.tiny_hunyuan_video_15 import (
+    a_distilled_hunyuan_video_15,
+    a_hunyuan_video_15,
+    a_hunyuan_video_15_i2v,
+    a_step_distilled_hunyuan_video_15_i2v,
+)
 from tests.runner.tiny_ltx2 import an_ltx2, an_ltx2_3, an_ltx2_with_conditions
 from tests.runner.tiny_models import (
     BUILDERS,
@@ -171,6 +176,11 @@ VARIANTS: dict[str, tuple[ModelFamily, Callable[[], Any]]] = {
     "LTX-2.3": (ModelFamily.LTX2, an_ltx2_3),
     "LTX-2 with conditions": (ModelFamily.LTX2, an_ltx2_with_conditions),
     "HunyuanVideo-1.5 distilled": (ModelFamily.HUNYUAN_VIDEO_15, a_distilled_hunyuan_video_15),
+    "HunyuanVideo-1.5 I2V": (ModelFamily.HUNYUAN_VIDEO_15, a_hunyuan_video_15_i2v),
+    "HunyuanVideo-1.5 I2V in few steps": (
+        ModelFamily.HUNYUAN_VIDEO_15,
+        a_step_distilled_hunyuan_video_15_i2v,
+    ),
     "CogVideoX I2V": (ModelFamily.COGVIDEOX, a_cogvideox_i2v),
     "Wan 2.1 I2V": (ModelFamily.WAN, a_wan_i2v),
     "Wan 2.1 FLF2V": (ModelFamily.WAN, a_wan_flf),
@@ -187,6 +197,8 @@ STARTS: dict[str, tuple[Start, ...]] = {
     name: family.traits.usual_starts for name, (family, _) in TINY_MODELS.items()
 } | {
     "Wan 2.2 TI2V-5B": (Start.TEXT, Start.FIRST_FRAME, Start.VIDEO),
+    "HunyuanVideo-1.5 I2V": (Start.FIRST_FRAME,),
+    "HunyuanVideo-1.5 I2V in few steps": (Start.FIRST_FRAME,),
     "CogVideoX I2V": (Start.FIRST_FRAME,),
     "Wan 2.1 I2V": (Start.FIRST_FRAME,),
     "Wan 2.1 FLF2V": (Start.BOTH_FRAMES,),

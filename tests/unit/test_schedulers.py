@@ -9,6 +9,7 @@ from t2v_api.start import Start
 
 from benchmarks.schedulers import verdict_table
 
+LIKE = {ModelFamily.LTX: Start.VIDEO, ModelFamily.LTX2: Start.FIRST_FRAME}
 STARTS = pytest.mark.parametrize("start", Start)
 
 
@@ -79,9 +80,9 @@ def test_the_nearest_is_a_sampler_of_the_same_kind(
 
 @pytest.mark.parametrize("family", ModelFamily)
 def test_the_documentation_has_a_column_for_every_start(family: ModelFamily) -> None:
-    """Frames of the video are sampled around as from noise, or as LTX's are from a video."""
+    """Most sample around given frames as from noise, LTX as from a video."""
+    like = LIKE.get(family, Start.TEXT)
     for start in family.traits.frames_given:
-        like = Start.VIDEO if family is ModelFamily.LTX else Start.TEXT
         assert [verdict(family, each, start) for each in Scheduler] == [
             verdict(family, each, like) for each in Scheduler
         ]

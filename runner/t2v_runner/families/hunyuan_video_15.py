@@ -1,15 +1,17 @@
 """HunyuanVideo-1.5."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
 from t2v_api.speed import Speed
+from t2v_api.start import Start
 
-from t2v_runner.families.base import Adapter
-from t2v_runner.families.reversible import replaced
+from t2v_runner.families.base import Adapter, read_config
+from t2v_runner.families.reversible import replaced, wrapped
 from t2v_runner.families.step_cache import StepCache, TaylorSeer
 
 if TYPE_CHECKING:
@@ -30,9 +32,21 @@ class HunyuanVideo15(Adapter):
 
     family = ModelFamily.HUNYUAN_VIDEO_15
 
+    def starts(self, folder: Path) -> tuple[Start, ...]:
+        """All weights have room for an image; which were trained with one stands beside them."""
+        transformer = read_config(folder / "transformer" / "config.json")
+        return (Start.FIRST_FRAME,) if transformer["task_type"] == "i2v" else (Start.TEXT,)
+
     def from_text(self, pipeline: Any, request: GenerationRequest) -> dict[str, Any]:
         arguments = super().from_text(pipeline, request)
         del arguments["guidance_scale"]  # the guider's
+        return arguments
+
+    def from_images(
+        self, pipeline: Any, request: GenerationRequest, images: list[Any]
+    ) -> dict[str, Any]:
+        arguments = super().from_images(pipeline, request, images)
+        del arguments["width"], arguments["height"]  # the image's
         return arguments
 
     @contextmanager
@@ -46,11 +60,13 @@ class HunyuanVideo15(Adapter):
         scale = request.guidance_scale if _is_guided(loaded) else 1.0
         # A new one: a guider keeps the step that it was at.
         guider = loaded.guider.new(guidance_scale=scale)
-        with (
-            replaced(loaded, "guider", guider),
-            super().prepared(loaded, request, init_frames, generator) as call,
-        ):
-            yield call
+        with ExitStack() as changes:
+            changes.enter_context(replaced(loaded, "guider", guider))
+            pipeline, arguments = changes.enter_context(
+                super().prepared(loaded, request, init_frames, generator)
+            )
+            changes.enter_context(_drawn_in_the_size_of_its_image(pipeline))
+            yield pipeline, arguments
 
     def caches(self, pipeline: Any) -> dict[Speed, StepCache]:
         """The interval of its authors' own caches, and half of it. Diffusers's First Block Cache
@@ -66,6 +82,17 @@ class HunyuanVideo15(Adapter):
         if count > most:
             said.append(f"words in quotation marks have {count} tokens; {most} of them are read")
         return said
+
+
+@contextmanager
+def _drawn_in_the_size_of_its_image(pipeline: Any) -> Iterator[None]:
+    """Not in one of the pipeline's own that is like it. The image has the request's size."""
+
+    def size(_: Any, *, height: int, width: int, target_size: int) -> tuple[int, int]:
+        return height, width
+
+    with wrapped(pipeline.video_processor, "calculate_default_height_width", size):
+        yield
 
 
 def _quoted_tokens(pipeline: Any, prompt: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from t2v_api.family import ModelFamily
 from t2v_api.request import GenerationRequest
 from t2v_api.speed import Speed
+from t2v_api.start import Start
 
 from t2v_runner.families.base import Adapter, as_pixels, size, strength_of, words
 from t2v_runner.families.ltx import DECODING, split_tokens
@@ -29,6 +30,9 @@ UNGUIDED = {
     "audio_guidance_rescale": 0.0,
 }
 """Guidance scale 1 is that of distilled models, which are asked once at each step."""
+
+PLACES = {Start.FIRST_FRAME: (0,), Start.LAST_FRAME: (-1,), Start.BOTH_FRAMES: (0, -1)}
+"""Of given frames, counted in those of the latents."""
 
 INTERVALS = {Speed.BALANCED: 2, Speed.FAST: 3}
 OUTPUTS = ("proj_out", "audio_proj_out")
@@ -61,6 +65,18 @@ class LTX2(Adapter):
         sigmas = _sigmas_left(pipeline.scheduler, request, latents[0, 0].numel())
         return self.from_text(pipeline, request) | {"latents": latents, "sigmas": sigmas}
 
+    def from_images(
+        self, pipeline: Any, request: GenerationRequest, images: list[Any]
+    ) -> dict[str, Any]:
+        from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+        places = PLACES[request.start]
+        conditions = [
+            LTX2VideoCondition(frames=image, index=place)
+            for image, place in zip(images, places, strict=True)
+        ]
+        return self.from_text(pipeline, request) | {"conditions": conditions}
+
     @contextmanager
     def prepared(
         self,
@@ -70,10 +86,11 @@ class LTX2(Adapter):
         generator: "torch.Generator",
     ) -> Iterator[tuple[Any, dict[str, Any]]]:
         with super().prepared(loaded, request, init_frames, generator) as (pipeline, arguments):
-            if init_frames is None:
+            if request.start is not Start.VIDEO:
                 # It copies its scheduler for the sound: not with what is wrapped around it.
                 pipeline.scheduler.__deepcopy__ = lambda _: self.scheduler(loaded, request)
-                yield pipeline, arguments
+                with _given_frames(pipeline, request):
+                    yield pipeline, arguments
                 return
             whole = super().scheduler(loaded, request)
             with (
@@ -133,6 +150,27 @@ def _sigmas_left(scheduler: Any, request: GenerationRequest, tokens: int) -> lis
 def _even(steps: int) -> list[float]:
     """The sigmas that LTX-2 gives a scheduler to shift."""
     return [1 - step / steps for step in range(steps)]
+
+
+@contextmanager
+def _given_frames(pipeline: Any, request: GenerationRequest) -> Iterator[None]:
+    """The last frame is at the video's end, and the sound is drawn as from text.
+
+    The pipeline has a place for the first of the frames that share a latent, seven before the end;
+    LTX-2's authors count a frame's place in frames.
+    """
+    if request.start is Start.TEXT:
+        yield
+        return
+
+    def at_the_end(real: Any, **named: Any) -> Any:
+        return real(**named | {"pixel_frame_idx": request.num_frames - 1})
+
+    with (
+        wrapped(pipeline, "_prepare_keyframe_coords", at_the_end),
+        replaced(pipeline, "audio_scheduler", None),
+    ):
+        yield
 
 
 @contextmanager
