@@ -85,6 +85,21 @@ def component_needs(listing: Listing, read: Read) -> tuple[Need, ...]:
     return Need(config, CONFIG), *_weights(listing, "", "diffusers", read)
 
 
+def lora_needs(listing: Listing, read: Read, file: str | None = None) -> tuple[Need, ...]:
+    """The one file of a LoRA: the one that is named, or the only one that it can be.
+
+    Raises ModelNotLoadable.
+    """
+    safe = sorted(name for name in listing.files if name.endswith(".safetensors"))
+    name = file or (safe[0] if len(safe) == 1 else None)
+    if name not in safe:
+        wanted = f"no {file}" if file else "not one .safetensors file"
+        raise ModelNotLoadable(
+            f"{listing}: {wanted}; there are {', '.join(safe[:5]) or 'none'}: name one as `file`"
+        )
+    return (Need(listing.files[name], name),)
+
+
 def total_bytes(needs: Collection[Need]) -> int:
     return sum(need.file.size for need in needs)
 
