@@ -1,5 +1,6 @@
 """LoRAs change what a model draws, as far as they fit it, and nothing else of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.runner.drawing import Frames, Loader, Tiny, asked, draw
 from tests.runner.hub_server import COMMIT, Hub, Repository, serving
 from tests.runner.test_generate import MODELS, make, sha
 from tests.runner.test_hub_store import point_at
+from tests.runner.test_ranks import a_drawing, drawn
 from tests.runner.test_tiny_shapes import checker, seen
 from tests.runner.tiny_models import a_profile
 from tests.runner.tiny_variants import STARTS, TINY_MODELS
@@ -135,6 +137,14 @@ def test_two_are_added_one_after_the_other(load: Loader, tmp_path: Path) -> None
     assert len({each.tobytes() for each in drawn}) == 3
 
 
+def test_several_gpus_all_have_it(load: Loader, tmp_path: Path) -> None:
+    lora = applied(a_lora(tmp_path / "lora", load("Wan")))
+    located = locate_loras([lora], Path(), nowhere(tmp_path))
+    drawing = replace(a_drawing(load, "Wan"), loras=located)
+    difference = np.abs(drawn(drawing).frames.astype(int) - draw_with(load("Wan"), lora))
+    assert difference.max() <= 1
+
+
 def test_what_is_added_is_the_product_of_its_matrices(load: Loader, tmp_path: Path) -> None:
     """By hand: weight times alpha over rank times B A."""
     tiny = load("Wan")
@@ -149,6 +159,40 @@ def test_what_is_added_is_the_product_of_its_matrices(load: Loader, tmp_path: Pa
     torch.testing.assert_close(changed.get_submodule(layer).weight, own + 0.5 * 4 / 2 * up @ down)
     names = [name for name, _ in changed.named_modules()]
     assert names == [name for name, _ in tiny.pipeline.transformer.named_modules()]
+
+
+OF_WAN_ITSELF = {
+    "attn1": ("self_attn", {"to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "o"}),
+    "attn2": ("cross_attn", {"to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "o"}),
+    "ffn": ("ffn", {"net.0.proj": "0", "net.2": "2"}),
+}
+"""Where diffusers has other names than the model's authors."""
+
+
+def test_one_in_the_names_of_the_models_authors_is_read(load: Loader, tmp_path: Path) -> None:
+    tiny, tensors = load("Wan"), {}
+    generator = torch.Generator().manual_seed(0)
+    for number, block in enumerate(tiny.pipeline.transformer.blocks):
+        for own, (their, layers) in OF_WAN_ITSELF.items():
+            for layer, name in layers.items():
+                outer, inner = block.get_submodule(f"{own}.{layer}").weight.shape
+                start = f"diffusion_model.blocks.{number}.{their}.{name}"
+                down, up = (
+                    torch.randn(each, generator=generator) for each in ((2, inner), (outer, 2))
+                )
+                tensors |= {f"{start}.lora_down.weight": down, f"{start}.lora_up.weight": up}
+                tensors[f"{start}.alpha"] = torch.tensor(1.0)
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    save_file(tensors, folder / FILE)
+    located = locate_loras([applied(folder)], Path(), nowhere(tmp_path))
+    weights = Weights(a_profile(tiny.family, tiny.folder), tiny.folder, loras=located)
+    changed = weights.load(Device("cpu", torch.float32)).transformer
+    start = "diffusion_model.blocks.0.cross_attn.o"
+    product = tensors[f"{start}.lora_up.weight"] @ tensors[f"{start}.lora_down.weight"]
+    own = tiny.pipeline.transformer.get_submodule("blocks.0.attn2.to_out.0").weight
+    layer = changed.get_submodule("blocks.0.attn2.to_out.0")
+    torch.testing.assert_close(layer.weight, own + product / 2)
 
 
 @pytest.mark.parametrize(
