@@ -21,6 +21,7 @@ from t2v_runner.errors import InitMediaNotSupported, ModelNotLoadable
 from t2v_runner.families import adapter_of
 from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
 from t2v_runner.hub.needs import (
+    ADAPTER_CONFIG,
     PICKLE_SUFFIXES,
     WEIGHTS_NAMES,
     Choose,
@@ -247,6 +248,10 @@ def _check_component(folder: Path) -> None:
     """A component that has a config.json is a model, and then it has whole safetensors."""
     if not folder.is_dir():
         raise ModelNotLoadable(f"{folder}: the pipeline's component is missing")
+    if (folder / ADAPTER_CONFIG).exists():
+        raise ModelNotLoadable(
+            f"{folder}: {ADAPTER_CONFIG} would add other weights; remove it, or list them as a LoRA"
+        )
     if not (folder / "config.json").exists():
         return
     weights = sorted(folder.glob("*.safetensors"))

@@ -44,17 +44,17 @@ def test_what_is_resolved_names_the_weights_themselves() -> None:
     [
         pytest.param(
             "barz",
-            "loras[1].source is 'barz', which is not in the operator's list of LoRAs; did you mean "
-            "'bars'?. Model tiny-shapes: it can have bars, style",
+            "loras[1].source is 'barz', which is not in the operator's list of LoRAs; model "
+            "tiny-shapes can have bars, style",
             id="a name that nobody knows",
         ),
         pytest.param(
             "of-wan",
-            "loras[1].source is 'of-wan', which is for Wan models. Model tiny-shapes: it can have "
+            "loras[1].source is 'of-wan', which is for Wan models; model tiny-shapes can have "
             "bars, style",
             id="one of another family",
         ),
-        pytest.param("of-another", "which is for other. Model", id="one of another model"),
+        pytest.param("of-another", "which is for other; model", id="one of another model"),
     ],
 )
 def test_what_is_not_for_the_model_is_refused_before_there_is_a_job(
@@ -68,7 +68,7 @@ def test_what_is_not_for_the_model_is_refused_before_there_is_a_job(
 
 
 def test_where_there_is_none_the_refusal_says_so() -> None:
-    with pytest.raises(RequestRefused, match="Model tiny-shapes: there is none for it"):
+    with pytest.raises(RequestRefused, match="model tiny-shapes can have none"):
         resolve(a_resource(loras=[{"source": "style"}]), a_config_of())
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from t2v_api.base import nearest
 from t2v_api.lora import AppliedLora, Lora, LoraReference
 from t2v_api.profile import ModelProfile
 from t2v_api.reasons import Reason
@@ -19,11 +18,10 @@ def applied(
     for number, reference in enumerate(wanted):
         problem = _problem(reference.source, profile, listed)
         if problem:
-            choice = f"it can have {', '.join(fitting)}" if fitting else "there is none for it"
             raise RequestRefused(
                 Reason.INVALID_REQUEST,
-                f"loras[{number}].source is {reference.source!r}, {problem}. "
-                f"Model {profile.id}: {choice}",
+                f"loras[{number}].source is {reference.source!r}, {problem}; model {profile.id} "
+                + (f"can have {', '.join(fitting)}" if fitting else "can have none"),
             )
     return tuple(
         AppliedLora(name=each.source, source=listed[each.source].source, weight=each.weight)
@@ -34,7 +32,7 @@ def applied(
 def _problem(name: str, profile: ModelProfile, listed: dict[str, Lora]) -> str:
     lora = listed.get(name)
     if lora is None:
-        return f"which is not in the operator's list of LoRAs{nearest(name, listed)}"
+        return "which is not in the operator's list of LoRAs"
     if not lora.is_for(profile):
         models = ", ".join(lora.models) or f"{lora.family} models"
         return f"which is for {models}"
