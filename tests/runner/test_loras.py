@@ -18,6 +18,8 @@ from t2v_runner.denoise import denoise, denoisers
 from t2v_runner.device import Device
 from t2v_runner.errors import ModelNotLoadable, RequestRefused
 from t2v_runner.families import adapter_of
+from t2v_runner.hub.cache import Cache, read_cache, read_cache_of_loras
+from t2v_runner.hub.place import place_of
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.model import locate_loras
 from t2v_runner.placing import Weights, placed
@@ -71,7 +73,7 @@ def applied(folder: Path, weight: float = 1.0, **source: Any) -> AppliedLora:
 
 def nowhere(folder: Path) -> ModelStore:
     """A store that is not asked."""
-    return ModelStore(folder / "no store", lambda count, total: None)
+    return ModelStore(Cache(folder / "no store"), lambda count, total: None)
 
 
 def draw_with(
@@ -347,19 +349,49 @@ def test_of_a_hubs_repository_the_one_file_comes(
     files = {"high/a.safetensors": content, "low/a.safetensors": content, "model.bin": b"pickle"}
     with serving(Hub({"owner/name": Repository(files)})) as hub:
         point_at(hub.url, monkeypatch)
-        store = ModelStore(tmp_path / "store", lambda count, total: None, look_seconds=0.01)
+        store = ModelStore(Cache(tmp_path / "store"), lambda count, total: None, look_seconds=0.01)
         for name in ("high/a.safetensors", "low/a.safetensors"):
             source = LoraSource(hub="owner/name", revision=COMMIT, file=name)
             lora = AppliedLora(name="hub", source=source, weight=1.0)
             (located,) = locate_loras([lora], Path(), store)
             assert located.file.read_bytes() == content
-            assert located.file.relative_to(tmp_path / "store").parts[-2:] == tuple(name.split("/"))
+            assert located.file.parts[-2:] == tuple(name.split("/"))
+            assert place_of(located.file.parents[1]).name in store.held
         assert hub.paths_sent == {"high/a.safetensors", "low/a.safetensors"}
         without = AppliedLora(
             name="hub", source=LoraSource(hub="owner/name", revision=COMMIT), weight=1.0
         )
         with pytest.raises(ModelNotLoadable, match="name one as `file`"):
             locate_loras([without], Path(), store)
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_that_of_models"),
+    [
+        ({"HF_HOME": "/scratch"}, True),
+        ({"HF_HOME": "/scratch", "T2V_MODELS_CACHE": "/cache"}, True),
+        (
+            {"HF_HOME": "/scratch", "T2V_MODELS_CACHE": "/cache", "T2V_MODELS_READ_ONLY": "1"},
+            False,
+        ),
+    ],
+    ids=["a scratch", "a cache", "a cache that is filled by others"],
+)
+def test_where_nothing_is_fetched_for_models_a_lora_comes_to_the_scratch(
+    environment: dict[str, str], is_that_of_models: bool
+) -> None:
+    cache = read_cache_of_loras(environment)
+    assert (cache == read_cache(environment)) is is_that_of_models
+    assert is_that_of_models or (cache.root, cache.is_read_only) == (Path("/scratch/models"), False)
+
+
+def test_the_models_own_files_stay_as_they_are(load: Loader, tmp_path: Path) -> None:
+    """On the CPU weights may be the files' own pages."""
+    tiny = load("Wan")
+    file = tiny.folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    before = file.read_bytes()
+    draw_with(tiny, applied(a_lora(tmp_path / "lora", tiny)))
+    assert file.read_bytes() == before
 
 
 def test_weight_0_draws_the_very_frames_of_the_model_alone(tmp_path: Path) -> None:
