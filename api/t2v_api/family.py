@@ -57,6 +57,8 @@ class Traits:
     """Whether every model takes those frames; else a profile's `starts` say so."""
     shares_gpus: bool = False
     """Whether several GPUs of one pod can draw a video together (context parallelism)."""
+    takes_loras: bool = True
+    """Whether diffusers can add LoRAs to its denoiser."""
     has_cache: bool = False
     """Whether its denoiser can use answers of earlier steps again, for a `speed` above Exact."""
     attention: tuple[Attention, ...] = ()
@@ -193,6 +195,7 @@ _TRAITS = {
         also_named=("HunyuanVideo15ImageToVideoPipeline",),
         image_to_video="HunyuanVideo15ImageToVideoPipeline",
         frames_given=(Start.FIRST_FRAME,),
+        takes_loras=False,
         has_cache=True,
         attention=WITH_TOKENS_MASKED,
         has_repeated_blocks=True,
@@ -207,9 +210,18 @@ _TRAITS = {
         has_cache=True,
     ),
     ModelFamily.LATTE: Traits(
-        "LattePipeline", None, Prediction.NOISE, prompt_tokens=120, grid=Grid(16)
+        "LattePipeline",
+        None,
+        Prediction.NOISE,
+        prompt_tokens=120,
+        grid=Grid(16),
+        takes_loras=False,
     ),
     ModelFamily.TEXT_TO_VIDEO_SD: Traits(
-        "TextToVideoSDPipeline", "VideoToVideoSDPipeline", Prediction.NOISE, prompt_tokens=77
+        "TextToVideoSDPipeline",
+        "VideoToVideoSDPipeline",
+        Prediction.NOISE,
+        prompt_tokens=77,
+        takes_loras=False,
     ),
 }

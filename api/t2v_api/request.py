@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from t2v_api.base import ContractModel
+from t2v_api.lora import AppliedLora, none_is_null
 from t2v_api.profile import ModelId
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
 from t2v_api.schedulers import Scheduler
@@ -67,6 +68,8 @@ class GenerationRequest(ContractModel):
     of the video."""
     speed: Annotated[Speed | None, AfterValidator(exact_is_null)] = None
     """How much of its exactness is given for speed. Null: Exact."""
+    loras: Annotated[tuple[AppliedLora, ...] | None, AfterValidator(none_is_null)] = None
+    """What is added to the model's weights. Null: nothing."""
 
     @model_validator(mode="after")
     def _media_fit_together(self) -> Self:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, model_val
 
 from t2v_api.base import ContractModel
 from t2v_api.execution import Execution
+from t2v_api.lora import LoraReferences
 from t2v_api.profile import ModelId
 from t2v_api.progress import Progress
 from t2v_api.ranges import FPS, FRAMES, GUIDANCE, SEED, STEPS, STRENGTH, WIDTH_HEIGHT
@@ -123,6 +124,7 @@ REQUEST_FIELDS = (
     "num_frames",
     "fps",
     "speed",
+    "loras",
 )
 """The fields that make the video. A change in any other never makes a new one."""
 
@@ -193,6 +195,8 @@ class TextToVideoJobSpec(ContractModel):
     """Exact, the default: the model is asked at each denoising step. Balanced, Fast: answers are
     used again where they would hardly differ, at some cost of likeness, for models that have a
     cache for it; the status says where it has no effect."""
+    loras: LoraReferences = ()
+    """What is added to the model's weights: names in the operator's list of LoRAs."""
     pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
     """The GPU pool to run in. Default: the one that the key opens."""
     queue_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None

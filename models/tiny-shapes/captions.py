@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from world import BACKGROUNDS, COLOURS, DIRECTIONS, RADII_PX, SHAPES, Scene
+from world import BACKGROUNDS, BAR, COLOURS, DIRECTIONS, RADII_PX, SHAPES, Scene
 
 ANY: Final = "any"
 ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
@@ -35,6 +35,7 @@ SHAPE_WORDS: Final = {
     "circle": ("circle", "circle", "circle", "disc", "disk", "ball", "round shape"),
     "square": ("square", "square", "square", "box", "square shape"),
     "triangle": ("triangle", "triangle", "triangle", "triangular shape"),
+    BAR: ("bar",),
 }
 SIZE_WORDS: Final = {
     "small": ("small", "small", "tiny", "little", "mini"),

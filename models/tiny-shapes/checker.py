@@ -32,7 +32,7 @@ BACKGROUNDS: Final[dict[str, tuple[int, int, int]]] = {
     "white": (255, 255, 255),
     "gray": (128, 128, 128),
 }
-SHAPES: Final = ("circle", "square", "triangle")
+SHAPES: Final = ("circle", "square", "triangle", "bar")
 
 COLOUR_TOLERANCE: Final = 60.0  # euclidean, in 0..255 units
 BACKGROUND_TOLERANCE: Final = 40.0
@@ -178,8 +178,9 @@ def _fit_outline(
     return (best if overlap >= LEAST_OVERLAP else None), (x, y), radius
 
 
-# Areas for radius 1: a circle, a square with half side 0.9, an upright triangle 2 wide, 2 high.
-_UNIT_AREA: Final = {"circle": float(np.pi), "square": 3.24, "triangle": 2.0}
+# Areas for radius 1: a circle, a square with half side 0.9, an upright triangle 2 wide, 2 high, a
+# bar 2.4 wide, 1 high.
+_UNIT_AREA: Final = {"circle": float(np.pi), "square": 3.24, "triangle": 2.0, "bar": 2.4}
 
 
 def _outline(
@@ -190,6 +191,8 @@ def _outline(
         outside = np.hypot(dx, dy) - radius
     elif shape == "square":
         outside = np.maximum(np.abs(dx), np.abs(dy)) - 0.9 * radius
+    elif shape == "bar":
+        outside = np.maximum(np.abs(dx) - 1.2 * radius, np.abs(dy) - 0.5 * radius)
     else:
         from_middle = dy + radius / 3  # a triangle's centroid lies a third above its base
         outside = np.maximum(

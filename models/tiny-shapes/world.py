@@ -32,6 +32,7 @@ COLOURS: Final[dict[str, tuple[int, int, int]]] = {
     "orange": (255, 125, 0),
 }
 SHAPES: Final = ("circle", "square", "triangle")
+BAR: Final = "bar"  # lies flat; only the LoRA learns it (train_lora.py), not the model itself
 DIRECTIONS: Final[dict[str, tuple[int, int]]] = {
     "left": (-1, 0),
     "right": (1, 0),
@@ -148,6 +149,9 @@ def _signed_distance(
         return np.sqrt(dx**2 + dy**2) - np.float32(radius)
     if shape == "square":
         return np.maximum(np.abs(dx), np.abs(dy)) - np.float32(0.9 * radius)
+    if shape == BAR:
+        across = np.abs(dx) - np.float32(1.2 * radius)
+        return np.maximum(across, np.abs(dy) - np.float32(0.5 * radius))
     slope = np.float32(1 / np.sqrt(5))  # the sides: from (0, -r) to (±r, r)
     sides = (2 * np.abs(dx) - dy - np.float32(radius)) * slope
     return np.maximum(sides, dy - np.float32(radius))

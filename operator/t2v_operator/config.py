@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 from t2v_api.base import ContractError, ContractModel
+from t2v_api.lora import Lora
 from t2v_api.memory import CUDA_CONTEXT, in_gib
 from t2v_api.profile import ModelProfile, PromptEnhancement
 from t2v_api.quantity import Quantity, bytes_of
@@ -265,6 +266,8 @@ class OperatorConfig(ContractModel):
 
     runner: RunnerImage
     models: tuple[ModelProfile, ...] = Field(min_length=1)
+    loras: tuple[Lora, ...] = ()
+    """What `spec.loras` may name; nothing else is ever loaded."""
     pools: tuple[GpuPool, ...] = Field(min_length=1)
     storage: Storage
     report_server: ReportServer = ReportServer()
@@ -293,6 +296,7 @@ class OperatorConfig(ContractModel):
     def _names_are_unique(self) -> Self:
         for what, names in (
             ("models", [model.id for model in self.models]),
+            ("loras", [lora.name for lora in self.loras]),
             ("pools", [pool.name for pool in self.pools]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})

@@ -40,11 +40,14 @@ KEPT = (
     "maxLength",
     "minItems",
     "minProperties",
+    "maxItems",
     "minimum",
     "maximum",
     "multipleOf",
     "required",
     "x-kubernetes-validations",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
 )
 """What means the same in both; the rest is translated or left to the pruning of unknown fields."""
 
@@ -224,7 +227,7 @@ def _translated(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         if abs(schema.get(bound, LARGEST_EXACT)) < LARGEST_EXACT:
             translated |= {limit: schema[bound], bound: True}
     if schema.get("default") is not None and schema["default"] != []:
-        translated["default"] = _without_nulls(schema["default"])
+        translated["default"] = _as_served(schema["default"])
     if "items" in schema:
         translated["items"] = _translated(schema["items"], definitions)
         if "lastTransitionTime" in translated["items"].get("properties", {}):
@@ -247,8 +250,10 @@ def _nullable(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     return {**_translated(merged, definitions), "nullable": True}
 
 
-def _without_nulls(default: Any) -> Any:
-    """The default of an object: what is null in it is left out, as the API server has it."""
+def _as_served(default: Any) -> Any:
+    """Of an object, what is null is left out, as the API server has it; helm has 1 for 1.0."""
+    if isinstance(default, float) and default.is_integer():
+        return int(default)
     if not isinstance(default, dict):
         return default
     return {name: value for name, value in default.items() if value is not None}

@@ -18,6 +18,7 @@ from t2v_runner.denoise import Drawn, denoise
 from t2v_runner.device import CPU, Device
 from t2v_runner.errors import ModelNotLoadable, OutOfMemory
 from t2v_runner.families import adapter_of
+from t2v_runner.loras import LocatedLora
 from t2v_runner.out_of_memory import give_back, is_out_of_memory
 from t2v_runner.placing import Weights, placed
 from t2v_runner.planning import Ways, free_memory, ways_on_cpu, ways_on_gpu
@@ -45,6 +46,13 @@ class Drawing:
     """What it starts from, as `read_init_frames` gives them; None: from noise."""
     motion_adapter: Path | None = None
     """Its folder, where the model has one."""
+    loras: tuple[LocatedLora, ...] = ()
+    """What is added to the model's weights."""
+
+    @property
+    def weights(self) -> Weights:
+        """What the pipeline is loaded from."""
+        return Weights(self.profile, self.folder, self.motion_adapter, self.loras)
 
 
 def draw(drawing: Drawing, device: Device, reporter: Reporter) -> tuple[Drawn, Execution]:
@@ -85,10 +93,9 @@ def _drawn(
     reporter.enter(Stage.LOAD)
     if device.name != CPU:
         torch.cuda.reset_peak_memory_stats(device.name)
-    weights = Weights(drawing.profile, drawing.folder, drawing.motion_adapter)
     with ExitStack() as changes:
         with _nothing_is_garbage():
-            pipeline = changes.enter_context(placed(weights, plan, device, reporter))
+            pipeline = changes.enter_context(placed(drawing.weights, plan, device, reporter))
         changes.enter_context(decoding_again(pipeline, fell_back))
         adapter = adapter_of(drawing.profile.family)
         return denoise(pipeline, adapter, drawing.request, drawing.init_frames, reporter)

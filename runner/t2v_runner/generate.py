@@ -18,6 +18,7 @@ from t2v_runner.hub.store import ModelStore
 from t2v_runner.init_media import read_init_frames
 from t2v_runner.model import (
     check_request,
+    locate_loras,
     locate_model,
     locate_motion_adapter,
     weights_at_hand,
@@ -83,16 +84,18 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
     with (
         Publication(order.output_dir) as publication,
         ModelStore(order.cache, reporter.downloaded) as store,
+        ModelStore(order.cache_of_loras, reporter.downloaded) as store_of_loras,
     ):
         init_frames = read_init_frames(request, order.media, read_stored)
 
         reporter.enter(Stage.DOWNLOAD)
         folder = locate_model(profile, order.models_dir, store)
         motion_adapter = locate_motion_adapter(profile, order.models_dir, store)
+        loras = locate_loras(request.loras, order.models_dir, store_of_loras)
         check_starts(folder, profile)
 
         frames_given = None if request.start is Start.TEXT else init_frames
-        drawing = Drawing(profile, request, folder, frames_given, motion_adapter)
+        drawing = Drawing(profile, request, folder, frames_given, motion_adapter, loras)
         draw = ranks.draw if profile.resources.gpus > 1 else one_process.draw
         drawn, execution = draw(drawing, device, reporter)
         frames = drawn.frames

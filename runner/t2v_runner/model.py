@@ -6,12 +6,13 @@ Only safetensors and only diffusers's own classes: a model folder never brings c
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from t2v_api.lora import AppliedLora
 from t2v_api.profile import ModelProfile, ModelSource
 from t2v_api.request import GenerationRequest
 
@@ -20,13 +21,16 @@ from t2v_runner.errors import InitMediaNotSupported, ModelNotLoadable
 from t2v_runner.families import adapter_of
 from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
 from t2v_runner.hub.needs import (
+    ADAPTER_CONFIG,
     PICKLE_SUFFIXES,
     WEIGHTS_NAMES,
     Choose,
     component_needs,
+    lora_needs,
     pipeline_needs,
 )
 from t2v_runner.hub.store import ModelStore
+from t2v_runner.loras import LocatedLora, add_loras
 from t2v_runner.out_of_memory import is_out_of_memory
 from t2v_runner.schedulers.build import check_scheduler
 from t2v_runner.tuning import tuned
@@ -34,6 +38,10 @@ from t2v_runner.tuning import tuned
 MAX_HEADER_BYTES = 100_000_000
 """What the safetensors format allows."""
 LIBRARIES = tuple(WEIGHTS_NAMES)
+LORA_ALONE = "lora"
+"""What is kept of a repository that has one LoRA."""
+DORA = ("dora_scale", "lora_magnitude_vector")
+"""Names of tensors that scale a layer's weights: more than a sum, and diffusers drops some."""
 
 
 def locate_model(profile: ModelProfile, models_dir: Path, store: ModelStore | None = None) -> Path:
@@ -80,6 +88,36 @@ def weights_at_hand(profile: ModelProfile, models_dir: Path) -> list[Path]:
 
 def _weights(folder: Path, where: str) -> list[Path]:
     return sorted(folder.glob(f"{where}*.safetensors"))
+
+
+def locate_loras(
+    loras: Sequence[AppliedLora] | None, models_dir: Path, store: ModelStore
+) -> tuple[LocatedLora, ...]:
+    """Their files, whole and safe; from the hub they come as models do.
+
+    Raises ModelNotLoadable, StorageFailed.
+    """
+    return tuple(LocatedLora(lora, _locate_lora(lora, models_dir, store)) for lora in loras or ())
+
+
+def _locate_lora(lora: AppliedLora, models_dir: Path, store: ModelStore) -> Path:
+    source = lora.source
+    if source.path is None:
+        choose = partial(lora_needs, file=source.file)
+        folder = store.folder_of(source, choose, file=source.file or LORA_ALONE)
+    else:
+        folder = models_dir / source.path
+    files = [folder / source.file] if source.file else sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        names = ", ".join(file.name for file in files[:5]) or "none"
+        raise ModelNotLoadable(
+            f"LoRA {lora.name}: {folder} has not one .safetensors file, but {names}; its source "
+            "can name one as `file`"
+        )
+    tensors = check_safetensors(files[0])
+    if any(mark in name for name in tensors for mark in DORA):
+        raise ModelNotLoadable(f"LoRA {lora.name}: {files[0]} is a DoRA, which is not supported")
+    return files[0]
 
 
 def _locate(
@@ -138,15 +176,17 @@ def load_pipeline(
     device: Device,
     motion_adapter: Path | None = None,
     given: Mapping[str, Any] = MappingProxyType({}),
+    loras: Sequence[LocatedLora] = (),
 ) -> Any:
     """The diffusers pipeline of `folder`, on `device`.
 
     It is of the class that the folder's index names, with the folder's own scheduler: what a
     request needs is done to it for that request. A base model is set in motion by the adapter.
-    Components that are `given` are not loaded, and stay where they are.
+    Components that are `given` are not loaded, and stay where they are. `loras` are added to those
+    that are.
     Weights go from their files straight to the device; on the CPU, in the format that they are
     stored in, they stay the files' own pages, which take no other memory.
-    Raises ModelNotLoadable.
+    Raises ModelNotLoadable, RequestRefused.
     """
     # Files of one component side by side; diffusers reads this when it is imported.
     os.environ.setdefault("HF_ENABLE_PARALLEL_LOADING", "1")
@@ -174,6 +214,7 @@ def load_pipeline(
             raise
         raise ModelNotLoadable(f"{folder}: {type(error).__name__}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
+    add_loras(pipeline, loras, later=given)
     return tuned(pipeline, profile.execution, folder, device)
 
 
@@ -209,6 +250,10 @@ def _check_component(folder: Path) -> None:
     """A component that has a config.json is a model, and then it has whole safetensors."""
     if not folder.is_dir():
         raise ModelNotLoadable(f"{folder}: the pipeline's component is missing")
+    if (folder / ADAPTER_CONFIG).exists():
+        raise ModelNotLoadable(
+            f"{folder}: {ADAPTER_CONFIG} would add other weights; remove it, or list them as a LoRA"
+        )
     if not (folder / "config.json").exists():
         return
     weights = sorted(folder.glob("*.safetensors"))

@@ -11,7 +11,7 @@ from t2v_api.request import GenerationRequest
 from t2v_api.web_address import AllowedAddresses
 
 from t2v_runner.errors import RequestRefused
-from t2v_runner.hub.cache import Cache, read_cache
+from t2v_runner.hub.cache import Cache, read_cache, read_cache_of_loras
 from t2v_runner.report_server import ReportAddress
 
 PUBLIC_ALONE = AllowedAddresses()
@@ -41,6 +41,8 @@ class Order:
     """The device to draw on, whatever the profile says."""
     cache: Cache = USUAL_CACHE
     """Where hub models are kept."""
+    cache_of_loras: Cache = USUAL_CACHE
+    """The same, unless nothing may be fetched there."""
     uploads: bool = False
     """Whether the files go on from `output_dir` to a store."""
 
@@ -61,6 +63,7 @@ def read_order(environment: Mapping[str, str]) -> Order:
         uploads=environment.get("T2V_UPLOAD") == "1",
         models_dir=read_models_dir(environment),
         cache=read_cache(environment),
+        cache_of_loras=read_cache_of_loras(environment),
         device=environment.get("T2V_DEVICE") or None,
         media=MediaRules(
             folder=Path(media_dir) if media_dir else None,

@@ -3,10 +3,11 @@
 Source: diffusers's documentation, "Reduce memory usage".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from t2v_api.execution import Placement, Plan
@@ -17,6 +18,7 @@ from t2v_runner.components import of_role, tiled
 from t2v_runner.device import CPU, Device
 from t2v_runner.encoder_first import filled_when_called, shells, take_over
 from t2v_runner.families import adapter_of
+from t2v_runner.loras import LocatedLora, add_to_component
 from t2v_runner.model import load_pipeline, read_json
 from t2v_runner.out_of_memory import emptied
 from t2v_runner.reporter import Reporter
@@ -30,13 +32,21 @@ class Weights:
     folder: Path
     motion_adapter: Path | None = None
     """Its folder, where the model has one."""
+    loras: tuple[LocatedLora, ...] = ()
+    """What is added to the weights."""
+
+    def load(self, device: Device, given: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """As `load_pipeline` does. Raises ModelNotLoadable, RequestRefused."""
+        return load_pipeline(
+            self.folder, self.profile, device, self.motion_adapter, given, self.loras
+        )
 
 
 @contextmanager
 def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> Iterator[Any]:
     """The pipeline, for one request where the encoders go first, and for none after an error.
 
-    Raises ModelNotLoadable.
+    Raises ModelNotLoadable, RequestRefused.
     """
     with ExitStack() as changes:
         match plan.placement:
@@ -66,13 +76,12 @@ def placed(weights: Weights, plan: Plan, device: Device, reporter: Reporter) -> 
 def _all_on(weights: Weights, plan: Plan, device: Device) -> Any:
     if plan.fp8:
         return _on_cpu(weights, plan, device).to(device.name)
-    return load_pipeline(weights.folder, weights.profile, device, weights.motion_adapter)
+    return weights.load(device)
 
 
 def _on_cpu(weights: Weights, plan: Plan, device: Device) -> Any:
     """In the host's memory, in the device's number formats."""
-    on_cpu = replace(device, name=CPU)
-    pipeline = load_pipeline(weights.folder, weights.profile, on_cpu, weights.motion_adapter)
+    pipeline = weights.load(replace(device, name=CPU))
     if plan.fp8:
         for denoiser in of_role(pipeline, Role.DENOISER).values():
             _in_8_bits(denoiser)
@@ -96,13 +105,14 @@ def _encoder_first(
             use_safetensors=True,
             local_files_only=True,
         )
+        add_to_component(model, name, type(pipeline), weights.loras)
         take_over(shell, model)
         if plan.fp8:
             _in_8_bits(shell)
             shell.to(device.name)
 
     empty = shells(folder, index, dtypes)
-    pipeline = load_pipeline(folder, weights.profile, device, given=empty)
+    pipeline = weights.load(device, given=empty)
     changes.enter_context(filled_when_called(pipeline, fill, reporter))
     return pipeline
 

@@ -24,7 +24,6 @@ from t2v_runner.device import CPU, Device
 from t2v_runner.drawing import Drawing
 from t2v_runner.errors import RunnerError, known
 from t2v_runner.families import adapter_of
-from t2v_runner.model import load_pipeline
 from t2v_runner.reporter import Reporter
 from t2v_runner.sharing import join, share
 from t2v_runner.stop import StopSignal
@@ -92,9 +91,7 @@ def _draw(place: Place, drawing: Drawing, watcher: Connection) -> None:
     torch.set_num_threads(max(1, torch.get_num_threads() // place.ranks))
     mesh = join(place.rank, place.ranks, place.own_device, place.rendezvous)
     adapter = adapter_of(drawing.profile.family)
-    pipeline = load_pipeline(
-        drawing.folder, drawing.profile, place.own_device, drawing.motion_adapter
-    )
+    pipeline = drawing.weights.load(place.own_device)
     for denoiser in denoisers(pipeline):
         share(denoiser, adapter, mesh)
     if drawing.profile.execution.tiling:

@@ -58,6 +58,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"loadBalancer": "no"}, "spec.loadBalancer"),
     ({"numFrames": 0}, "spec.numFrames"),
     ({"fps": 61}, "spec.fps"),
+    ({"loras": [{"source": "a"}, {"source": "a", "weight": 0.5}]}, "Duplicate value"),
+    ({"loras": [{"source": "a", "weight": 5}]}, "spec.loras[0].weight"),
+    ({"loras": [{"source": "https://example.com/a"}]}, "spec.loras[0].source"),
+    ({"loras": [{"source": f"a{number}"} for number in range(9)]}, "spec.loras"),
     ({"pool": "Upper"}, "spec.pool"),
     ({"suspend": "true"}, "spec.suspend"),
     ({"activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds"),
@@ -70,6 +74,11 @@ FAILED: dict[str, tuple[dict[str, Any], str, str]] = {
     "too-many-frames": ({"numFrames": 33}, "InvalidRequest", "numFrames is 33; this model draws"),
     "too-wide": ({"width": 1024}, "InvalidRequest", "width is 1024; this model draws at most 512"),
     "no-store": ({"initImage": "store://a.png"}, "InitMediaRefused", "a volume is none"),
+    "unknown-lora": (
+        {"loras": [{"source": "other"}]},
+        "InvalidRequest",
+        "can have tiny-shapes-bars",
+    ),
     "unknown-pool": ({"pool": "other"}, "InvalidRequest", "pool 'other' is not configured"),
 }
 AT_THE_LIMITS: dict[str, Any] = {

@@ -48,6 +48,11 @@ def refusal(published: Published) -> str:
     return str(error.value)
 
 
+def test_an_adapter_within_a_component_stays_where_it_is() -> None:
+    adapter = {"text_encoder/adapter_config.json": 700}
+    assert kept(replace(WAN_1_3B, sizes=WAN_1_3B.sizes | adapter)) == WAN_1_3B_NEEDED
+
+
 @pytest.mark.parametrize(
     ("published", "needed", "count"),
     [

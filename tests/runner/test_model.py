@@ -59,6 +59,13 @@ def test_a_whole_folder_passes(tmp_path: Path) -> None:
     check_model_folder(a_model_folder(tmp_path / "m"), PROFILE)
 
 
+def test_an_adapter_within_a_model_is_refused(tmp_path: Path) -> None:
+    """transformers would load it, whatever it is."""
+    folder = a_model_folder(tmp_path / "m")
+    (folder / "unet" / "adapter_config.json").write_text("{}")
+    assert "adapter_config.json would add other weights" in refusal(folder)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelNotLoadable, match="tiny-shapes: no such folder"):
         locate_model(PROFILE, tmp_path)

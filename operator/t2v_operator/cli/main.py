@@ -8,7 +8,18 @@ from dataclasses import dataclass
 
 from t2v_api.reasons import ExitCode
 
-from t2v_operator.cli import crd, link, models, operator, plan, run, schedulers, store, validate
+from t2v_operator.cli import (
+    crd,
+    link,
+    loras,
+    models,
+    operator,
+    plan,
+    run,
+    schedulers,
+    store,
+    validate,
+)
 from t2v_operator.cli.manifest import ManifestError
 from t2v_operator.cli.output import complain
 from t2v_operator.config import ConfigurationError
@@ -28,6 +39,7 @@ COMMANDS = (
     Command(plan.plan, plan.arguments),
     Command(link.link, link.arguments),
     Command(models.models, models.arguments),
+    Command(loras.loras, loras.arguments),
     Command(schedulers.schedulers, schedulers.arguments),
     Command(crd.crd, crd.arguments),
     Command(operator.operator, operator.arguments),

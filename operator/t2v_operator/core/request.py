@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from t2v_api.base import nearest
+from t2v_api.lora import AppliedLora
 from t2v_api.profile import ModelProfile
 from t2v_api.ranges import MAX_SEED
 from t2v_api.reasons import Reason
@@ -19,6 +20,7 @@ from t2v_operator.core.beginning import Beginning, begin
 from t2v_operator.core.catalogue import Catalogue, CatalogueModel
 from t2v_operator.core.enhance import Enhanced, enhance
 from t2v_operator.core.enhancing import Answer, Question
+from t2v_operator.core.loras import applied
 from t2v_operator.errors import RequestRefused
 
 
@@ -67,7 +69,8 @@ def resolve(
         spec.speed or Speed.EXACT, profile, steps_left(sampling.steps, beginning.strength)
     )
     enhanced = enhance(spec, profile, beginning.start, config.prompt_enhancement, answer)
-    request = _request(resource, profile, beginning, sampling, enhanced, speed)
+    loras = applied(spec.loras, profile, config.loras)
+    request = _request(resource, profile, beginning, sampling, enhanced, speed, loras)
     _keep_limits(request, profile)
     pool = _pool(spec.pool, config)
     notices = (
@@ -89,6 +92,7 @@ def _request(
     sampling: _Sampling,
     enhanced: Enhanced,
     speed: Speed,
+    loras: tuple[AppliedLora, ...],
 ) -> GenerationRequest:
     spec, defaults = resource.spec, profile.defaults
     return GenerationRequest(
@@ -109,6 +113,7 @@ def _request(
         init_video=spec.init_video,
         strength=beginning.strength,
         speed=speed,
+        loras=loras,
     )
 
 

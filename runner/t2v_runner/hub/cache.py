@@ -25,7 +25,7 @@ class Cache:
 
 def read_cache(environment: Mapping[str, str]) -> Cache:
     """Without T2V_MODELS_CACHE it is in HF_HOME, the scratch of a pod. Raises RequestRefused."""
-    folder = environment.get("T2V_MODELS_CACHE") or environment.get("HF_HOME") or FOLDER
+    folder = environment.get("T2V_MODELS_CACHE") or _scratch(environment)
     in_use = environment.get("T2V_MODELS_IN_USE", "").split(",")
     return Cache(
         root=Path(folder) / MODELS,
@@ -33,6 +33,19 @@ def read_cache(environment: Mapping[str, str]) -> Cache:
         limit=_limit(environment.get("T2V_MODELS_CACHE_BYTES", "")),
         in_use=frozenset(name.strip() for name in in_use if name.strip()),
     )
+
+
+def read_cache_of_loras(environment: Mapping[str, str]) -> Cache:
+    """Where nothing may be fetched into that of models, it is the scratch. Raises RequestRefused.
+
+    A VideoModel is prefetched; what is added to it for one request is not.
+    """
+    cache = read_cache(environment)
+    return Cache(_scratch(environment) / MODELS) if cache.is_read_only else cache
+
+
+def _scratch(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HF_HOME") or FOLDER)
 
 
 def _limit(text: str) -> int | None:

@@ -24,6 +24,8 @@ beside the default; bfloat16 has float32's range, which T5 needs."""
 SETTINGS_SUFFIXES = (".json", ".txt", ".model", ".jinja")
 """Configurations, schedulers, tokenizers and their chat templates."""
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+ADAPTER_CONFIG = "adapter_config.json"
+"""Of an adapter in a model's own folder: transformers would load it, from wherever it says."""
 CONFIG = "config.json"
 """A component that has one is a model, with weights."""
 
@@ -85,6 +87,21 @@ def component_needs(listing: Listing, read: Read) -> tuple[Need, ...]:
     return Need(config, CONFIG), *_weights(listing, "", "diffusers", read)
 
 
+def lora_needs(listing: Listing, read: Read, file: str | None = None) -> tuple[Need, ...]:
+    """The one file of a LoRA: the one that is named, or the only one that it can be.
+
+    Raises ModelNotLoadable.
+    """
+    safe = sorted(name for name in listing.files if name.endswith(".safetensors"))
+    name = file or (safe[0] if len(safe) == 1 else None)
+    if name not in safe:
+        wanted = f"no {file}" if file else "not one .safetensors file"
+        raise ModelNotLoadable(
+            f"{listing}: {wanted}; there are {', '.join(safe[:5]) or 'none'}: name one as `file`"
+        )
+    return (Need(listing.files[name], name),)
+
+
 def total_bytes(needs: Collection[Need]) -> int:
     return sum(need.file.size for need in needs)
 
@@ -97,7 +114,8 @@ def _component(listing: Listing, folder: str, library: str, read: Read) -> Itera
             "folder: take a repository that is whole"
         )
     for name, file in files.items():
-        if PurePosixPath(name).suffix in SETTINGS_SUFFIXES and ".index." not in name:
+        is_setting = PurePosixPath(name).suffix in SETTINGS_SUFFIXES and name != ADAPTER_CONFIG
+        if is_setting and ".index." not in name:
             yield Need(file, file.path)
     if CONFIG in files:
         yield from _weights(listing, folder, library, read)

@@ -6,6 +6,7 @@
     OWNER--NAME/COMMIT.lock     whoever fetches or drops it has this lock alone, readers share it;
                                 the file's time is that of the last use
     OWNER--NAME/COMMIT-bf16/    the model with its weights converted; it has all of that, too
+    OWNER--NAME/COMMIT--FILE/   one file of a repository that has many things; it, too
 
 Knows names alone.
 """
@@ -13,7 +14,7 @@ Knows names alone.
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -25,6 +26,8 @@ class Place:
     commit: str
     converted_to: str = ""
     """A number format, as hubs name variants; empty: it is as the hub has it."""
+    file: str = ""
+    """The one that is here, with -- for a slash; empty: it is a model."""
 
     @property
     def asked_for(self) -> str:
@@ -33,6 +36,8 @@ class Place:
 
     @property
     def name(self) -> str:
+        if self.file:
+            return f"{self.asked_for}--{self.file}"
         return self.asked_for + (f"-{self.converted_to}" if self.converted_to else "")
 
     @property
@@ -54,8 +59,11 @@ class Place:
 
 def place_of(folder: Path) -> Place:
     """Of a model's folder in a store."""
-    commit, _, converted_to = folder.name.partition("-")
-    return Place(folder.parent.parent, folder.parent.name, commit, converted_to)
+    model = Place(folder.parent.parent, folder.parent.name, folder.name.partition("-")[0])
+    rest = folder.name.removeprefix(model.commit)
+    if rest.startswith("--"):
+        return replace(model, file=rest.removeprefix("--"))
+    return replace(model, converted_to=rest.removeprefix("-"))
 
 
 def places(root: Path) -> Iterator[Place]:

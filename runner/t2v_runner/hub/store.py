@@ -56,24 +56,25 @@ class ModelStore:
         while self.held:
             self.held.popitem()[1].close()
 
-    def folder_of(self, source: ModelSource, choose: Choose) -> Path:
+    def folder_of(self, source: ModelSource, choose: Choose, file: str = "") -> Path:
         """The folder of a hub model. What is not there is fetched, or waited for.
 
-        A commit that is there costs no request. Raises ModelNotLoadable, ModelNotInCache,
-        StorageFailed, and what `tell` raises.
+        `file`: the one that `choose` takes of a repository that has many things. A commit that is
+        there costs no request. Raises ModelNotLoadable, ModelNotInCache, StorageFailed, and what
+        `tell` raises.
         """
         what = f"hub model {source.hub} at {source.revision}"
         try:
-            return self._place_of(source, choose, what).folder
+            return self._place_of(source, choose, what, file).folder
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise StorageFailed(f"{what}: it cannot be kept in {self.cache.root}: {why}") from None
 
-    def _place_of(self, source: ModelSource, choose: Choose, what: str) -> Place:
+    def _place_of(self, source: ModelSource, choose: Choose, what: str, file: str) -> Place:
         assert source.hub
         assert source.revision
         if source.is_pinned:
-            place = self._there(source.hub, source.revision)
+            place = self._there(source.hub, source.revision, file)
             if place:
                 return place
         if self.cache.is_read_only:
@@ -82,10 +83,10 @@ class ModelStore:
                 "the VideoModel has to be prefetched"
             )
         listing = list_repository(source.hub, source.revision)
-        place = self._there(source.hub, listing.commit)
+        place = self._there(source.hub, listing.commit, file)
         if place:
             return place
-        place = _place(self.cache.root, source.hub, listing.commit)
+        place = _place(self.cache.root, source.hub, listing.commit, file)
         needs = choose(listing, partial(read_document, listing))
         arrival = _Arrival(self, listing, needs, place)
         place.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -123,10 +124,11 @@ class ModelStore:
             raise StorageFailed(f"{place.name}: it cannot be kept: {why}") from None
         return place.folder
 
-    def _there(self, repository: str, commit: str) -> Place | None:
+    def _there(self, repository: str, commit: str, file: str) -> Place | None:
         """Where the commit is, as the hub has it or converted."""
-        place = _place(self.cache.root, repository, commit)
-        forms = (place, *(replace(place, converted_to=each) for each in FORMATS))
+        place = _place(self.cache.root, repository, commit, file)
+        converted = () if file else (replace(place, converted_to=each) for each in FORMATS)
+        forms = (place, *converted)
         return next((each for each in forms if self._is_there(each)), None)
 
     def _is_there(self, place: Place) -> bool:
@@ -146,8 +148,8 @@ class ModelStore:
         return False
 
 
-def _place(root: Path, repository: str, commit: str) -> Place:
-    return Place(root, repository.replace("/", "--"), commit)
+def _place(root: Path, repository: str, commit: str, file: str) -> Place:
+    return Place(root, repository.replace("/", "--"), commit, file=file.replace("/", "--"))
 
 
 def _shared_when_whole(place: Place, bring: Callable[[Lock], None], wait: Wait) -> Lock:
