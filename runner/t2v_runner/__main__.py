@@ -15,6 +15,8 @@ def run() -> int:
     """Nothing large is imported before it is said how; returns the exit code."""
     gc.disable()  # What is imported stays; Python looks for garbage once the model is loaded.
     set_threads(os.environ, container.cpus())
+    # Else each tensor that streams from the host's memory takes the next power of two there.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "pinned_max_round_threshold_mb:1")
     put_off_what_few_need()
     open_torch_ahead()
 

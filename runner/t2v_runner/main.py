@@ -15,8 +15,6 @@ from t2v_runner.retries import code_to_end_with
 
 def main() -> int:
     """Make the video that the environment asks for; returns the process's exit code."""
-    # Else each tensor that streams from the host's memory takes the next power of two there.
-    os.environ.setdefault("PYTORCH_ALLOC_CONF", "pinned_max_round_threshold_mb:1")
     outcome = program.run(_make_the_video)
     if isinstance(outcome, GenerationResult):
         return ExitCode.DONE
