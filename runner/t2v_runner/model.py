@@ -26,8 +26,11 @@ from t2v_runner.hub.needs import (
     WEIGHTS_NAMES,
     Choose,
     component_needs,
+    components,
+    known_library,
     lora_needs,
     pipeline_needs,
+    shard_names,
 )
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.loras import LocatedLora, add_loras
@@ -139,16 +142,10 @@ def check_model_folder(folder: Path, profile: ModelProfile) -> None:
             f"model {profile.id} is of family {profile.family} and needs "
             f"{' or '.join(map(repr, expected))}{_and_motion(profile)}"
         )
-    for name, value in index.items():
-        if name.startswith("_") or not isinstance(value, list) or value[0] is None:
-            continue
+    for name, library in components(index, str(folder)):
         if profile.motion_adapter and name in LEFT_OUT:
             continue
-        if value[0] not in LIBRARIES:
-            raise ModelNotLoadable(
-                f"{folder}: component {name!r} wants the library {value[0]!r}; "
-                f"only {', '.join(LIBRARIES)} are loaded, never a model's own code"
-            )
+        known_library(name, library, str(folder))
         _check_component(folder / name)
 
 
@@ -239,7 +236,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a model's folder. Raises ModelNotLoadable."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelNotLoadable(f"{path}: not readable as JSON: {error}") from None
     if not isinstance(value, dict):
         raise ModelNotLoadable(f"{path}: not a JSON object")
@@ -266,6 +263,8 @@ def _check_component(folder: Path) -> None:
             else "no weights: expected a .safetensors file"
         )
         raise ModelNotLoadable(f"{folder}: {what}")
+    for shards in sorted(folder.glob("*.safetensors.index*.json")):
+        shard_names(read_json(shards), str(shards))
     for file in weights:
         check_safetensors(file)
 

@@ -58,6 +58,10 @@ class Hub:
     """After so many bytes the connection ends, once each."""
     held: dict[str, int] = field(default_factory=dict)
     """After so many bytes nothing comes until `go_on`."""
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What a listing says otherwise of a file."""
+    page: bytes | None = None
+    """What is answered in place of a listing."""
     knows_ranges: bool = True
     go_on: threading.Event = field(default_factory=threading.Event)
     sent: list[Sent] = field(default_factory=list)
@@ -115,7 +119,12 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if revision not in (repository.commit, *repository.revisions):
                 return self._refuse(Refusal(404, "RevisionNotFound"))
             hub.listings += 1
-            siblings = [_sibling(path, data) for path, data in repository.files.items()]
+            if hub.page is not None:
+                return self._answer(200, hub.page)
+            siblings = [
+                _sibling(path, data) | hub.described.get(path, {})
+                for path, data in repository.files.items()
+            ]
             document = {"id": name, "sha": repository.commit, "siblings": siblings}
             return self._answer(200, json.dumps(document).encode())
 

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from t2v_runner.model import check_model_folder, load_pipeline
 from tests.runner.hub_server import COMMIT, Hub, Refusal, Repository, serving
 from tests.runner.prefetching import WAN, prefetched, sha256_of, the_files_of_a_wan
 from tests.runner.test_hub_pipelines import files_of, of_hub
-from tests.runner.test_hub_store import a_process, until_it_reads
+from tests.runner.test_hub_store import a_process, point_at, until_it_reads
 from tests.runner.test_two_sources import a_base, a_motion_adapter
 from tests.runner.tiny_models import a_profile, a_wan
 from tests.runner.tiny_variants import TINY_MODELS
@@ -203,6 +204,25 @@ def test_a_conversion_that_ends_early_leaves_the_original_and_the_next_begins_an
         assert store.folder_of(source, pipeline_needs) == there
     assert places_of(tmp_path) == {f"{COMMIT}-bf16"}
     assert not (there / "left").exists()
+
+
+def test_a_converted_model_that_has_less_than_the_original_is_made_anew(
+    hub: Hub,
+    tmp_path: Path,
+    profile: ModelProfile,
+    wan: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    point_at(hub.url, monkeypatch)
+    root = tmp_path / "cache" / "models"
+    for choose in (partial(pipeline_needs, left_out=["vae"]), pipeline_needs):
+        with ModelStore(Cache(root), lambda *told: None) as store:
+            folder = store.folder_of(profile.source, choose)
+            found = conversion_of(folder, {"default": torch.bfloat16})
+            assert found
+            there = store.convert(folder, found, nothing)
+    assert files_of(there).keys() == wan.keys()
+    assert places_of(tmp_path) == {there.name}
 
 
 def test_what_was_put_there_by_hand_stays_as_it_is(

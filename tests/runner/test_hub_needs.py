@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 from t2v_runner.errors import ModelNotLoadable
 from t2v_runner.families.animatediff import LEFT_OUT
-from t2v_runner.hub.needs import component_needs, pipeline_needs, total_bytes
+from t2v_runner.hub.needs import MAX_FILE_BYTES, component_needs, pipeline_needs, total_bytes
 
 from tests.runner.hub_listings import (
     DIT,
@@ -168,6 +169,40 @@ def test_an_index_does_not_reach_out_of_its_folder() -> None:
     path = f"transformer/{DIT}.safetensors.index.json"
     maps = {**WAN_1_3B.weight_maps, path: {"w": f"../vae/{DIT}.safetensors"}}
     assert "there is no such file beside it" in refusal(replace(WAN_1_3B, weight_maps=maps))
+
+
+@pytest.mark.parametrize(
+    ("shard", "said"),
+    [
+        pytest.param("b.bin", "names 'b.bin', which is no .safetensors file", id="a pickle"),
+        pytest.param(["b"], "names ['b'] where a file's name should be", id="no name"),
+    ],
+)
+def test_a_shard_that_is_no_safetensors_file_is_refused(shard: Any, said: str) -> None:
+    path = f"transformer/{DIT}.safetensors.index.json"
+    sizes = {**WAN_1_3B.sizes, "transformer/a.safetensors": 1_000, "transformer/b.bin": 1_000}
+    maps = {**WAN_1_3B.weight_maps, path: {"v": "a.safetensors", "w": shard}}
+    assert f"{path} {said}" in refusal(replace(WAN_1_3B, sizes=sizes, weight_maps=maps))
+
+
+@pytest.mark.parametrize(
+    "value", [[], ["diffusers"], [["diffusers"], "Vae"], ["diffusers", 1]], ids=str
+)
+def test_a_component_that_is_none_is_refused(value: Any) -> None:
+    said = refusal(replace(WAN_1_3B, index=wan_index(vae=value)))
+    assert f"model_index.json has {value!r} for 'vae', which is neither a library and" in said
+
+
+def test_a_file_that_no_hub_serves_is_refused() -> None:
+    path = f"vae/{DIT}.safetensors"
+    assert MAX_FILE_BYTES == constants.MAX_HTTP_DOWNLOAD_SIZE
+    sizes = {**WAN_1_3B.sizes, path: MAX_FILE_BYTES + 1}
+    assert f"{path} has 50.00 GB, and a hub serves none above 50 GB: take a repository with" in (
+        refusal(replace(WAN_1_3B, sizes=sizes))
+    )
+    adapter = Published({"config.json": 1, f"{DIT}.safetensors": MAX_FILE_BYTES + 1}, {})
+    with pytest.raises(ModelNotLoadable, match="serves none above 50 GB"):
+        component_needs(adapter.listing, adapter.read)
 
 
 def test_other_variants_are_named() -> None:

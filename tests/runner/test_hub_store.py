@@ -11,19 +11,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
 from t2v_api.profile import ModelSource
+from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RunnerError, Stopped, StorageFailed
+from t2v_runner.hub.asking import MAX_DOCUMENT_BYTES
 from t2v_runner.hub.cache import Cache
-from t2v_runner.hub.needs import pipeline_needs
+from t2v_runner.hub.needs import Choose, pipeline_needs
 from t2v_runner.hub.place import place_of
 from t2v_runner.hub.several import THREADS
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.hub.sums import read_sums
+from t2v_runner.reporter import Reporter
+from t2v_runner.stop import StopSignal
 
 from tests.runner.hub_server import COMMIT, OTHER_COMMIT, Hub, Refusal, Repository, serving
 
@@ -471,3 +477,175 @@ def test_an_index_that_is_no_json_object_is_refused(
 ) -> None:
     hub.repositories[NAME].files["model_index.json"] = content
     assert "model_index.json: not" in refusal(tmp_path, ModelNotLoadable)
+
+
+def test_more_than_the_listing_says_is_neither_written_nor_kept(hub: Hub, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    reporter = Reporter(told.append, StopSignal())
+    reporter.enter(Stage.DOWNLOAD)
+    hub.altered[LARGE] = [lambda content: content * 30]
+    with pytest.raises(StorageFailed) as error:
+        fetched(tmp_path, tell=reporter.downloaded)
+    assert f"{LARGE}: the hub sends more than the 600000 bytes of its own listing" in str(
+        error.value
+    )
+    assert not part_of(tmp_path, LARGE).exists()
+    assert all((each.bytes or 0) <= TOTAL for each in told)
+    check_whole(fetched(tmp_path, tell=reporter.downloaded))
+
+
+def test_more_than_there_is_that_was_left_counts_as_the_file(hub: Hub, tmp_path: Path) -> None:
+    part_of(tmp_path, LARGE).write_bytes(bytes(5 * TOTAL))
+    told: list[int] = []
+    check_whole(fetched(tmp_path, tell=lambda count, total: told.append(count)))
+    assert max(told) == TOTAL
+
+
+INDEX = f"{DIT}.safetensors.index.json"
+
+
+def test_a_document_that_is_longer_than_told_is_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.altered["model_index.json"] = [lambda content: content + b" " * 100]
+    assert "model_index.json: the hub sends more than" in refusal(tmp_path, StorageFailed)
+
+
+def test_a_document_that_is_none_by_its_length_is_not_read(hub: Hub, tmp_path: Path) -> None:
+    hub.described[INDEX] = {"size": MAX_DOCUMENT_BYTES + 1}
+    assert f"{INDEX} has {MAX_DOCUMENT_BYTES + 1} bytes" in refusal(tmp_path, ModelNotLoadable)
+    assert INDEX not in hub.paths_sent
+
+
+def test_a_document_that_is_too_deep_is_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories[NAME].files["model_index.json"] = b"[" * 200_000
+    assert "model_index.json: not readable as JSON" in refusal(tmp_path, ModelNotLoadable)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [b"<html>Log in</html>", b"[]", b"{}", b'{"id": "x", "siblings": [1]}', b"\xff"],
+    ids=str,
+)
+def test_an_answer_that_is_no_listing_is_worth_a_retry(
+    hub: Hub, tmp_path: Path, page: bytes
+) -> None:
+    hub.page = page
+    assert "its list of files is not readable" in refusal(tmp_path, StorageFailed)
+
+
+def test_a_name_that_no_hub_can_have_is_refused(hub: Hub, tmp_path: Path) -> None:
+    source = ModelSource(hub="owner/a--b", revision=COMMIT)
+    with pytest.raises(ModelNotLoadable, match=r"owner/a--b .* no hub can have it"):
+        fetched(tmp_path, source)
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1b[2J", "\n", "\u202e"], ids=ascii)
+def test_a_name_with_signs_that_are_not_seen_is_refused(
+    hub: Hub, tmp_path: Path, sign: str
+) -> None:
+    hub.repositories[NAME].files[f"vae/con{sign}fig.json"] = b"{}"
+    said = refusal(tmp_path, ModelNotLoadable)
+    assert sign not in said
+    assert ascii(sign)[1:-1] in ascii(said).replace("\\\\", "\\")
+
+
+def test_a_name_with_odd_spaces_is_a_name(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories[NAME].files["assets/Screenshot 3.00\u202fPM.png"] = b"png"
+    check_whole(fetched(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"size": "600"},
+        {"size": -1},
+        {"blobId": 1},
+        {"lfs": {"sha256": 1, "size": 1, "pointerSize": 1}},
+    ],
+    ids=str,
+)
+def test_a_file_that_is_described_wrongly_is_refused(
+    hub: Hub, tmp_path: Path, described: dict[str, Any]
+) -> None:
+    hub.described["vae/config.json"] = described
+    assert "vae/config.json" in refusal(tmp_path, ModelNotLoadable)
+
+
+without_vae = partial(pipeline_needs, left_out=["vae"])
+WITHOUT_VAE = {path: content for path, content in NEEDED.items() if not path.startswith("vae/")}
+OF_VAE = set(NEEDED) - set(WITHOUT_VAE)
+
+
+def fetched_by(choose: Choose, root: Path, is_read_only: bool = False) -> Path:
+    with ModelStore(Cache(root, is_read_only), lambda *told: None, 0.01) as store:
+        return store.folder_of(PINNED, choose)
+
+
+def check_sums(folder: Path) -> None:
+    lines = folder.with_name(f"{COMMIT}.sha256").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == sorted(NEEDED)
+
+
+def test_who_needs_more_than_is_there_gets_it_and_nothing_comes_twice(
+    hub: Hub, tmp_path: Path
+) -> None:
+    folder = fetched_by(without_vae, tmp_path)
+    check_whole(folder, WITHOUT_VAE)
+    hub.sent.clear()
+    assert fetched_by(pipeline_needs, tmp_path) == folder
+    check_whole(folder)
+    check_sums(folder)
+    assert hub.paths_sent - {"model_index.json", INDEX} == OF_VAE
+    hub.refusals[""] = Refusal(500)
+    for choose in (pipeline_needs, without_vae):
+        assert fetched_by(choose, tmp_path) == folder
+
+
+def test_who_needs_more_waits_for_no_reader(hub: Hub, tmp_path: Path) -> None:
+    folder = fetched_by(without_vae, tmp_path / "models")
+    with ModelStore(Cache(tmp_path / "models"), lambda *told: None) as reads:
+        reads.folder_of(PINNED, without_vae)
+        with a_process(hub, tmp_path) as other:
+            until_it_reads(other, folder)
+            other.communicate()
+    check_whole(folder)
+
+
+def test_what_comes_wrong_does_not_get_into_what_is_there(hub: Hub, tmp_path: Path) -> None:
+    folder = fetched_by(without_vae, tmp_path)
+    path = "vae/diffusion_pytorch_model.safetensors"
+    hub.altered[path] = [flipped, flipped]
+    refusal(tmp_path, StorageFailed)
+    assert not (folder / path).exists()
+    check_whole(fetched(tmp_path))
+
+
+def test_a_file_of_another_length_is_another_variant_s(hub: Hub, tmp_path: Path) -> None:
+    path = "vae/diffusion_pytorch_model.safetensors"
+    part_of(tmp_path, path).with_suffix("").write_bytes(b"another variant")
+    folder = fetched(tmp_path)
+    check_whole(folder)
+    (folder / path).write_bytes(b"another variant")
+    check_whole(fetched(tmp_path))
+    check_sums(folder)
+
+
+def test_a_read_only_cache_that_has_less_than_is_needed_has_it_not(
+    hub: Hub, tmp_path: Path
+) -> None:
+    folder = fetched_by(without_vae, tmp_path)
+    assert fetched_by(without_vae, tmp_path, is_read_only=True) == folder
+    with pytest.raises(ModelNotInCache):
+        fetched_by(pipeline_needs, tmp_path, is_read_only=True)
+
+
+def test_a_variant_that_is_there_is_found_again(hub: Hub, tmp_path: Path) -> None:
+    files = hub.repositories[NAME].files
+    for path in (INDEX, *SHARDS):
+        del files[path]
+    files[f"{DIT}.safetensors.index.fp16.json"] = NEEDED[INDEX]
+    files |= {path: NEEDED[path] for path in SHARDS}
+    del files[f"{DIT}.fp16.safetensors"]
+    folder = fetched(tmp_path)
+    check_whole(folder)
+    hub.refusals[""] = Refusal(500)
+    assert fetched(tmp_path) == folder

@@ -97,6 +97,22 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     assert "unet: no weights" in refusal(folder)
 
 
+@pytest.mark.parametrize("variant", ["", ".fp16"], ids=["the default", "a variant"])
+def test_a_shard_that_is_a_pickle_is_refused(tmp_path: Path, variant: str) -> None:
+    folder = a_model_folder(tmp_path / "m")
+    index = folder / "unet" / f"diffusion_pytorch_model.safetensors.index{variant}.json"
+    shards = {"v": "diffusion_pytorch_model.safetensors", "w": "b.bin"}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": shards}))
+    assert refusal(folder) == (
+        f"{index} names 'b.bin', which is no .safetensors file, and nothing else is loaded: "
+        "convert it, or take a repository with safetensors alone"
+    )
+
+
+def test_an_index_s_empty_component_is_refused(tmp_path: Path) -> None:
+    assert "has [] for 'vae', which is neither" in refusal(a_model_folder(tmp_path / "m", vae=[]))
+
+
 def test_pickle_weights_are_named_and_refused(tmp_path: Path) -> None:
     folder = a_model_folder(tmp_path / "m")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"

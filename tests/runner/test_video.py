@@ -1,7 +1,9 @@
 """The MP4 as other programs see it."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,30 @@ def test_the_pictures_are_those_that_were_drawn(tmp_path: Path) -> None:
     write_video(frames, 8, path)
     difference = np.abs(read_frames(path).astype(int) - frames.astype(int))
     assert difference.mean() < 2
+
+
+WRITE = """
+import sys
+from pathlib import Path
+import numpy as np
+from t2v_runner.video import write_video
+noise = np.random.default_rng(1).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+picture = noise.repeat(8, axis=0).repeat(8, axis=1)
+frames = [picture[2 * step : 2 * step + 64, 3 * step : 3 * step + 64] for step in range(13)]
+write_video(np.stack(frames), 8, Path(sys.argv[1]))
+"""
+
+
+def test_the_same_frames_are_the_same_file_whatever_memory_held_before(tmp_path: Path) -> None:
+    """It can fail on a CPU with AVX-512 alone."""
+    written = []
+    for before in ("85", "255"):
+        path = tmp_path / f"{before}.mp4"
+        # glibc fills with it whatever is asked for.
+        environment = {**os.environ, "MALLOC_PERTURB_": before}
+        subprocess.run([sys.executable, "-c", WRITE, str(path)], check=True, env=environment)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
 
 
 def test_a_contact_sheet_shows_every_frame(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ no digest (docs/design/model-store.md).
 
 import io
 import json
+import unicodedata
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from t2v_api.profile import COMMIT
 
@@ -16,7 +17,16 @@ from t2v_runner.errors import ModelNotLoadable, StorageFailed
 from t2v_runner.hub.answers import told_plainly
 from t2v_runner.hub.listing import Document, HubFile, Listing
 
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
+
 ANSWER_SECONDS = 30.0
+MAX_DOCUMENT_BYTES = 32 * 2**20
+"""Of a JSON file that says which others are needed: those of the largest models have some MB."""
+
+
+class MoreThanTold(StorageFailed):
+    """A file has more bytes than the hub's listing says."""
 
 
 def list_repository(repository: str, revision: str) -> Listing:
@@ -25,44 +35,77 @@ def list_repository(repository: str, revision: str) -> Listing:
     Raises ModelNotLoadable, StorageFailed.
     """
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
 
     what = f"hub model {repository} at {revision}"
     with told_plainly(what, repository):
-        info = HfApi().model_info(
-            repository, revision=revision, files_metadata=True, timeout=ANSWER_SECONDS
-        )
-    if info.sha is None or not COMMIT.fullmatch(info.sha):
+        try:
+            info = HfApi().model_info(
+                repository, revision=revision, files_metadata=True, timeout=ANSWER_SECONDS
+            )
+        except HFValidationError as error:
+            raise ModelNotLoadable(f"{what}: no hub can have it: {error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StorageFailed(
+                f"{what}: what answered is no hub, or it is not well: its list of files is not "
+                f"readable ({type(error).__name__}); see HF_ENDPOINT and proxies"
+            ) from None
+    if not isinstance(info.sha, str) or not COMMIT.fullmatch(info.sha):
         raise ModelNotLoadable(f"{what}: the hub names {info.sha!r} as its commit")
-    files = {}
-    for each in info.siblings or ():
-        path = PurePosixPath(each.rfilename)
-        if path.is_absolute() or ".." in path.parts:
-            raise ModelNotLoadable(f"{what}: the file {each.rfilename!r} leaves its folder")
-        if each.size is None or each.blob_id is None:
-            raise ModelNotLoadable(f"{what}: the hub does not say how large {each.rfilename} is")
-        sha256 = each.lfs.sha256 if each.lfs else None
-        files[each.rfilename] = HubFile(each.rfilename, each.size, each.blob_id, sha256)
-    return Listing(repository, info.sha, files)
+    files = (_file(each, what) for each in info.siblings or ())
+    return Listing(repository, info.sha, {file.path: file for file in files})
+
+
+def _file(sibling: "RepoSibling", what: str) -> HubFile:
+    name, size, blob_id = sibling.rfilename, sibling.size, sibling.blob_id
+    sha256 = sibling.lfs.sha256 if sibling.lfs else None
+    if not isinstance(name, str) or not _is_plain(name):
+        raise ModelNotLoadable(
+            f"{what}: a file's name is {name!r}: rename it, or take a revision without it"
+        )
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or str(path) != name:
+        raise ModelNotLoadable(f"{what}: the file {name!r} leaves its folder")
+    if not isinstance(size, int) or size < 0 or not isinstance(blob_id, str):
+        raise ModelNotLoadable(f"{what}: the hub does not say how large {name} is")
+    if not isinstance(sha256, str | None):
+        raise ModelNotLoadable(f"{what}: the hub says {sha256!r} as the digest of {name}")
+    return HubFile(name, size, blob_id, sha256)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it has letters, signs and spaces alone. Systems name screenshots with odd spaces."""
+    return all(each.isprintable() or unicodedata.category(each) == "Zs" for each in name)
 
 
 def read_document(listing: Listing, file: HubFile) -> Document:
     """The JSON object in a small file. Raises ModelNotLoadable, StorageFailed."""
+    if file.size > MAX_DOCUMENT_BYTES:
+        raise ModelNotLoadable(
+            f"{listing}: {file.path} has {file.size} bytes, and up to {MAX_DOCUMENT_BYTES} are "
+            "read: it is no list of components or weights"
+        )
     content = io.BytesIO()
     request_bytes(listing, file, content, 0)
+    return parse(content.getvalue(), f"{listing}: {file.path}")
+
+
+def parse(content: bytes, what: str) -> Document:
+    """The JSON object in `content`. Raises ModelNotLoadable."""
     try:
-        document = json.loads(content.getvalue())
-    except ValueError as error:
-        raise ModelNotLoadable(f"{listing}: {file.path}: not readable as JSON: {error}") from None
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ModelNotLoadable(f"{what}: not readable as JSON: {error}") from None
     if not isinstance(document, dict):
-        raise ModelNotLoadable(f"{listing}: {file.path}: not a JSON object")
+        raise ModelNotLoadable(f"{what}: not a JSON object")
     return document
 
 
 def request_bytes(listing: Listing, file: HubFile, stream: BinaryIO, have: int) -> None:
     """Write what comes after the first `have` bytes of the file, at which `stream` stands.
 
-    A connection that breaks is taken up again. Raises ModelNotLoadable, StorageFailed, and what
-    `stream` raises.
+    A connection that breaks is taken up again. Never writes more than the listing says. Raises
+    ModelNotLoadable, StorageFailed, of these MoreThanTold, and what `stream` raises.
     """
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
@@ -77,7 +120,7 @@ def request_bytes(listing: Listing, file: HubFile, stream: BinaryIO, have: int) 
         try:
             http_get(
                 url,
-                stream,
+                cast(BinaryIO, _Bounded(stream, file.size, what)),
                 resume_size=have,
                 headers=build_hf_headers(),
                 expected_size=file.size,
@@ -87,3 +130,19 @@ def request_bytes(listing: Listing, file: HubFile, stream: BinaryIO, have: int) 
             if type(error) is OSError and error.errno is None:
                 raise StorageFailed(f"{what}: the hub sent another number of bytes") from None
             raise
+
+
+class _Bounded:
+    """A stream that is not written beyond `size`. It has what http_get asks of one."""
+
+    def __init__(self, stream: BinaryIO, size: int, what: str) -> None:
+        self._size, self._stream, self._what = size, stream, what
+        self.seek, self.tell, self.truncate = stream.seek, stream.tell, stream.truncate
+
+    def write(self, piece: bytes) -> int:
+        if self._stream.tell() + len(piece) > self._size:
+            raise MoreThanTold(
+                f"{self._what}: the hub sends more than the {self._size} bytes of its own listing; "
+                "something on the way may change it"
+            )
+        return self._stream.write(piece)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from t2v_runner.errors import StorageFailed
-from t2v_runner.hub.asking import request_bytes
+from t2v_runner.hub.asking import MoreThanTold, request_bytes
 from t2v_runner.hub.listing import HubFile, Listing
 
 TRIES = 2
@@ -27,12 +27,11 @@ def fetch(listing: Listing, file: HubFile, target: Path, may_go_on: MayGoOn) -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(target)
     for _ in range(TRIES):
-        with _Part(part, may_go_on) as stream:
-            have = stream.seek(0, os.SEEK_END)
-            if have < file.size:
-                request_bytes(listing, file, stream, have)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            _complete(listing, file, part, may_go_on)
+        except MoreThanTold:
+            part.unlink()
+            raise
         if _is_as_told(part, file):
             part.rename(target)
             return
@@ -41,6 +40,15 @@ def fetch(listing: Listing, file: HubFile, target: Path, may_go_on: MayGoOn) -> 
         f"{listing}: {file.path}: what came has another digest than the hub says, twice; "
         "something on the way may change it"
     )
+
+
+def _complete(listing: Listing, file: HubFile, part: Path, may_go_on: MayGoOn) -> None:
+    with _Part(part, may_go_on) as stream:
+        have = stream.seek(0, os.SEEK_END)
+        if have < file.size:
+            request_bytes(listing, file, stream, have)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def part_of(target: Path) -> Path:

@@ -4,7 +4,7 @@ A repository in diffusers format often has more: checkpoints of other programs a
 weights once more as pickles, in half precision, in another number of shards.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -26,6 +26,8 @@ SETTINGS_SUFFIXES = (".json", ".txt", ".model", ".jinja")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ADAPTER_CONFIG = "adapter_config.json"
 """Of an adapter in a model's own folder: transformers would load it, from wherever it says."""
+MAX_FILE_BYTES = 50 * 10**9
+"""Hubs serve no larger file by plain requests; huggingface_hub asks for none."""
 CONFIG = "config.json"
 """A component that has one is a model, with weights."""
 
@@ -60,18 +62,10 @@ def pipeline_needs(
             "many models have a second repository for diffusers, named …-Diffusers or -diffusers"
         )
     needs = [Need(index, index.path)]
-    for name, value in read(index).items():
-        if name.startswith("_") or not isinstance(value, list) or value[0] is None:
-            continue
-        if name in left_out:
-            continue
-        if value[0] not in WEIGHTS_NAMES:
-            raise ModelNotLoadable(
-                f"{listing}: component {name!r} wants the library {value[0]!r}; "
-                f"only {', '.join(WEIGHTS_NAMES)} are loaded, never a model's own code"
-            )
-        needs += _component(listing, name, value[0], read)
-    return tuple(needs)
+    for name, library in components(read(index), str(listing)):
+        if name not in left_out:
+            needs += _component(listing, name, known_library(name, library, str(listing)), read)
+    return _fetchable(listing, needs)
 
 
 def component_needs(listing: Listing, read: Read) -> tuple[Need, ...]:
@@ -84,7 +78,57 @@ def component_needs(listing: Listing, read: Read) -> tuple[Need, ...]:
         raise ModelNotLoadable(
             f"{listing}: there is no {CONFIG} at its root, so it is no diffusers model"
         )
-    return Need(config, CONFIG), *_weights(listing, "", "diffusers", read)
+    return _fetchable(listing, [Need(config, CONFIG), *_weights(listing, "", "diffusers", read)])
+
+
+def components(index: Document, what: str) -> Iterator[tuple[str, str]]:
+    """Names and libraries of what a model_index.json has. `what` names the model in messages.
+
+    Raises ModelNotLoadable.
+    """
+    for name, value in index.items():
+        if name.startswith("_") or not isinstance(value, list):
+            continue
+        match value:
+            case [None, *_]:
+                continue
+            case [str(library), str()]:
+                yield name, library
+            case _:
+                raise ModelNotLoadable(
+                    f"{what}: model_index.json has {value!r} for {name!r}, which is neither a "
+                    "library and a class nor nothing: take a revision at which it is whole"
+                )
+
+
+def known_library(component: str, library: str, what: str) -> str:
+    """Raises ModelNotLoadable where it would be a model's own code."""
+    if library not in WEIGHTS_NAMES:
+        raise ModelNotLoadable(
+            f"{what}: component {component!r} wants the library {library!r}; "
+            f"only {', '.join(WEIGHTS_NAMES)} are loaded, never a model's own code"
+        )
+    return library
+
+
+def shard_names(index: Document, what: str) -> list[str]:
+    """The files that an index of weights names, all of them safetensors.
+
+    The libraries would load any other as a pickle. `what` names the index in messages. Raises
+    ModelNotLoadable.
+    """
+    named = index.get("weight_map")
+    if not isinstance(named, dict) or not named:
+        raise ModelNotLoadable(f"{what} has no weight_map, so it names no weights")
+    for name in named.values():
+        if not isinstance(name, str):
+            raise ModelNotLoadable(f"{what} names {name!r} where a file's name should be")
+        if not name.endswith(".safetensors"):
+            raise ModelNotLoadable(
+                f"{what} names {name!r}, which is no .safetensors file, and nothing else is "
+                "loaded: convert it, or take a repository with safetensors alone"
+            )
+    return sorted(set(named.values()))
 
 
 def lora_needs(listing: Listing, read: Read, file: str | None = None) -> tuple[Need, ...]:
@@ -147,18 +191,34 @@ def _of_variant(name: str, variant: str | None) -> str:
     return f"{stem}.{variant}.{suffix}"
 
 
+def kept_name(path: str) -> str:
+    """Where a file is kept that is needed: without the variant in its name."""
+    folder, _, name = path.rpartition("/")
+    for variant in filter(None, VARIANTS):
+        name = name.replace(f".{variant}.", ".")
+    return _within(folder, name)
+
+
 def _shards(listing: Listing, folder: str, index: HubFile, read: Read) -> Iterator[Need]:
-    named = read(index).get("weight_map")
-    if not isinstance(named, dict) or not named:
-        raise ModelNotLoadable(f"{listing}: {index.path} has no weight_map, so it names no weights")
     files = listing.within(folder)
-    for name in sorted(set(named.values())):
+    for name in shard_names(read(index), f"{listing}: {index.path}"):
         if name not in files:
             raise ModelNotLoadable(
                 f"{listing}: {index.path} names {name!r}, and there is no such file beside it: "
                 "take a commit at which the upload was whole"
             )
         yield Need(files[name], _within(folder, name))
+
+
+def _fetchable(listing: Listing, needs: Sequence[Need]) -> tuple[Need, ...]:
+    for need in needs:
+        if need.file.size > MAX_FILE_BYTES:
+            raise ModelNotLoadable(
+                f"{listing}: {need.file.path} has {need.file.size / 1e9:.2f} GB, and a hub serves "
+                f"none above {MAX_FILE_BYTES / 1e9:.0f} GB: take a repository with smaller shards, "
+                "or put the model into a folder and name that as its source"
+            )
+    return tuple(needs)
 
 
 def _why_none(files: Collection[str], expected: str) -> str:

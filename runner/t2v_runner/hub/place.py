@@ -3,6 +3,8 @@
     OWNER--NAME/COMMIT/         a model, as diffusers loads it
     OWNER--NAME/COMMIT.part/    what there is of one that is being fetched, or dropped
     OWNER--NAME/COMMIT.sha256   the digests of its files, as `sha256sum -c` reads them
+    OWNER--NAME/COMMIT.files    what the hub says that the commit has, needed or not
+    OWNER--NAME/COMMIT.adding   whoever adds to a model that is there has this file's lock alone
     OWNER--NAME/COMMIT.lock     whoever fetches or drops it has this lock alone, readers share it;
                                 the file's time is that of the last use
     OWNER--NAME/COMMIT-bf16/    the model with its weights converted; it has all of that, too
@@ -53,6 +55,15 @@ class Place:
         return self.root / f"{self.name}.sha256"
 
     @property
+    def listing(self) -> Path:
+        """Of the commit, converted or not."""
+        return self.root / f"{self.asked_for}.files"
+
+    @property
+    def adding(self) -> Path:
+        return self.root / f"{self.name}.adding"
+
+    @property
     def lock(self) -> Path:
         return self.root / f"{self.name}.lock"
 
@@ -69,6 +80,13 @@ def place_of(folder: Path) -> Place:
 def places(root: Path) -> Iterator[Place]:
     """All that have a lock: what has none was not fetched, but put there."""
     return (place_of(lock.with_suffix("")) for lock in root.glob("*/*.lock"))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Put a document to `path`, or leave there what is: others read it. Raises OSError."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.rename(path)
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -22,13 +22,14 @@ from t2v_runner.hub.asking import list_repository, read_document
 from t2v_runner.hub.cache import Cache
 from t2v_runner.hub.converting import FORMATS, Conversion
 from t2v_runner.hub.fetching import part_of
+from t2v_runner.hub.kept import has_what_is_needed, is_at, keep
 from t2v_runner.hub.listing import Listing
-from t2v_runner.hub.lock import Lock, Wait
+from t2v_runner.hub.lock import Lock, Wait, alone
 from t2v_runner.hub.needs import Choose, Need, total_bytes
-from t2v_runner.hub.place import Place, place_of
+from t2v_runner.hub.place import Place, bytes_below, files_below, place_of
 from t2v_runner.hub.room import Arriving, drop, make_room
 from t2v_runner.hub.several import fetch_all
-from t2v_runner.hub.sums import write_sums, write_sums_of_all
+from t2v_runner.hub.sums import add_sums, write_sums, write_sums_of_all
 
 LOOK_SECONDS = 1.0
 """Between two looks at how much of a model is there."""
@@ -74,7 +75,7 @@ class ModelStore:
         assert source.hub
         assert source.revision
         if source.is_pinned:
-            place = self._there(source.hub, source.revision, file)
+            place = self._there(source.hub, source.revision, choose, file)
             if place:
                 return place
         if self.cache.is_read_only:
@@ -83,14 +84,17 @@ class ModelStore:
                 "the VideoModel has to be prefetched"
             )
         listing = list_repository(source.hub, source.revision)
-        place = self._there(source.hub, listing.commit, file)
+        place = self._there(source.hub, listing.commit, choose, file)
         if place:
             return place
         place = _place(self.cache.root, source.hub, listing.commit, file)
         needs = choose(listing, partial(read_document, listing))
         arrival = _Arrival(self, listing, needs, place)
         place.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.held[place.name] = _shared_when_whole(place, arrival.fetch, arrival.wait)
+        self.held[place.name] = _shared_when_whole(
+            place, place.folder.is_dir, arrival.fetch, arrival.wait
+        )
+        arrival.add()
         return place
 
     def convert(self, folder: Path, conversion: Conversion, may_go_on: Callable[[], None]) -> Path:
@@ -111,10 +115,17 @@ class ModelStore:
             make_room(self.cache, new, self.held, wait)
             conversion.write(place.part, may_go_on)
             write_sums_of_all(place)
+            shutil.rmtree(place.folder, ignore_errors=True)  # of an original that had less
             place.part.rename(place.folder)
 
+        def is_whole() -> bool:
+            of_original = {file.relative_to(folder) for file in files_below(folder)}
+            return of_original <= {
+                file.relative_to(place.folder) for file in files_below(place.folder)
+            }
+
         try:
-            self.held[place.name] = _shared_when_whole(place, bring, wait)
+            self.held[place.name] = _shared_when_whole(place, is_whole, bring, wait)
             own = self.held.pop(original.name, None)
             if own:
                 own.close()
@@ -124,12 +135,22 @@ class ModelStore:
             raise StorageFailed(f"{place.name}: it cannot be kept: {why}") from None
         return place.folder
 
-    def _there(self, repository: str, commit: str, file: str) -> Place | None:
-        """Where the commit is, as the hub has it or converted."""
+    def _there(self, repository: str, commit: str, choose: Choose, file: str) -> Place | None:
+        """Where the commit has all that is needed, as the hub has it or converted."""
         place = _place(self.cache.root, repository, commit, file)
         converted = () if file else (replace(place, converted_to=each) for each in FORMATS)
         forms = (place, *converted)
-        return next((each for each in forms if self._is_there(each)), None)
+        return next((each for each in forms if self._has(each, choose)), None)
+
+    def _has(self, place: Place, choose: Choose) -> bool:
+        if not self._is_there(place):
+            return False
+        if has_what_is_needed(place, choose):
+            return True
+        lock = self.held.pop(place.name, None)
+        if lock:
+            lock.close()
+        return False
 
     def _is_there(self, place: Place) -> bool:
         """Whether it is; then it stays. What has no lock is never dropped, and needs none."""
@@ -152,8 +173,10 @@ def _place(root: Path, repository: str, commit: str, file: str) -> Place:
     return Place(root, repository.replace("/", "--"), commit, file=file.replace("/", "--"))
 
 
-def _shared_when_whole(place: Place, bring: Callable[[Lock], None], wait: Wait) -> Lock:
-    """The place's lock, shared. What is not there, `bring` brings, or another process does.
+def _shared_when_whole(
+    place: Place, is_whole: Callable[[], bool], bring: Callable[[Lock], None], wait: Wait
+) -> Lock:
+    """The place's lock, shared. What is not whole, `bring` brings, or another process does.
 
     Raises what those two raise, and OSError.
     """
@@ -161,11 +184,11 @@ def _shared_when_whole(place: Place, bring: Callable[[Lock], None], wait: Wait) 
     try:
         for tries in itertools.count():
             if lock.is_ours_alone():
-                if not place.folder.is_dir():
+                if not is_whole():
                     bring(lock)
                 break
             # It is there, and others read it: they have the lock for as long as they do.
-            if place.folder.is_dir() and lock.is_shared() and place.folder.is_dir():
+            if is_whole() and lock.is_shared() and is_whole():
                 return lock
             wait(tries)
         lock.is_shared()
@@ -192,11 +215,37 @@ class _Arrival:
         new = Arriving(str(self.listing), self.place, lock, total, self._present())
         make_room(self.store.cache, new, self.store.held, self._wait_for_room)
         self._look()
-        missing = [need for need in self.needs if not (part / need.name).exists()]
-        fetch_all(self.listing, missing, part, self._look, self.store.look_seconds)
-        self._look()
+        self._fetch_missing(part)
         write_sums(self.place, self.needs)
+        keep(self.listing, self.place)
         part.rename(self.place.folder)
+
+    def add(self) -> None:
+        """What the folder lacks of the needs: it was fetched for others. Nobody who reads it waits.
+
+        Its lock is shared. Raises OSError, RunnerError.
+        """
+        folder = self.place.folder
+        if all(is_at(folder, need) for need in self.needs):
+            return
+        lock = self.store.held[self.place.name]
+        with alone(self.place.adding, self.wait):
+            there = bytes_below(folder)
+            total = there + total_bytes(self.needs) - self._present()
+            new = Arriving(str(self.listing), self.place, lock, total, there)
+            make_room(self.store.cache, new, self.store.held, self._wait_for_room)
+            self._look()
+            self._fetch_missing(folder)
+            add_sums(self.place, self.needs)
+
+    def _fetch_missing(self, folder: Path) -> None:
+        """Indexes come last: before their shards they would mislead whoever reads the folder."""
+        missing = [need for need in self.needs if not is_at(folder, need)]
+        indexes = [need for need in missing if ".index." in need.name]
+        others = [need for need in missing if need not in indexes]
+        for needs in (others, indexes):
+            fetch_all(self.listing, needs, folder, self._look, self.store.look_seconds)
+        self._look()
 
     def wait(self, tries: int) -> None:
         """What the other process has fetched is progress here as well."""
@@ -212,21 +261,25 @@ class _Arrival:
         self.store.tell(self._present(), total_bytes(self.needs))
 
     def _present(self) -> int:
-        return sum(_bytes_of(self.place.part / need.name) for need in self.needs)
+        place = self.place
+        folder = place.folder if place.folder.is_dir() else place.part
+        return sum(_bytes_of(folder, need) for need in self.needs)
 
     def _drop_what_is_not_needed(self) -> None:
-        """An earlier version of the runner may have begun with other files."""
-        targets = [self.place.part / need.name for need in self.needs]
-        wanted = {*targets, *map(part_of, targets)}
-        for path in self.place.part.rglob("*"):
+        """An earlier version of the runner may have begun with other files, or other variants."""
+        part = self.place.part
+        wanted = {part_of(part / need.name) for need in self.needs}
+        wanted |= {part / need.name for need in self.needs if is_at(part, need)}
+        for path in part.rglob("*"):
             if path.is_file() and path not in wanted:
                 path.unlink()
 
 
-def _bytes_of(target: Path) -> int:
-    for path in (target, part_of(target)):
-        try:
-            return path.stat().st_size
-        except FileNotFoundError:
-            continue
-    return 0
+def _bytes_of(folder: Path, need: Need) -> int:
+    """What is there of a file; never more than it has, whatever was sent or left."""
+    if is_at(folder, need):
+        return need.file.size
+    try:
+        return min(part_of(folder / need.name).stat().st_size, need.file.size)
+    except FileNotFoundError:
+        return 0

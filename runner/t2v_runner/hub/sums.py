@@ -5,21 +5,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from t2v_runner.hub.needs import Need
-from t2v_runner.hub.place import Place, files_below
+from t2v_runner.hub.place import Place, files_below, write_whole
 
 
 def write_sums(place: Place, needs: Iterable[Need]) -> None:
     """Of the files in the place's part. What the hub says is believed: it was compared."""
-    digests = {
-        need.name: need.file.sha256 or _sha256(place.part / need.name)  # small, if LFS has it not
-        for need in needs
-    }
-    place.sums.write_text(_document(digests), encoding="utf-8")
+    write_whole(place.sums, _document(_of_needs(place.part, needs)))
+
+
+def add_sums(place: Place, needs: Iterable[Need]) -> None:
+    """Of files that have come into the place's folder, beside those of whatever was there."""
+    lines = read_sums(place).splitlines()
+    digests = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    write_whole(place.sums, _document(digests | _of_needs(place.folder, needs)))
 
 
 def write_sums_of_all(place: Place) -> None:
     """Of whatever is in the place's part."""
-    place.sums.write_text(_of_all(place.part), encoding="utf-8")
+    write_whole(place.sums, _of_all(place.part))
 
 
 def read_sums(place: Place) -> str:
@@ -27,6 +30,13 @@ def read_sums(place: Place) -> str:
     if place.sums.exists():
         return place.sums.read_text(encoding="utf-8")
     return _of_all(place.folder)
+
+
+def _of_needs(folder: Path, needs: Iterable[Need]) -> dict[str, str]:
+    return {
+        need.name: need.file.sha256 or _sha256(folder / need.name)  # small, if LFS has it not
+        for need in needs
+    }
 
 
 def _of_all(folder: Path) -> str:
