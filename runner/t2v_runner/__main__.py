@@ -6,7 +6,7 @@ import os
 import sys
 
 from t2v_runner import container
-from t2v_runner.put_off import put_off_what_few_need
+from t2v_runner.put_off import leave_out, put_off_what_few_need
 from t2v_runner.read_ahead import open_torch_ahead
 from t2v_runner.threads import set_threads
 
@@ -14,10 +14,12 @@ from t2v_runner.threads import set_threads
 def run() -> int:
     """Nothing large is imported before it is said how; returns the exit code."""
     gc.disable()  # What is imported stays; Python looks for garbage once the model is loaded.
-    set_threads(os.environ, container.cpus())
+    set_threads(os.environ, container.cpus(), container.idle_cpus())
     # Else each tensor that streams from the host's memory takes the next power of two there.
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "pinned_max_round_threshold_mb:1")
     put_off_what_few_need()
+    if '"loras"' not in os.environ.get("T2V_REQUEST", ""):
+        leave_out("peft")
     open_torch_ahead()
 
     from t2v_runner.main import main

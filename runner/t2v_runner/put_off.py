@@ -65,6 +65,11 @@ def put_off(
     sys.modules[name] = module
 
 
+def leave_out(name: str) -> None:
+    """Have an optional library be as if it were not installed: who looks for it does without."""
+    sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # as the import system has it
+
+
 def bring(name: str) -> ModuleType:
     """The real module, imported now if it was put off."""
     module = sys.modules[name]

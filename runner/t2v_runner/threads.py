@@ -5,20 +5,24 @@ OpenMP reads both once, when its library is loaded: they are set before torch is
 
 from collections.abc import MutableMapping
 
-SPINS = "1000"
-"""How often a thread looks whether there is work before it sleeps: some tens of microseconds, as
-long as the pauses between the operations of a small model.
+SPINS, SPINS_BESIDE_OTHERS = "10000", "1000"
+"""How often a thread looks whether there is work before it sleeps.
 
-OpenMP's own number is 300 times that: on cores that other processes use too, a thread takes from
-them, and from its own siblings, what it waits for."""
+A small model's operations have pauses of some tens of microseconds between them: to sleep in each
+costs an idle machine a third of its speed. OpenMP's own number is 30 times the first: on cores that
+other processes use too, a thread takes from them, and from its own siblings, what it waits for.
+Measured: docs/performance.md."""
 
 
-def set_threads(environment: MutableMapping[str, str], cpus: float) -> None:
+def set_threads(environment: MutableMapping[str, str], cpus: float, idle_cpus: float) -> None:
     """A thread for each whole CPU that the container may use at once; what is set already stays.
 
     OpenMP sees the node's CPUs, not the container's limit: with more threads than that the kernel
-    stops all of them for the rest of each tenth of a second.
+    stops all of them for the rest of each tenth of a second. `idle_cpus`: how many of the node's
+    nobody uses just now.
     """
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, int(cpus))))
+    threads = max(1, int(cpus))
+    environment.setdefault("OMP_NUM_THREADS", str(threads))
     if "OMP_WAIT_POLICY" not in environment:
-        environment.setdefault("GOMP_SPINCOUNT", SPINS)
+        has_room = idle_cpus > threads - 0.5
+        environment.setdefault("GOMP_SPINCOUNT", SPINS if has_room else SPINS_BESIDE_OTHERS)

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from t2v_runner.container import cpus, memory_bytes
-from t2v_runner.threads import SPINS, set_threads
+from t2v_runner.container import cpus, idle_cpus, memory_bytes
+from t2v_runner.threads import SPINS, SPINS_BESIDE_OTHERS, set_threads
 
 GIB = 2**30
 
@@ -53,14 +53,35 @@ def test_the_limit_and_the_mask_say_how_many_cpus(
 @pytest.mark.parametrize(("count", "threads"), [(0.5, "1"), (1.9, "1"), (4.0, "4")])
 def test_a_thread_for_each_whole_cpu(count: float, threads: str) -> None:
     environment: dict[str, str] = {}
-    set_threads(environment, count)
+    set_threads(environment, count, idle_cpus=64)
     assert environment == {"OMP_NUM_THREADS": threads, "GOMP_SPINCOUNT": SPINS}
+
+
+@pytest.mark.parametrize(("idle", "spins"), [(1.4, SPINS_BESIDE_OTHERS), (1.9, SPINS)])
+def test_threads_wait_asleep_where_others_want_the_cpus(idle: float, spins: str) -> None:
+    environment: dict[str, str] = {}
+    set_threads(environment, 2, idle)
+    assert environment["GOMP_SPINCOUNT"] == spins
+
+
+def test_idle_cpus_are_counted_between_two_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics = tmp_path / "stat"
+    statistics.write_text("cpu 100 0 0 1000 50 0 0 0 0 0\ncpu0 1 2\n")
+
+    def pause(seconds: float) -> None:
+        statistics.write_text("cpu 110 0 0 1025 55 0 0 0 0 0\n")
+
+    monkeypatch.setattr("time.sleep", pause)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert idle_cpus(statistics) == 6  # 30 of 40 ticks
 
 
 def test_what_the_environment_says_stays() -> None:
     said = {"OMP_NUM_THREADS": "3", "OMP_WAIT_POLICY": "active"}
     environment = dict(said)
-    set_threads(environment, 8)
+    set_threads(environment, 8, idle_cpus=8)
     assert environment == said
 
 
