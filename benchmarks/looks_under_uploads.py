@@ -29,7 +29,7 @@ from simulated_cluster import (
     clean_up_when_terminated,
     connected,
     free_cluster,
-    installed_crd,
+    installed_crds,
     namespace,
     simulated_nodes,
 )
@@ -144,7 +144,7 @@ async def measure(
 async def run(options: argparse.Namespace, folder: Path) -> None:
     cluster = free_cluster()
     with (
-        installed_crd(cluster),
+        installed_crds(cluster),
         simulated_nodes(cluster),
         namespace(cluster, SPACE),
         store_process(folder) as (store_port, _),

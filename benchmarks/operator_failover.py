@@ -40,7 +40,7 @@ from simulated_cluster import (
     connected,
     events,
     free_cluster,
-    installed_crd,
+    installed_crds,
     namespace,
     position,
     simulated_nodes,
@@ -570,7 +570,7 @@ def main() -> int:
     cluster = free_cluster()
     with (
         logs(options.logs) as folder,
-        installed_crd(cluster),
+        installed_crds(cluster),
         simulated_nodes(
             cluster, 2, start_seconds=0.5, run_seconds=None, message=RESULT.json_line()
         ),

@@ -37,7 +37,7 @@ from simulated_cluster import (
     connected,
     events,
     free_cluster,
-    installed_crd,
+    installed_crds,
     namespace,
     position,
     simulated_nodes,
@@ -545,7 +545,7 @@ def main() -> int:
     message = RESULT.json_line()
     with (
         logs(options.logs) as folder,
-        installed_crd(cluster),
+        installed_crds(cluster),
         simulated_nodes(
             cluster,
             options.nodes,

@@ -17,7 +17,7 @@ from aiohttp import ClientError
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient, Configuration
 from t2v_api.progress import Stage
-from t2v_api.resource import API_VERSION, KIND, PLURAL
+from t2v_api.resource import API_VERSION, KIND
 from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationResult, Video
 from t2v_api.schedulers import Scheduler
 from t2v_operator.cluster.client import Client
@@ -50,7 +50,8 @@ __all__ = [
 
 AUDIT_LOG = RUN / components.AUDIT_LOG
 
-CRD = ROOT / "crds" / "texttovideojobs.textto.video.yaml"
+CRDS = sorted((ROOT / "crds").glob("*.yaml"))
+"""Each file is named as what it defines."""
 CLAIM = "videos"
 POOL = {
     "name": "simulated",
@@ -115,20 +116,20 @@ def clean_up_when_terminated() -> None:
 
 
 @contextmanager
-def installed_crd(cluster: OneNodeCluster) -> Iterator[None]:
-    """The CRD as it is now; gone afterwards if it was not there before."""
-    was_there = cluster.kubectl("get", "crd", "-o", "name", f"--field-selector={_NAMED}")
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRD)
-    cluster.kubectl("wait", f"crd/{_CRD_NAME}", "--for=condition=Established", "--timeout=30s")
+def installed_crds(cluster: OneNodeCluster) -> Iterator[None]:
+    """The CRDs as they are now; those are gone afterwards that were not there before."""
+    there = cluster.kubectl("get", "crd", "-o", "name")
+    names = [file.stem for file in CRDS]
+    for file in CRDS:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", file)
+    for name in names:
+        cluster.kubectl("wait", f"crd/{name}", "--for=condition=Established", "--timeout=30s")
     try:
         yield
     finally:
-        if not was_there:
-            cluster.kubectl("delete", "crd", _CRD_NAME, timeout_seconds=300)
-
-
-_CRD_NAME = f"{PLURAL}.{API_VERSION.partition('/')[0]}"
-_NAMED = f"metadata.name={_CRD_NAME}"
+        for name in names:
+            if f"/{name}" not in there:
+                cluster.kubectl("delete", "crd", name, timeout_seconds=300)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from simulated_cluster import (
     clean_up_when_terminated,
     connected,
     free_cluster,
-    installed_crd,
+    installed_crds,
     namespace,
     simulated_nodes,
 )
@@ -98,7 +98,7 @@ async def measure(client: Client, count: int, receivers: Receivers) -> dict[str,
 async def run(count: int, folder: Path) -> None:
     cluster = free_cluster()
     with (
-        installed_crd(cluster),
+        installed_crds(cluster),
         simulated_nodes(cluster, run_seconds=1.0, message=RESULT.json_line()),
         namespace(cluster, SPACE),
     ):
