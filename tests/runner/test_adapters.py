@@ -116,9 +116,9 @@ CHANGES: dict[str, Any] = {
     "seed": 8,
     "strength": 0.76,
 }
-NOT_OF_THE_CALL = {"model_id", "init_image", "end_image", "init_video", "speed"}
-"""They say which pipeline it is, what the frames are that it starts from, and what answers of its
-denoiser are used again (`test_speed`)."""
+NOT_OF_THE_CALL = {"model_id", "init_image", "end_image", "init_video", "speed", "loras"}
+"""They say which pipeline it is, what the frames are that it starts from, what answers of its
+denoiser are used again (`test_speed`), and what is added to its weights (`test_loras`)."""
 
 FROM_TEXT = {
     "prompt": {"prompt"},
