@@ -4,18 +4,20 @@ It draws noise, and little of it, so that a measured run is mostly its start.
 """
 
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
 import transformers
 from t2v_api.family import ModelFamily
-from t2v_api.profile import ModelDefaults, ModelLimits, ModelProfile, ModelResources, ModelSource
+from t2v_api.profile import ModelDefaults, ModelProfile
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
 
-from tests.runner.tiny_models import a_t5_tokenizer, a_wan
+from tests.runner.tiny_models import a_profile, a_t5_tokenizer, a_wan
 
 FOLDER = "random-wan"
+PROMPT = "a large red circle moving right"
 TEXT_SIZE = 1024
 SHARD_SIZE = "200MB"
 """Several files for each component, as the real ones have."""
@@ -57,35 +59,26 @@ def write_random_wan(models: Path) -> None:
 
 
 def its_profile() -> ModelProfile:
-    return ModelProfile(
-        id=FOLDER,
-        source=ModelSource(path=FOLDER),
-        family=ModelFamily.WAN,
-        defaults=ModelDefaults(
-            width=64,
-            height=64,
-            num_frames=5,
-            fps=8,
-            num_inference_steps=2,
-            guidance_scale=2.0,
-            scheduler=Scheduler.UNIPC_MULTISTEP,
-        ),
-        limits=ModelLimits(max_frames=32),
-        resources=ModelResources(gpus=0),
-    )
+    profile = a_profile(ModelFamily.WAN, Path(FOLDER))
+    defaults = profile.defaults.model_copy(update={"scheduler": Scheduler.UNIPC_MULTISTEP})
+    return profile.model_copy(update={"id": FOLDER, "defaults": defaults})
 
 
 def its_request() -> GenerationRequest:
-    defaults = its_profile().defaults
-    return GenerationRequest(
-        model_id=FOLDER,
-        prompt="a large red circle moving right",
-        width=defaults.width,
-        height=defaults.height,
-        num_frames=defaults.num_frames,
-        fps=defaults.fps,
-        scheduler=defaults.scheduler,
-        num_inference_steps=defaults.num_inference_steps,
-        guidance_scale=defaults.guidance_scale,
-        seed=7,
-    )
+    return request_of(its_profile().defaults, FOLDER, seed=7)
+
+
+def request_of(defaults: ModelDefaults, model_id: str, **values: Any) -> GenerationRequest:
+    """What a model draws where nothing is asked for; `values` go over that."""
+    asked = {
+        "model_id": model_id,
+        "prompt": PROMPT,
+        "width": defaults.width,
+        "height": defaults.height,
+        "num_frames": defaults.num_frames,
+        "fps": defaults.fps,
+        "scheduler": defaults.scheduler,
+        "num_inference_steps": defaults.num_inference_steps,
+        "guidance_scale": defaults.guidance_scale,
+    }
+    return GenerationRequest(**asked | values)

@@ -35,6 +35,7 @@ from t2v_runner.speed import cache_of
 from t2v_runner.stop import StopSignal
 
 from benchmarks.likeness import psnr, ssim
+from benchmarks.random_wan import request_of
 from tests.runner.tiny_models import a_profile, a_wan
 from tests.runner.tiny_variants import changed
 
@@ -58,7 +59,8 @@ def main() -> None:
     device = choose_device(int(options.device == "cuda"), options.device)
     with _model(options) as (profile, models):
         pipeline = load_pipeline(locate_model(profile, models), profile, device)
-    request = _request(profile, options)
+    steps = {"num_inference_steps": options.steps}
+    request = request_of(profile.defaults, profile.id, prompt=PROMPT, seed=0, **steps)
     with _allowing(profile.family, options.allow):
         _drawn(pipeline, profile, request.model_copy(update={"num_inference_steps": 2}))
         runs = {speed: _best(pipeline, profile, request, speed, options.rounds) for speed in Speed}
@@ -94,22 +96,6 @@ def _model(options: argparse.Namespace) -> Iterator[tuple[ModelProfile, Path]]:
         profile = a_profile(ModelFamily.WAN, Path(folder))
         defaults = profile.defaults.model_copy(update=DEFAULTS)
         yield profile.model_copy(update={"defaults": defaults}), Path()
-
-
-def _request(profile: ModelProfile, options: argparse.Namespace) -> GenerationRequest:
-    defaults = profile.defaults
-    return GenerationRequest(
-        model_id=profile.id,
-        prompt=PROMPT,
-        width=defaults.width,
-        height=defaults.height,
-        num_frames=defaults.num_frames,
-        fps=defaults.fps,
-        scheduler=defaults.scheduler,
-        num_inference_steps=options.steps,
-        guidance_scale=defaults.guidance_scale,
-        seed=0,
-    )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from t2v_api.base import ContractError
-from t2v_api.memory import CUDA_CONTEXT, NoPlanFits, PlanChoice, choose, in_gib
+from t2v_api.memory import NoPlanFits, PlanChoice, in_gib
 from t2v_api.profile import ModelProfile
 from t2v_api.quantity import bytes_of
 from t2v_api.reasons import EXIT_CODES, ExitCode
@@ -26,7 +26,7 @@ from t2v_operator.cli.output import (
 from t2v_operator.cli.run import default_models_dir
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.core.earlier_runs import EarlierRuns, expected_seconds
-from t2v_operator.core.pools import placed
+from t2v_operator.core.pools import placed, plan_for
 from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.errors import RequestRefused
 
@@ -116,14 +116,7 @@ def _told(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
     profile, request, pool = job.profile, job.request, job.pool
     assert profile.sizes  # they were read before
     memory = pool.gpu_memory or DEFAULT_GPU
-    choice = choose(
-        profile.sizes,
-        request,
-        bytes_of(memory) - CUDA_CONTEXT,
-        bytes_of(profile.resources.memory),
-        profile.plans,
-        profile.grid,
-    )
+    choice = plan_for(profile, request, bytes_of(memory))
     return "\n  ".join(
         (
             f"{profile.id}, {request.width}x{request.height}, {request.num_frames} frames",

@@ -16,7 +16,7 @@ from t2v_operator.core.decision import CreateJob, Decision
 from t2v_operator.core.observed import Observed, ObservedResource, StoredVideo
 from t2v_operator.core.places import key_in_store
 from t2v_operator.core.plan import Plan, read_plan
-from t2v_operator.core.pools import ran_out
+from t2v_operator.core.pools import too_small
 from t2v_operator.delivery.stored import stored_record
 from t2v_operator.delivery.stores import Store, StoreUnavailable
 
@@ -104,14 +104,14 @@ class Reuse:
     def _maker(self, key: Key, plan: Plan, observed: Observed) -> Key | None:
         """Another resource that makes the video at least as soon: same pool, same queue."""
         spec, status = observed.resource.spec, observed.resource.status
-        too_small = {each.pool for each in status.attempts if ran_out(each)} if status else set()
+        small = too_small(status.attempts if status else ())
         for owner, job in self._cache.makers_of(key[0], plan.output_url):
             other = self._cache.resources.get(owner)
             if not isinstance(other, ObservedResource) or other.spec is None or spec is None:
                 continue
             same_way = (other.spec.pool, other.spec.queue_name) == (spec.pool, spec.queue_name)
             goes_on = not other.spec.suspend and other.metadata.uid == job.owner_uid
-            goes_well = job.plan is None or job.plan.pool not in too_small
+            goes_well = job.plan is None or job.plan.pool not in small
             if owner != key and same_way and goes_on and goes_well and not other.is_being_deleted:
                 return owner
         return None

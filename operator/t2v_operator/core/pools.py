@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from t2v_api.memory import CUDA_CONTEXT, NoPlanFits, PlanChoice, choose
+from t2v_api.profile import ModelProfile
 from t2v_api.quantity import bytes_of
 from t2v_api.reasons import ExitCode, Reason
+from t2v_api.request import GenerationRequest
 from t2v_api.resource import Attempt
 
 from t2v_operator.config import GpuPool, OperatorConfig
@@ -23,14 +25,19 @@ def memory_plan(job: ResolvedJob) -> PlanChoice | None:
     Raises NoPlanFits. Several GPUs share the activations, which the formula does not know.
     """
     profile, pool = job.profile, job.pool
-    resources = profile.resources
-    if resources.gpus != 1 or profile.sizes is None or pool.gpu_bytes is None:
+    if profile.resources.gpus != 1 or profile.sizes is None or pool.gpu_bytes is None:
         return None
+    return plan_for(profile, job.request, pool.gpu_bytes)
+
+
+def plan_for(profile: ModelProfile, request: GenerationRequest, gpu_bytes: int) -> PlanChoice:
+    """How a model whose sizes are known runs on one GPU of its own. Raises NoPlanFits."""
+    assert profile.sizes
     return choose(
         profile.sizes,
-        job.request,
-        pool.gpu_bytes - CUDA_CONTEXT,
-        bytes_of(resources.memory),
+        request,
+        gpu_bytes - CUDA_CONTEXT,
+        bytes_of(profile.resources.memory),
         profile.plans,
         profile.grid,
     )
@@ -69,7 +76,7 @@ def larger_pool(
     It goes on at most `backoffLimit` times, and nowhere where the resource says where it runs.
     """
     spec = job.resource.spec
-    moves = len({each.pool for each in attempts if ran_out(each)})
+    moves = len(too_small(attempts))
     if moves > spec.backoff_limit or spec.queue_name or not _larger_pools(job, config, attempts):
         return None
     try:
@@ -80,8 +87,13 @@ def larger_pool(
 
 def _others(config: OperatorConfig, attempts: Sequence[Attempt]) -> tuple[GpuPool, ...]:
     """All but those that ran out, unless these are all."""
-    small = {each.pool for each in attempts if ran_out(each)}
+    small = too_small(attempts)
     return tuple(pool for pool in config.pools if pool.name not in small) or config.pools
+
+
+def too_small(attempts: Sequence[Attempt]) -> set[str | None]:
+    """The pools that runs ran out of memory in; None for a run that does not say where it was."""
+    return {each.pool for each in attempts if ran_out(each)}
 
 
 def ran_out(attempt: Attempt) -> bool:
@@ -96,6 +108,6 @@ def _larger_pools(
     if job.resource.spec.pool is not None or not job.profile.resources.gpus:
         return ()
     known = {pool.name: pool.gpu_bytes for pool in config.pools if pool.gpu_bytes}
-    least = max((known.get(each.pool or "", 0) for each in attempts if ran_out(each)), default=0)
+    least = max((known.get(name or "", 0) for name in too_small(attempts)), default=0)
     larger = [pool for pool in config.pools if least and known.get(pool.name, 0) > least]
     return tuple(sorted(larger, key=lambda pool: known[pool.name]))
