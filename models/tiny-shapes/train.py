@@ -20,10 +20,9 @@ from diffusers import AnimateDiffPipeline, AutoencoderKL, UNetMotionModel
 from torch import distributed
 from train_motion import (
     CLIP_STEPS,
-    Latents,
     Words,
-    cache_latents,
     export,
+    normalised,
     train_clips,
     train_frames,
     worker,
@@ -40,7 +39,6 @@ class Start:
 
     vae: AutoencoderKL
     words: Words
-    latents: Latents
     unet: UNetMotionModel
 
 
@@ -50,13 +48,11 @@ def from_nothing(cache: Path, device: torch.device) -> Start:
         vae = train_vae(cache, device).eval()
         print("vae gate", vae_gate(vae, device), flush=True)
         train_text(cache)
-        cache_latents(vae, cache, device)
     if distributed.is_initialized():
         distributed.barrier()
-    vae = train_vae(cache, device).eval()
+    vae = normalised(train_vae(cache, device).eval()).to(device)
     words = Words(*train_text(cache))
-    latents = cache_latents(vae, cache, device)
-    return Start(vae, words, latents, train_frames(latents, words, cache, device))
+    return Start(vae, words, train_frames(vae, words, cache, device))
 
 
 def from_model(folder: Path, cache: Path, device: torch.device) -> Start:
@@ -64,7 +60,7 @@ def from_model(folder: Path, cache: Path, device: torch.device) -> Start:
     pipeline = AnimateDiffPipeline.from_pretrained(folder, dtype=torch.float32)
     vae = pipeline.vae.to(device).eval()
     words = Words(pipeline.tokenizer, pipeline.text_encoder.requires_grad_(False).eval())
-    return Start(vae, words, cache_latents(vae, cache, device), pipeline.unet)
+    return Start(vae, words, pipeline.unet)
 
 
 def main() -> None:
@@ -83,12 +79,9 @@ def main() -> None:
         start = from_model(chosen.from_model, chosen.cache, device)
     else:
         start = from_nothing(chosen.cache, device)
-    unet = train_clips(
-        start.unet, chosen.clip_steps, start.latents, start.words, chosen.cache, device
-    )
+    unet = train_clips(start.unet, chosen.clip_steps, start.vae, start.words, chosen.cache, device)
     if worker() == 0:
-        parts = (unet.cpu(), start.vae.cpu(), start.latents, start.words)
-        print(export(*parts, chosen.output), flush=True)
+        print(export(unet.cpu(), start.vae.cpu(), start.words, chosen.output), flush=True)
 
 
 if __name__ == "__main__":

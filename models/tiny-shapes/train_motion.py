@@ -1,14 +1,16 @@
 """Third phase: the denoiser. First on single frames, then on whole clips.
 
-Works on cached latents alone: a batch is an index, no autoencoder runs. Predicts v, so that the
-high noise, where the direction of a clip is decided, weighs as much as the low.
+Every batch is drawn and encoded anew, so no clip is seen twice. Predicts v, so that the high noise,
+where the direction of a clip is decided, weighs as much as the low.
 """
 
 from __future__ import annotations
 
+import copy
+import itertools
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import world
 from captions import caption, empty_talk, naming
 from checkpoint import Ema, load, save, warm_up_and_decay
 from diffusers import AutoencoderKL, DDIMScheduler, UNetMotionModel
+from numpy.typing import NDArray
 from torch import distributed, nn
 from torch.nn import functional
 from train_text import WIDTH, tokens_of
@@ -33,6 +36,7 @@ CLIP_LEARNING_RATE = 1.5e-3
 HIGH_NOISE = 1.3  # 1 spreads the timesteps evenly; more draws more of the high ones
 SHAPE_WEIGHT = 1.0  # how much the latents that tell the shapes apart weigh besides the plain mean
 UNCONDITIONAL = 0.1
+ENCODED_TOGETHER = 32  # frames; more at once are slower on a CPU
 SAVE_EVERY = 100
 
 
@@ -82,63 +86,20 @@ def build_unet() -> UNetMotionModel:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Latents:
-    """Normalised latents (N, 8, 8, 8) of everything that can be seen, and where to find it."""
-
-    values: torch.Tensor
-    index: dict[tuple[str, str, str, str, float, float], int]
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def clip(self, scene: world.Scene, rng: np.random.Generator) -> torch.Tensor:
-        """A clip (16, 8, 8, 8) of the scene."""
-        centres = world.path(scene.direction, world.random_middle(scene.direction, rng))
-        look = (scene.colour, scene.shape, scene.size, scene.background)
-        return self.values[[self.index[(*look, float(x), float(y))] for x, y in centres]]
-
-    def shape_weights(self, scene: world.Scene) -> torch.Tensor:
-        """How much each latent of the scene's clip, through the middle, weighs: (16, 8, 8, 8),
-        mean 1. A circle and a square differ in their corners only; in a plain mean over all
-        latents these hardly count, and the denoiser learns them last."""
-        rng = np.random.default_rng(0)
-        clips = [self.clip(replace(scene, shape=shape), rng) for shape in world.SHAPES]
-        apart = torch.stack(clips).std(0)
-        return (1 + SHAPE_WEIGHT * apart / apart.mean()) / (1 + SHAPE_WEIGHT)
+@torch.no_grad()
+def encode(vae: AutoencoderKL, frames: NDArray[np.uint8]) -> torch.Tensor:
+    """The latents (N, 8, 8, 8) of frames (N, 64, 64, 3)."""
+    parts = to_pixels(frames).to(vae.device).split(ENCODED_TOGETHER)
+    return torch.cat([vae.encode(part).latent_dist.mean for part in parts]).cpu()
 
 
-def cache_latents(vae: AutoencoderKL, cache: Path, device: torch.device) -> Latents:
-    """Encode every (colour, shape, size, background, centre) once."""
-    centres = sorted(
-        {
-            (float(x), float(y))
-            for direction in world.DIRECTIONS
-            for middle in world.middles(direction)
-            for x, y in world.path(direction, middle)
-        }
-    )
-    looks = [
-        (c, s, r, b) for c in world.COLOURS for s in world.SHAPES
-        for r in world.RADII_PX for b in world.BACKGROUNDS
-    ]  # fmt: skip
-    places = [(*look, *xy) for look in looks for xy in centres]
-    index = {place: i for i, place in enumerate(places)}
-    state = load(cache / "latents.pt")
-    if state is None:
-        encoded = []
-        with torch.no_grad():
-            for colour, shape, size, background in looks:
-                scene = world.Scene(colour, shape, "still", size, background)
-                frames = world.draw_frames(scene, np.array(centres, dtype=np.float32))
-                for part in to_pixels(frames).split(32):
-                    encoded.append(vae.encode(part.to(device)).latent_dist.mean.half().cpu())
-        state = {"values": torch.cat(encoded)}
-        save(cache / "latents.pt", state)
-    values = state["values"].float()
-    mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3))
-    normalised = (values - mean[:, None, None]) / std[:, None, None]
-    print(f"latents {tuple(values.shape)}", flush=True)
-    return Latents(normalised, index, mean, std)
+def shape_weights(take: world.Take) -> torch.Tensor:
+    """How much each latent of a take weighs: (N, 1, 8, 8), mean 1. A circle and a square differ in
+    their corners only; in a plain mean over all latents these hardly count, and the denoiser
+    learns them last."""
+    covered = [world.coverage(shape, *astuple(take)) for shape in world.SHAPES]
+    apart = functional.avg_pool2d(torch.from_numpy(np.std(covered, axis=0))[:, None], 8)
+    return (1 + SHAPE_WEIGHT * apart / apart.mean()) / (1 + SHAPE_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -156,11 +117,11 @@ class Words:
 
 
 def batch_of(
-    count: int, clips: bool, latents: Latents, words: Words, step: int
+    count: int, clips: bool, vae: AutoencoderKL, words: Words, step: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """This worker's `count` clips (N, 16, 8, 8, 8), or frames (N, 1, 8, 8, 8) without `clips`,
-    the weights of their latents, and their captions' states (N, tokens, width). A function of
-    `step`: a resumed run sees the same."""
+    the weights of their latents (N, 16 or 1, 1, 8, 8), and their captions' states
+    (N, tokens, width). A function of `step`: a resumed run sees the same."""
     rng = np.random.default_rng([2, int(clips), step, worker()])
     words_rng = random.Random(step * workers() + worker())
     seen, grounds = world.seen_combinations(), list(world.BACKGROUNDS)
@@ -168,12 +129,12 @@ def batch_of(
         world.Scene(*seen[rng.integers(len(seen))], background=str(rng.choice(grounds)))
         for _ in range(count)
     ]
-    values = torch.stack([latents.clip(scene, rng) for scene in scenes])
-    weights = torch.stack([latents.shape_weights(scene) for scene in scenes])
+    takes = [world.random_take(scene, rng) for scene in scenes]
     if not clips:
-        chosen = torch.from_numpy(rng.integers(world.FRAMES, size=count))
-        values = values[torch.arange(count), chosen][:, None]
-        weights = weights[torch.arange(count), chosen][:, None]
+        takes = [_one_frame(take, rng) for take in takes]
+    frames = np.concatenate([world.draw(*shot) for shot in zip(scenes, takes, strict=True)])
+    values = encode(vae, frames).unflatten(0, (count, -1))
+    weights = torch.stack([shape_weights(take) for take in takes])
     texts = [
         empty_talk(words_rng)
         if words_rng.random() < UNCONDITIONAL
@@ -183,21 +144,26 @@ def batch_of(
     return values, weights, words.states(texts)
 
 
+def _one_frame(take: world.Take, rng: np.random.Generator) -> world.Take:
+    chosen = rng.integers(len(take.centres_xy))
+    return replace(take, centres_xy=take.centres_xy[chosen : chosen + 1])
+
+
 def train_frames(
-    latents: Latents, words: Words, cache: Path, device: torch.device
+    vae: AutoencoderKL, words: Words, cache: Path, device: torch.device
 ) -> UNetMotionModel:
     """Train an untrained UNet on single frames, or go on with it."""
     run = Run("frames", FRAME_STEPS, FRAME_BATCH, LEARNING_RATE, clips=False)
-    return _train(build_unet(), run, latents, words, cache, device)
+    return _train(build_unet(), run, vae, words, cache, device)
 
 
 def train_clips(
-    unet: UNetMotionModel, steps: int, latents: Latents, words: Words, cache: Path,
+    unet: UNetMotionModel, steps: int, vae: AutoencoderKL, words: Words, cache: Path,
     device: torch.device,
 ) -> UNetMotionModel:  # fmt: skip
     """Train `unet` on whole clips, or go on where an earlier run of this phase stopped."""
     run = Run("clips", steps, CLIP_BATCH, CLIP_LEARNING_RATE, clips=True)
-    return _train(unet, run, latents, words, cache, device)
+    return _train(unet, run, vae, words, cache, device)
 
 
 @dataclass(frozen=True)
@@ -212,7 +178,7 @@ class Run:
 
 
 def _train(
-    unet: UNetMotionModel, run: Run, latents: Latents, words: Words, cache: Path,
+    unet: UNetMotionModel, run: Run, vae: AutoencoderKL, words: Words, cache: Path,
     device: torch.device,
 ) -> UNetMotionModel:  # fmt: skip
     """One of the two phases, resumed where it stopped; returns the averaged weights."""
@@ -231,7 +197,7 @@ def _train(
     started, bands = time.monotonic(), np.zeros((4, 2))
     batch = run.batch // workers()
     for step in range(first, steps):
-        values, weights, states = batch_of(batch, clips, latents, words, step)
+        values, weights, states = batch_of(batch, clips, vae, words, step)
         count, frames_each = values.shape[:2]
         times = _times(count, step)
         generator = torch.Generator().manual_seed(step * workers() + worker())
@@ -276,12 +242,15 @@ def _times(count: int, step: int) -> torch.Tensor:
     return (1000 * (1 - (1 - spread) ** HIGH_NOISE)).long().clamp(0, 999)
 
 
-def normalised_vae(vae: AutoencoderKL, latents: Latents) -> AutoencoderKL:
-    """The autoencoder with the latents' mean and deviation baked into its two 1x1 convolutions."""
-    import copy
-
-    vae = copy.deepcopy(vae)
-    mean, std = latents.mean, latents.std
+def normalised(vae: AutoencoderKL) -> AutoencoderKL:
+    """The autoencoder with its latents' mean and deviation baked into its two 1x1 convolutions."""
+    rng = np.random.default_rng(5)
+    scenes = [world.Scene(*each, background=ground) for each, ground in zip(
+        world.all_combinations(), itertools.cycle(world.BACKGROUNDS), strict=False
+    )]  # fmt: skip
+    values = encode(vae, np.concatenate([world.draw_clip(scene, rng) for scene in scenes]))
+    mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3))
+    vae = copy.deepcopy(vae).cpu()
     with torch.no_grad():
         vae.quant_conv.weight[:8] /= std[:, None, None, None]
         vae.quant_conv.bias[:8] = (vae.quant_conv.bias[:8] - mean) / std
@@ -291,18 +260,14 @@ def normalised_vae(vae: AutoencoderKL, latents: Latents) -> AutoencoderKL:
     return vae
 
 
-def export(
-    unet: UNetMotionModel, vae: AutoencoderKL, latents: Latents, words: Words, folder: Path
-) -> dict[str, Any]:
+def export(unet: UNetMotionModel, vae: AutoencoderKL, words: Words, folder: Path) -> dict[str, Any]:
     """Write the pipeline to `folder` in fp16 safetensors; returns its size in bytes."""
     from diffusers import AnimateDiffPipeline
 
     pipeline = AnimateDiffPipeline(
-        vae=normalised_vae(vae, latents), text_encoder=words.encoder, tokenizer=words.tokenizer,
+        vae=vae, text_encoder=words.encoder, tokenizer=words.tokenizer,
         unet=unet, motion_adapter=None, scheduler=build_scheduler(),
     )  # fmt: skip
-    import copy
-
     for name in ("vae", "text_encoder", "unet"):
         setattr(pipeline, name, copy.deepcopy(getattr(pipeline, name)).half())
     pipeline.save_pretrained(folder, safe_serialization=True)

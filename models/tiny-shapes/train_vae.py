@@ -60,17 +60,13 @@ def to_frames(pixels: torch.Tensor) -> np.ndarray[Any, Any]:
 
 
 def random_frames(count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frames (N, 3, H, W) of anything anywhere, and where the object is or nearly is (N, 1, H, W).
-
-    Half of the centres lie on whole pixels, as in the clips.
-    """
+    """Frames (N, 3, H, W) of anything anywhere, and where the object is or nearly (N, 1, H, W)."""
     colours = np.array(list(world.COLOURS.values()), dtype=np.float32)
     grounds = np.array(list(world.BACKGROUNDS.values()), dtype=np.float32)
     covered = np.empty((count, world.SIZE_PX, world.SIZE_PX), dtype=np.float32)
     for i in range(count):
-        radius = world.RADII_PX[rng.choice(list(world.RADII_PX))]
+        radius = world.RADII_PX[rng.choice(list(world.RADII_PX))] * rng.uniform(*world.SCALES)
         centre = rng.uniform(radius, world.SIZE_PX - radius, (1, 2)).astype(np.float32)
-        centre = np.rint(centre) if rng.random() < 0.5 else centre
         covered[i] = world.coverage(str(rng.choice(world.SHAPES)), radius, centre)[0]
     colour = colours[rng.integers(len(colours), size=count)][:, None, None]
     ground = grounds[rng.integers(len(grounds), size=count)][:, None, None]

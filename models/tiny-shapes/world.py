@@ -15,13 +15,10 @@ from numpy.typing import NDArray
 FRAMES: Final = 16
 SIZE_PX: Final = 64
 FPS: Final = 8
-STEP_PX: Final = 2  # a moving shape travels two pixels a frame: 30 px in 16 frames
-TRAVEL_PX: Final = STEP_PX * (FRAMES - 1)
-# How far the middle of a path may lie from the middle of the frame. With 0 a caption determines
-# its clip, which the small denoiser learns in minutes; 2 and 6 made a richer, harder world.
-JITTER_ALONG_PX: Final = 0
-JITTER_ACROSS_PX: Final = 0
-JITTER_STEP_PX: Final = 2
+# What no caption says, so that each seed of a prompt gives another video:
+PACES_PX: Final = (1.5, 2.0)  # how far a moving shape goes in a frame: 22 to 30 px in all
+SCALES: Final = (0.93, 1.07)  # of the radius that the size names
+MARGIN_PX: Final = 3  # from a shape to the edge, wherever it starts
 
 COLOURS: Final[dict[str, tuple[int, int, int]]] = {
     "red": (225, 25, 35),
@@ -90,32 +87,22 @@ def seen_combinations() -> list[tuple[str, str, str, str]]:
     return [combination for combination in all_combinations() if combination not in held_out]
 
 
-def path(direction: str, middle_xy: tuple[float, float]) -> NDArray[np.float32]:
-    """Centres (FRAMES, 2) in pixels of a shape that passes `middle_xy` half-way."""
-    step = np.asarray(DIRECTIONS[direction], dtype=np.float32) * STEP_PX
-    offsets = np.arange(FRAMES, dtype=np.float32) - (FRAMES - 1) / 2
-    return np.asarray(middle_xy, dtype=np.float32) + offsets[:, None] * step
+@dataclass(frozen=True)
+class Take:
+    """One of the many ways to film a scene."""
+
+    radius_px: float
+    centres_xy: NDArray[np.float32]  # of the shape (FRAMES, 2), in pixels
 
 
-def middles(direction: str) -> list[tuple[float, float]]:
-    """Every middle of a path, in pixels. All keep the whole shape inside all the time, and all
-    centres of their paths are whole pixels, so that latents can be cached on a grid."""
-    dx, dy = DIRECTIONS[direction]
-    return [
-        (SIZE_PX / 2 + x, SIZE_PX / 2 + y)
-        for x, y in product(_jitter(along=bool(dx)), _jitter(along=bool(dy)))
-    ]
-
-
-def random_middle(direction: str, rng: np.random.Generator) -> tuple[float, float]:
-    """One of the middles."""
-    choices = middles(direction)
-    return choices[int(rng.integers(len(choices)))]
-
-
-def _jitter(along: bool) -> range:
-    most = JITTER_ALONG_PX if along else JITTER_ACROSS_PX
-    return range(-most, most + 1, JITTER_STEP_PX)
+def random_take(scene: Scene, rng: np.random.Generator) -> Take:
+    """Of any size near the one named, at any pace and from any start that keep the shape inside."""
+    radius = RADII_PX[scene.size] * rng.uniform(*SCALES)
+    step = np.array(DIRECTIONS[scene.direction]) * rng.uniform(*PACES_PX)
+    offsets = np.arange(FRAMES) - (FRAMES - 1) / 2
+    room = SIZE_PX / 2 - MARGIN_PX - radius - np.abs(step) * offsets[-1]
+    middle = SIZE_PX / 2 + rng.uniform(-1, 1, size=2) * np.maximum(room, 0)
+    return Take(radius, (middle + offsets[:, None] * step).astype(np.float32))
 
 
 def coverage(
@@ -128,17 +115,17 @@ def coverage(
     return np.clip(0.5 - _signed_distance(shape, radius_px, dx, dy), 0.0, 1.0)
 
 
-def draw_frames(scene: Scene, centres_xy: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Frames (N, 64, 64, 3) of the scene's shape at the given centres (N, 2) in pixels."""
-    covered = coverage(scene.shape, RADII_PX[scene.size], centres_xy)[..., None]
+def draw(scene: Scene, take: Take) -> NDArray[np.uint8]:
+    """The frames (N, 64, 64, 3) of a take of the scene."""
+    covered = coverage(scene.shape, take.radius_px, take.centres_xy)[..., None]
     ground = np.asarray(BACKGROUNDS[scene.background], dtype=np.float32)
     colour = np.asarray(COLOURS[scene.colour], dtype=np.float32)
     return np.rint(ground + covered * (colour - ground)).astype(np.uint8)
 
 
 def draw_clip(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A clip (FRAMES, 64, 64, 3) of the scene, on one of its paths."""
-    return draw_frames(scene, path(scene.direction, random_middle(scene.direction, rng)))
+    """A clip (FRAMES, 64, 64, 3) of the scene."""
+    return draw(scene, random_take(scene, rng))
 
 
 def _signed_distance(
