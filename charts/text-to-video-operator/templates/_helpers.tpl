@@ -125,3 +125,31 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [list, watch, patch]
 {{- end }}
 {{- end -}}
+
+
+{{- define "t2v.gatewayName" -}}
+{{- printf "%s-gateway" (include "t2v.name" . | trunc 46 | trimSuffix "-") -}}
+{{- end -}}
+
+{{- define "t2v.gatewaySelector" -}}
+app.kubernetes.io/name: text-to-video-gateway
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "t2v.gatewayLabels" -}}
+{{ include "t2v.gatewaySelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- /* The gateway's settings: what its clients reach it by is known from its ways in. */ -}}
+{{- define "t2v.gatewayConfig" -}}
+{{- $defaults := dict -}}
+{{- if .Values.gateway.ingress.enabled -}}
+{{- $_ := set $defaults "publicUrl" (printf "%s://%s" (ternary "https" "http" (not (empty .Values.gateway.ingress.tlsSecret))) .Values.gateway.ingress.host) -}}
+{{- else if .Values.gateway.httpRoute.enabled -}}
+{{- $_ := set $defaults "publicUrl" (printf "%s://%s" .Values.gateway.httpRoute.scheme .Values.gateway.httpRoute.hostname) -}}
+{{- end -}}
+{{- mergeOverwrite $defaults (deepCopy .Values.gateway.config) | toYaml -}}
+{{- end -}}
