@@ -62,15 +62,15 @@ def a_world(
 
 def answers_late(world: World) -> None:
     """While an answer is waited for, everybody else goes on."""
-    for verb in ("create", "delete"):
+    for verb in ("create", "delete", "list"):
         setattr(world.server, verb, _late(getattr(world.server, verb)))
 
 
 def _late(ask: Any) -> Any:
-    async def asked(*words: Any) -> Any:
+    async def asked(*words: Any, **more: Any) -> Any:
         for _ in range(100):
             await asyncio.sleep(0)
-        return await ask(*words)
+        return await ask(*words, **more)
 
     return asked
 

@@ -151,9 +151,7 @@ def test_one_that_ran_out_of_memory_goes_to_the_smallest_larger_pool_as_ever() -
     made = balanced(config, load)
     assert the_status(made).pool == "small"
     job = the_job(made, "PodFailurePolicy")
-    moved = balanced(
-        config, load, status=the_status(made), job=job, pods=(out_of_memory("small"),)
-    )
+    moved = balanced(config, load, status=the_status(made), job=job, pods=(out_of_memory("small"),))
     assert reason_of(the_status(moved)) == "LargerPool"
     assert pool_of(config, load, status=the_status(moved)) == "middle"
 
