@@ -58,9 +58,13 @@ class World:
     """A cluster with one resource, and an operator's cache of it."""
 
     def __init__(
-        self, config: OperatorConfig | None = None, store: Any = None, ask: Ask | None = None
+        self,
+        config: OperatorConfig | None = None,
+        store: Any = None,
+        ask: Ask | None = None,
+        server: ApiServer | None = None,
     ) -> None:
-        self.server = ApiServer(self._time)
+        self.server = server or ApiServer(self._time)
         self.news: list[Any] = []
         self.told: list[str] = []
         self.ended: list[tuple[Phase | None, Phase]] = []
