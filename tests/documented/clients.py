@@ -76,7 +76,7 @@ def missing(programs: tuple[str, ...]) -> list[str]:
 def _sample(name: str, address: str, key: str, model: str) -> str:
     text = (SAMPLES / name).read_text()
     assert HOST in text
-    quote = r'\"' if name.startswith("okhttp") else '"'
+    quote = r"\"" if name.startswith("okhttp") else '"'
     text = text.replace(HOST, address)
     text, keys = re.subn(
         rf"({re.escape(quote)}key{re.escape(quote)}\s*(?::|=>)\s*{re.escape(quote)})",
@@ -84,9 +84,11 @@ def _sample(name: str, address: str, key: str, model: str) -> str:
         text,
     )
     assert keys == 1
-    return text.replace(f"{quote}model_id{quote}", "\0", 1).replace(
-        f"{quote}model_id{quote}", f"{quote}{model}{quote}", 1
-    ).replace("\0", f"{quote}model_id{quote}")
+    return (
+        text.replace(f"{quote}model_id{quote}", "\0", 1)
+        .replace(f"{quote}model_id{quote}", f"{quote}{model}{quote}", 1)
+        .replace("\0", f"{quote}model_id{quote}")
+    )
 
 
 def _maven(folder: Path, jars: Path) -> None:
@@ -97,9 +99,7 @@ def _maven(folder: Path, jars: Path) -> None:
         f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
         f"<version>{version}</version></dependency></dependencies></project>"
     )
-    _run(
-        ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], folder
-    )
+    _run(["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], folder)
 
 
 def _run(command: list[str], folder: Path) -> None:
