@@ -1,7 +1,7 @@
 """Which GPU pool a video runs in, as far as memory decides it, before a GPU is taken. Pure.
 
-Knows the model's sizes and what a pool's GPUs have; how a plan is chosen for one GPU is
-`t2v_api.memory`'s. Who names a pool gets that one or none.
+Knows the model's sizes and what a pool's GPUs have; which pools are open to a video is `keys`', how
+a plan is chosen for one GPU `t2v_api.memory`'s. Who names a pool gets that one or none.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from t2v_api.request import GenerationRequest
 from t2v_api.resource import Attempt
 
 from t2v_operator.config import GpuPool, OperatorConfig
+from t2v_operator.core.keys import open_pools
 from t2v_operator.core.request import ResolvedJob
 from t2v_operator.errors import RequestRefused
 
@@ -46,13 +47,14 @@ def plan_for(profile: ModelProfile, request: GenerationRequest, gpu_bytes: int) 
 def placed(
     job: ResolvedJob, config: OperatorConfig, attempts: Sequence[Attempt] = ()
 ) -> ResolvedJob:
-    """`job` in the first pool that is not known to be too small for it.
+    """`job` in the first open pool that is not known to be too small for it.
 
     After `attempts` that ran out of their GPU's memory: in the smallest that has more.
     Raises RequestRefused.
     """
     larger = _larger_pools(job, config, attempts)
-    pools = larger or (_others(config, attempts) if job.resource.spec.pool is None else (job.pool,))
+    is_named = job.resource.spec.pool is not None
+    pools = larger or ((job.pool,) if is_named else _others(job, config, attempts))
     misfits: list[tuple[GpuPool, NoPlanFits]] = []
     for pool in pools:
         there = replace(job, pool=pool)
@@ -85,10 +87,12 @@ def larger_pool(
         return None
 
 
-def _others(config: OperatorConfig, attempts: Sequence[Attempt]) -> tuple[GpuPool, ...]:
-    """All but those that ran out, unless these are all."""
-    small = too_small(attempts)
-    return tuple(pool for pool in config.pools if pool.name not in small) or config.pools
+def _others(
+    job: ResolvedJob, config: OperatorConfig, attempts: Sequence[Attempt]
+) -> tuple[GpuPool, ...]:
+    """All that are open but those that ran out, unless these are all."""
+    pools, small = open_pools(job.resource, job.key, config), too_small(attempts)
+    return tuple(pool for pool in pools if pool.name not in small) or pools
 
 
 def too_small(attempts: Sequence[Attempt]) -> set[str | None]:
@@ -109,5 +113,6 @@ def _larger_pools(
         return ()
     known = {pool.name: pool.gpu_bytes for pool in config.pools if pool.gpu_bytes}
     least = max((known.get(name or "", 0) for name in too_small(attempts)), default=0)
-    larger = [pool for pool in config.pools if least and known.get(pool.name, 0) > least]
+    pools = open_pools(job.resource, job.key, config)
+    larger = [pool for pool in pools if least and known.get(pool.name, 0) > least]
     return tuple(sorted(larger, key=lambda pool: known[pool.name]))
