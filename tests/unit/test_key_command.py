@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import ClientConnectionError
 from t2v_api.api_key import Right, digest_of, id_of
 from t2v_operator.cli.main import main
 from t2v_operator.cluster import client as client_module
@@ -108,6 +109,15 @@ def test_a_key_that_could_not_be_kept_is_not_printed(
     assert printed == ""
     assert "no rights" in told
     assert "t2v_" not in told
+
+
+def test_a_cluster_that_does_not_answer_is_named(
+    server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.refusals["create", "secrets"] = ClientConnectionError("no route")
+    assert main(CREATE) == 5
+    printed, told = capsys.readouterr()
+    assert (printed, "no route" in told) == ("", True)
 
 
 def test_list_shows_neither_keys_nor_digests(

@@ -126,12 +126,13 @@ def metadata(**fields: Any) -> ObjectMeta:
     return ObjectMeta.parse({"name": "red-circle", "namespace": "default"} | fields)
 
 
-def test_a_reference_goes_before_the_gateways_label() -> None:
+def test_the_gateways_label_goes_before_a_reference() -> None:
     labelled = metadata(labels={"textto.video/api-key": ID})
     signed = metadata(
         labels={"textto.video/api-key": ID}, annotations={"textto.video/api-key-grant": "abc"}
     )
-    assert key_named(labelled, a_resource(**REFERENCE).spec) == SecretKeyReference(name="alice")
+    assert key_named(metadata(), a_resource(**REFERENCE).spec) == SecretKeyReference(name="alice")
+    assert key_named(labelled, a_resource(**REFERENCE).spec) == Claim(ID, "")
     assert key_named(labelled, a_resource().spec) == Claim(ID, "")
     assert key_named(signed, a_resource().spec) == Claim(ID, "abc")
     assert key_named(metadata(), a_resource().spec) is None

@@ -113,7 +113,7 @@ async def _revoke(client: "Client", options: argparse.Namespace) -> int:
 def _on_the_cluster(act: Act, options: argparse.Namespace) -> int:
     # Only what asks a cluster needs a Kubernetes client.
     from t2v_operator.cluster.client import Client, connect
-    from t2v_operator.cluster.errors import ClusterError
+    from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 
     async def run() -> int:
         async with await connect() as connection:
@@ -122,6 +122,9 @@ def _on_the_cluster(act: Act, options: argparse.Namespace) -> int:
             except ClusterError as error:
                 complain(str(error))
                 return ExitCode.REQUEST_REFUSED
+            except UNANSWERED as error:
+                complain(f"the API server does not answer: {type(error).__name__} {error}")
+                return ExitCode.STORAGE_OR_NETWORK
 
     return asyncio.run(run())
 

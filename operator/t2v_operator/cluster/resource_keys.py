@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from t2v_api.api_key import ApiKey, id_of
+from t2v_api.api_key import KEY_LABEL, ApiKey, id_of
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import ObjectMeta, SecretKeyReference, TextToVideoJobSpec
 
@@ -140,8 +140,8 @@ class ResourceKeys:
             return KeyProblem(Waiting.KEY_NOT_AVAILABLE, message)
         if not is_granted(claim, metadata, spec, secrets):
             message = (
-                f"the gateway did not sign this request for the API key {claim.key_id}; make it "
-                "again by the gateway, or name a key by keySecretRef"
+                f"the gateway did not sign this request for the API key {claim.key_id}; remove the "
+                f"label {KEY_LABEL} and name a key by keySecretRef, or make it by the gateway"
             )
             return KeyProblem(Reason.KEY_REFUSED, message)
         return await self._by_id(claim.key_id, metadata.namespace, now)

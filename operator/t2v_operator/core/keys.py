@@ -42,11 +42,14 @@ class KeyProblem:
 def key_named(
     metadata: ObjectMeta, spec: TextToVideoJobSpec | None
 ) -> SecretKeyReference | Claim | None:
-    """Where the resource says which key it has; None where it names none."""
-    if spec and spec.key_secret_ref:
-        return spec.key_secret_ref
+    """Where the resource says which key it has; None where it names none.
+
+    The label goes first: with another key beside it, a request would be counted as that one's.
+    """
     label = metadata.labels.get(KEY_LABEL)
-    return Claim(label, metadata.annotations.get(GRANT_ANNOTATION, "")) if label else None
+    if label:
+        return Claim(label, metadata.annotations.get(GRANT_ANNOTATION, ""))
+    return spec.key_secret_ref if spec else None
 
 
 def is_granted(
