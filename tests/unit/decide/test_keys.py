@@ -5,21 +5,31 @@ from typing import Any
 
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase
+from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import CreateJob, Decision, DeleteJob
+from t2v_operator.core.job import build_job
 from t2v_operator.core.keys import KeyProblem
+from t2v_operator.core.observe import observe_job
 from t2v_operator.core.observed import ObservedJob
+from t2v_operator.core.request import resolve
 
 from tests.unit.api_keys import FAST, ID, a_config_with_keys, a_key
+from tests.unit.builders import a_resource
 from tests.unit.observations import (
+    JOB_NAME,
+    UID,
     a_failure,
     a_job_seen,
     a_pod,
     a_status,
+    at,
     conditions,
     decided,
     queued,
     reason_of,
     running,
+    text,
+    the_spec,
 )
 
 REFERENCE = {"keySecretRef": {"name": "alice"}}
@@ -122,13 +132,17 @@ def test_a_finished_video_does_not_need_its_key_any_more() -> None:
 
 def test_a_revoked_key_makes_no_other_job_in_a_larger_pool() -> None:
     sized = ({**FAST, "gpuMemory": "24Gi"}, {"name": "large", "gpuMemory": "80Gi"})
-    config = a_config_with_keys(*sized)
+    keyed = a_config_with_keys(*sized).document()
+    keyed["models"][0]["resources"] = {"gpus": 1, "memory": "4Gi"}
+    config = OperatorConfig.parse(keyed)
+    made = build_job(resolve(a_resource(**the_spec(**REFERENCE)), config, key=a_key()), config)
+    made["metadata"] |= {"uid": f"job-{JOB_NAME}", "creationTimestamp": text(at(0))}
+    made["metadata"]["ownerReferences"][0]["uid"] = UID
+    failed = {"type": "Failed", "status": "True", "lastTransitionTime": text(at(60))}
+    job = observe_job(made | {"status": {"conditions": [failed]}})
     pod = a_pod(exit_code=4, message=a_failure(Reason.OUT_OF_MEMORY), pool="fast")
-    observation: dict[str, Any] = {
-        "status": running(),
-        "job": a_keyed_job(failed="PodFailurePolicy"),
-        "pods": (pod,),
-        "key": REVOKED,
-    }
-    decision = decided(config, **observation)
-    assert reason_of(decision.status) == "OutOfMemory"
+    seen: dict[str, Any] = {"status": running(), "job": job, "pods": (pod,), "spec": REFERENCE}
+    both = a_key(pools=["fast", "large"])
+    assert reason_of(decided(config, **seen, key=both).status) == "LargerPool"
+    assert reason_of(decided(config, **seen, key=REVOKED).status) == "OutOfMemory"
+    assert reason_of(decided(config, **seen, key=a_key(pools=["fast"])).status) == "OutOfMemory"
