@@ -71,6 +71,8 @@ class Waiting(StrEnum):
     """The API server refused a change of the Job."""
     LARGER_POOL = "LargerPool"
     """The GPU's memory did not hold the video; its Job is made anew in a pool that has more."""
+    FREER_POOL = "FreerPool"
+    """The video would wait for less long in another pool; its Job is made anew there."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """A ResourceQuota of the namespace is full."""
     NOT_ANSWERED = "NotAnswered"

@@ -187,7 +187,9 @@ class TextToVideoJobSpec(ContractModel):
     """The API key, by reference to a Secret of this namespace: it opens GPU pools. It is read when
     the Job is about to be made, and written nowhere."""
     load_balancer: bool = False
-    """False: the first GPU pool that the key opens. True: the least busy of them."""
+    """False: the first GPU pool that the key opens and that is not known to be too small. True: the
+    one of them with the shortest expected wait, which is its queued and running work over its GPUs;
+    `status.pool` says which."""
     num_frames: Annotated[int, FRAMES] | None = None
     """How many frames. Default: the model's."""
     fps: Annotated[int, FPS] | None = None

@@ -58,6 +58,9 @@ class GpuPool(ContractModel):
     """The memory of one GPU, such as 80Gi, at most what `nvidia-smi` shows as its total. A video
     that does not fit goes to another pool, or is refused, before a GPU is taken, where its model's
     `sizes` are known. Left out, nothing is known before."""
+    gpus: Annotated[int, Field(ge=1)] | None = None
+    """How many the pool has: `spec.loadBalancer` divides the pool's work by it. Left out it counts
+    as one GPU, so it should be set in every pool where load is balanced."""
 
     @field_validator("gpu_memory")
     @classmethod
@@ -249,6 +252,16 @@ class JobPolicy(ContractModel):
     """A pod whose node does not answer for that long is given up and replaced."""
 
 
+class LoadBalancing(ContractModel):
+    """What becomes of a video with `loadBalancer` whose pool is not the freest any more."""
+
+    reconsider: bool = False
+    """Whether it moves to another pool while it waits. As long as no pod of it has a node, its Job
+    is made anew there."""
+    minimum_gain_seconds: int = Field(default=60, ge=1)
+    """It moves only where it is expected to wait so much less."""
+
+
 class Kueue(ContractModel):
     """Queueing by Kueue (https://kueue.sigs.k8s.io)."""
 
@@ -262,9 +275,6 @@ class ApiKeys(ContractModel):
     enabled: bool = False
     """True: the operator knows them from a watch, and reads the Secrets that `keySecretRef` names.
     It takes rights: to list Secrets in its own namespace, to get those of the watched ones."""
-    gateway_secret: str = Field(default="text-to-video-operator-gateway", pattern=DNS_SUBDOMAIN)
-    """The Secret in the operator's namespace whose `current` signs what the gateway makes for a
-    key; `previous` is believed too while it is there. Made if missing."""
 
 
 class LeaderElection(ContractModel):
@@ -297,8 +307,12 @@ class OperatorConfig(ContractModel):
     allowed_addresses: AllowedAddresses = AllowedAddresses()
     """Where webhooks and init media may be, besides the public internet."""
     jobs: JobPolicy = JobPolicy()
+    load_balancing: LoadBalancing = LoadBalancing()
     kueue: Kueue = Kueue()
     api_keys: ApiKeys = ApiKeys()
+    gateway_secret: str = Field(default="text-to-video-operator-gateway", pattern=DNS_SUBDOMAIN)
+    """The Secret in the operator's namespace whose `current` signs what the gateway makes for a
+    key; `previous` is believed too while it is there. Made if missing, where keys are used."""
     leader_election: LeaderElection = LeaderElection()
     health_port: int = Field(default=8080, ge=1, le=65535)
     """Where /healthz, /readyz and /metrics are served."""

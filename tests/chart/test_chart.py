@@ -59,7 +59,7 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
         "audience": "video.t2v-system",
     }
     assert config_map.pop("webhooks") == {"secret": "video-webhooks"}
-    assert config_map.pop("apiKeys") == {"enabled": False, "gatewaySecret": "video-gateway"}
+    assert config_map.pop("gatewaySecret") == "video-gateway"
     assert config_map.pop("storage") == {
         "kind": "embedded",
         "url": "http://localhost:8080",
@@ -67,7 +67,6 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
         "keysSecret": "video-store",
     }
     assert values["config"].pop("storage") == {"kind": "embedded"}
-    assert values["config"].pop("apiKeys") == {"enabled": False}
     assert config_map == values["config"]
     volume = {"kind": "volume", "claimName": "videos", "url": "http://videos.example.com"}
     parsed = OperatorConfig.parse({**config_map, "storage": volume}).document()
@@ -281,6 +280,15 @@ def test_rights_on_secrets_come_with_api_keys_alone(helm: Helm) -> None:
     ]
     assert (keys["resources"], keys["verbs"]) == (["secrets"], ["list", "watch"])
     assert the_config(documents)["apiKeys"]["enabled"] is True
+
+
+def test_a_gateway_needs_keys_and_shares_the_secret_that_signs(helm: Helm) -> None:
+    with pytest.raises(CommandError, match=r"config\.apiKeys\.enabled"):
+        rendered(helm, "--set", "gateway.enabled=true")
+    documents = rendered(helm, "--set", "gateway.enabled=true,config.apiKeys.enabled=true")
+    _, one = documents["Role", "video-gateway-secrets"]["rules"]
+    assert one["resourceNames"] == [the_config(documents)["gatewaySecret"], "video-store"]
+    assert one["verbs"] == ["get"]
 
 
 def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:

@@ -97,6 +97,18 @@ def test_a_key_takes_its_first_pool_and_the_job_is_labelled_with_its_id() -> Non
     assert NO_EFFECT not in job.notices
 
 
+def test_the_load_is_balanced_among_the_pools_that_are_open() -> None:
+    document = a_config_with_keys().document()
+    document["models"][0]["resources"] = {"gpus": 1, "memory": "4Gi"}
+    config = OperatorConfig.parse(document)
+    load = {"slow": 50.0, "fast": 100.0, "other": 0.0}
+    job = resolve(a_resource(loadBalancer=True), config, key=a_key())
+    assert placed(job, config, load=load).pool.name == "slow"
+    without = placed(resolve(a_resource(loadBalancer=True), config), config, load=load)
+    assert without.pool.name == "slow"
+    assert "loadBalancer has nothing to balance" in without.notices[-1]
+
+
 def test_a_video_moves_to_larger_pools_that_are_open_alone() -> None:
     sized = ({**SLOW, "gpuMemory": "24Gi"}, {**FAST, "gpuMemory": "48Gi"})
     config = a_config_with_keys(*sized, {**OTHER, "gpuMemory": "80Gi"})

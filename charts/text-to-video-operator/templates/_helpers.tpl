@@ -43,13 +43,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and (ne .Values.store.service.type "ClusterIP") (not (include "t2v.embedded" .)) -}}
 {{- fail (printf "store.service.type is %s, and there is no store: config.storage.kind is %s" .Values.store.service.type .Values.config.storage.kind) -}}
 {{- end -}}
+{{- if and .Values.gateway.enabled (not (include "t2v.usesKeys" .)) -}}
+{{- fail "gateway.enabled is true: its clients show API keys, so set config.apiKeys.enabled as well" -}}
+{{- end -}}
 {{- $name := include "t2v.name" . -}}
 {{- $defaults := dict "leaderElection" (dict "name" $name) -}}
 {{- $_ := set $defaults "reportServer" (dict
       "url" (printf "https://%s-report.%s.svc" $name .Release.Namespace)
       "secret" (printf "%s-report" $name)
       "audience" (include "t2v.clusterName" .)) -}}
-{{- $_ := set $defaults "apiKeys" (dict "gatewaySecret" (printf "%s-gateway" $name)) -}}
+{{- $_ := set $defaults "gatewaySecret" (printf "%s-gateway" $name) -}}
 {{- $_ := set $defaults "webhooks" (dict "secret" (printf "%s-webhooks" $name)) -}}
 {{- if include "t2v.embedded" . -}}
 {{- $_ := set $defaults "storage" (dict
@@ -134,4 +137,32 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   resources: [workloads] # patch: spec.active holds a video and lets it go on
   verbs: [list, watch, patch]
 {{- end }}
+{{- end -}}
+
+
+{{- define "t2v.gatewayName" -}}
+{{- printf "%s-gateway" (include "t2v.name" . | trunc 46 | trimSuffix "-") -}}
+{{- end -}}
+
+{{- define "t2v.gatewaySelector" -}}
+app.kubernetes.io/name: text-to-video-gateway
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "t2v.gatewayLabels" -}}
+{{ include "t2v.gatewaySelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- /* The gateway's settings: what its clients reach it by is known from its ways in. */ -}}
+{{- define "t2v.gatewayConfig" -}}
+{{- $defaults := dict -}}
+{{- if .Values.gateway.ingress.enabled -}}
+{{- $_ := set $defaults "publicUrl" (printf "%s://%s" (ternary "https" "http" (not (empty .Values.gateway.ingress.tlsSecret))) .Values.gateway.ingress.host) -}}
+{{- else if .Values.gateway.httpRoute.enabled -}}
+{{- $_ := set $defaults "publicUrl" (printf "%s://%s" .Values.gateway.httpRoute.scheme .Values.gateway.httpRoute.hostname) -}}
+{{- end -}}
+{{- mergeOverwrite $defaults (deepCopy .Values.gateway.config) | toYaml -}}
 {{- end -}}

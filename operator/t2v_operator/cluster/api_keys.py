@@ -42,15 +42,19 @@ class ApiKeys:
         self._told = news
         self._secrets: Store[HeldKey | _Damaged] = Store(_read, self._index, self._tell)
         self._by_id: defaultdict[str, dict[Key, HeldKey]] = defaultdict(dict)
-        self.reflector = Reflector(client, SECRETS, namespace, self._secrets, KEY_LABEL)
+        self.reflectors = [Reflector(client, SECRETS, namespace, self._secrets, KEY_LABEL)]
 
     async def run(self) -> None:
         """Keep them in step with the API server until cancelled."""
-        await self.reflector.run()
+        await self.reflectors[0].run()
 
     async def wait_until_full(self) -> None:
         """Until then no key is known."""
-        await self.reflector.wait_until_full()
+        await self.reflectors[0].wait_until_full()
+
+    @property
+    def is_full(self) -> bool:
+        return self.reflectors[0].is_full
 
     def find(self, text: str) -> ApiKey | None:
         """What this key opens; None where it is none of ours. The compare takes constant time."""

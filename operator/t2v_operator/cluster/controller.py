@@ -5,7 +5,6 @@ kopf brings start-up, clean-up, signals and logging. Its watches and handlers ar
 """
 
 import asyncio
-import contextlib
 import gc
 import itertools
 import logging
@@ -18,7 +17,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import kopf
@@ -42,6 +40,7 @@ from t2v_operator.cluster.models import ModelReconciler
 from t2v_operator.cluster.output_cleaner import OutputCleaner
 from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.output_ttl import OutputTtl
+from t2v_operator.cluster.own_namespace import own_namespace
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import Reflector, WatchTooOld
@@ -80,7 +79,7 @@ async def _run(config: OperatorConfig) -> None:
         # Not only the leader: its Secrets belong to every replica.
         client = Client(connection, lambda: True)
         config = await fitted(config, client)
-        delivery = await Delivery.prepare(config, client, _own_namespace(), session)
+        delivery = await Delivery.prepare(config, client, own_namespace(), session)
         operator = Operator(connection, delivery)
         await operator.check()
         registry = kopf.OperatorRegistry()
@@ -104,7 +103,7 @@ class Operator:
         self._client = Client(connection, lambda: self._leadership.is_held, self._metrics.called)
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
         self._models = ModelCache(
-            self._client, _own_namespace(), config, self._add_model, self._model_offered
+            self._client, own_namespace(), config, self._add_model, self._model_offered
         )
         self._catalogue = Catalogue(config, self._models.by_name)
         self._cache = Cache(
@@ -116,12 +115,12 @@ class Operator:
             self._add_model,
         )
         self._model_reconciler = ModelReconciler(
-            self._client, self._models, self._cache, config, _own_namespace(), _now
+            self._client, self._models, self._cache, config, own_namespace(), _now
         )
         self._recorder = Recorder(self._client)
         self._leadership = Leadership(
             self._client,
-            config.leader_election.namespace or _own_namespace(),
+            config.leader_election.namespace or own_namespace(),
             config.leader_election.name,
             f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
             address=_own_address(config.report_server.port),
@@ -147,7 +146,7 @@ class Operator:
         self._reporting = Reporting(
             delivery,
             Client(connection, lambda: True, self._metrics.called),
-            _own_namespace(),
+            own_namespace(),
             self._cache,
             self._models,
             effects,
@@ -170,7 +169,7 @@ class Operator:
             self._client,
             self._cache,
             PublicClient(config.allowed_addresses),
-            lambda: webhook_secrets(self._client, _own_namespace(), config.webhooks.secret),
+            lambda: webhook_secrets(self._client, own_namespace(), config.webhooks.secret),
             _now,
             self._output_ttl.consider,
         )
@@ -186,19 +185,19 @@ class Operator:
         if endpoint is None:
             return None
         secret = endpoint.key_secret
-        key = partial(endpoint_key, self._client, _own_namespace(), secret) if secret else None
+        key = partial(endpoint_key, self._client, own_namespace(), secret) if secret else None
         return Endpoint(endpoint, delivery.session, key).ask
 
     def _use_keys(self) -> ApiKeys | None:
         if not self._config.api_keys.enabled:
             return None
-        return ApiKeys(self._client, _own_namespace(), self._key_changed)
+        return ApiKeys(self._client, own_namespace(), self._key_changed)
 
     def _resource_keys(self) -> ResourceKeys | None:
         if self._api_keys is None:
             return None
-        secret = self._config.api_keys.gateway_secret
-        return ResourceKeys(self._client, _own_namespace(), self._api_keys, secret)
+        secret = self._config.gateway_secret
+        return ResourceKeys(self._client, own_namespace(), self._api_keys, secret)
 
     async def check(self) -> None:
         """Raises ConfigurationError when the cluster lacks a kind that the operator needs."""
@@ -386,14 +385,14 @@ class Operator:
 
     def _not_ready(self) -> str:
         kinds = self._cache.missing_kinds() | self._models.missing_kinds()
-        if self._api_keys and not self._api_keys.reflector.is_full:
+        if self._api_keys and not self._api_keys.is_full:
             kinds |= {SECRETS}
         missing = ", ".join(sorted(kind.plural for kind in kinds))
         return f"the caches are being filled: {missing}" if missing else ""
 
     @property
     def _reflectors(self) -> list[Reflector]:
-        of_keys = [self._api_keys.reflector] if self._api_keys else []
+        of_keys = self._api_keys.reflectors if self._api_keys else []
         return [*self._cache.reflectors, *self._models.reflectors, *of_keys]
 
     def _scopes(self) -> Iterable[str | None]:
@@ -472,13 +471,6 @@ def _own_address(port: int) -> str:
     address = os.environ.get("POD_IP", "")
     host = f"[{address}]" if ":" in address else address
     return f"{host}:{port}" if address else ""
-
-
-def _own_namespace() -> str:
-    """The pod's; outside of a cluster, `default`."""
-    with contextlib.suppress(OSError):
-        return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text().strip()
-    return "default"
 
 
 def _now() -> datetime:

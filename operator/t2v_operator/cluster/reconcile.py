@@ -6,7 +6,8 @@ what the API server itself says. Run twice, it does nothing the second time.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -125,11 +126,40 @@ class Reconciler:
             observed = replace(observed, answer=answer)
             decision = decide(observed, self._config)
         if not decision.makes_a_job:
-            return await self._carry_out(key, observed, decision)
+            return await self._take_place(key, observed, decision)
         async with self._reuse.looked_up(key, observed, decision) as found:
             if found is not observed:
                 decision = decide(found, self._config)
-            return await self._carry_out(key, found, decision)
+            return await self._take_place(key, found, decision)
+
+    async def _take_place(self, key: Key, observed: Observed, decision: Decision) -> float | None:
+        """Carry it out. Whoever looks meanwhile counts its work already, and it counts theirs."""
+        spec = observed.resource.spec
+        if decision.work and spec and spec.load_balancer:
+            # Between this and the promise below nobody else decides.
+            load = self._cache.tally.load(observed.now, but=key)
+            observed = replace(observed, load=load)
+            decision = decide(observed, self._config)
+        with self._promised(key, observed, decision):
+            return await self._carry_out(key, observed, decision)
+
+    @contextmanager
+    def _promised(self, key: Key, observed: Observed, decision: Decision) -> Iterator[None]:
+        """A Job that is made is in the cache at the end; one that moves comes with a later look."""
+        tally = self._cache.tally
+        if decision.work is None:
+            if observed.job is None:
+                tally.withdraw(key)
+            yield
+            return
+        tally.promise(key, decision.work)
+        try:
+            yield
+        except BaseException:
+            tally.withdraw(key)
+            raise
+        if decision.makes_a_job:
+            tally.withdraw(key)
 
     async def _carry_out(self, key: Key, observed: Observed, decision: Decision) -> float | None:
         resource, status = observed.resource, observed.resource.status
@@ -318,6 +348,7 @@ class Reconciler:
         self._record_pace.forget(key)
         self._answers.pop(key, None)
         self._cache.forget_progress(key)
+        self._cache.tally.withdraw(key)
 
 
 def _log(resource: ObservedResource, decision: Decision) -> None:

@@ -105,9 +105,9 @@ class Delivery:
         if config.api_keys.enabled:
             # Whoever mounts it waits for it.
             try:
-                await grant_keys(client, namespace, config.api_keys.gateway_secret)
+                await grant_keys(client, namespace, config.gateway_secret)
             except KeyInvalid as error:
-                text = f"apiKeys.gatewaySecret in {namespace}: {error}"
+                text = f"gatewaySecret in {namespace}: {error}"
                 raise ConfigurationError(text) from None
         store = open_store(config, keys, session, address)
         return cls(config, session, store, certificate)

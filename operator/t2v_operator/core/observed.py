@@ -323,6 +323,9 @@ class Observed:
     """How long the latest videos of its model took."""
     models: Mapping[str, ObservedModel] = field(default_factory=dict)
     """Every VideoModel by its name."""
+    load: Mapping[str, float] = field(default_factory=dict)
+    """GPU-seconds of other videos' work by pool, queued and running, where this one's pool is
+    chosen by it."""
 
 
 def running_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:

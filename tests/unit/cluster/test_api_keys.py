@@ -34,7 +34,7 @@ class World:
 
     def hears(self) -> None:
         """A list, as a broken watch begins with."""
-        asyncio.run(self.keys.reflector._list())
+        asyncio.run(self.keys.reflectors[0]._list())
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
 
 
 def hears_of_keys(tested: World) -> None:
-    asyncio.run(tested.api_keys.reflector._list())
+    asyncio.run(tested.api_keys.reflectors[0]._list())
 
 
 def the_reason(status: dict[str, Any]) -> tuple[str, str]:

@@ -61,9 +61,13 @@ class World:
     """A cluster with one resource, and an operator's cache of it."""
 
     def __init__(
-        self, config: OperatorConfig | None = None, store: Any = None, ask: Ask | None = None
+        self,
+        config: OperatorConfig | None = None,
+        store: Any = None,
+        ask: Ask | None = None,
+        server: ApiServer | None = None,
     ) -> None:
-        self.server = ApiServer(self._time)
+        self.server = server or ApiServer(self._time)
         self.news: list[Any] = []
         self.told: list[str] = []
         self.ended: list[tuple[Phase | None, Phase]] = []
@@ -80,7 +84,7 @@ class World:
         self.look_again: list[Any] = []
         self.enhancing = Enhancing(ask, store, config, self.look_again.append, lambda: self.uptime)
         self.api_keys = ApiKeys(client, SYSTEM)
-        secret = config.api_keys.gateway_secret
+        secret = config.gateway_secret
         keys = ResourceKeys(client, SYSTEM, self.api_keys, secret, lambda: self.uptime)
         self.reconciler = Reconciler(
             self.cache,

@@ -44,7 +44,7 @@ class World:
         self.hears()
 
     def hears(self) -> None:
-        asyncio.run(self.known.reflector._list())
+        asyncio.run(self.known.reflectors[0]._list())
         self.server.forget_requests()
 
     def revokes(self) -> None:

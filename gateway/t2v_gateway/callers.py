@@ -1,0 +1,92 @@
+"""Who asks: the key in a request, what it may do, and how often."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from t2v_api.api_key import ApiKey, Right
+from t2v_api.resource import Phase
+
+from t2v_gateway.errors import Refused
+from t2v_gateway.videos import Video, Videos
+
+MOST_COUNTED = 10_000
+"""Keys whose requests are counted; of more, those that asked longest ago are forgotten."""
+DAY_SECONDS = 24 * 3600
+
+
+class Keys(Protocol):
+    """All keys that there are."""
+
+    def find(self, text: str) -> ApiKey | None:
+        """What a key opens; None where it is none, or no longer."""
+        ...
+
+
+class Callers:
+    """Tells keys from what is none, and keeps their quotas."""
+
+    def __init__(
+        self, keys: Keys, videos: Videos, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._keys = keys
+        self._videos = videos
+        self._clock = clock
+        self._asked: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """By key: how many requests it may make at once, and when that was reckoned."""
+
+    def known(self, text: str | None, right: Right = Right.USE) -> ApiKey:
+        """The key, if it may do that and has not asked too often. Raises Refused."""
+        key = self._keys.find(text) if text else None
+        if key is None:
+            missing = "no key was given: send it in the body as 'key', or as a bearer token"
+            raise Refused(401, "the key is not valid" if text else missing)
+        if right not in key.rights:
+            raise Refused(403, f"this key may not do that: it lacks the right {right.value!r}")
+        self._count(key)
+        return key
+
+    def may_make_one(self, key: ApiKey) -> None:
+        """Raises Refused where the key's quota is used up."""
+        quota = key.quota
+        if quota.jobs_in_flight is not None:
+            flying = sum(not video.is_finished for video in self._videos.of_key(key.id))
+            if flying >= quota.jobs_in_flight:
+                raise Refused(
+                    429, f"{flying} videos of this key wait or are made; it may have "
+                    f"{quota.jobs_in_flight}", retry_after=30,
+                )  # fmt: skip
+        if quota.gpu_seconds_per_day is not None:
+            used = sum(_gpu_seconds(video) for video in self._videos.of_key(key.id))
+            if used >= quota.gpu_seconds_per_day:
+                raise Refused(
+                    429, f"this key has used {used:.0f} s of GPUs in 24 hours; it may use "
+                    f"{quota.gpu_seconds_per_day:.0f}", retry_after=3600,
+                )  # fmt: skip
+
+    def _count(self, key: ApiKey) -> None:
+        """A bucket of a minute's requests that fills evenly."""
+        most = key.quota.requests_per_minute
+        if most is None:
+            return
+        now = self._clock()
+        left, since = self._asked.pop(key.id, (float(most), now))
+        left = min(float(most), left + (now - since) * most / 60)
+        self._asked[key.id] = max(0.0, left - 1), now
+        while len(self._asked) > MOST_COUNTED:
+            self._asked.popitem(last=False)
+        if left < 1:
+            wait = max(1, round((1 - left) * 60 / most))
+            raise Refused(429, f"this key may ask {most} times a minute", retry_after=wait)
+
+
+def _gpu_seconds(video: Video) -> float:
+    """Of a video that ended within a day."""
+    if not video.is_finished:
+        return 0.0
+    status = video.resource.status
+    if status is None or status.completion_time is None or status.phase is not Phase.SUCCEEDED:
+        return 0.0
+    is_recent = time.time() - status.completion_time.timestamp() < DAY_SECONDS
+    return status.generation_time or 0.0 if is_recent and not status.reused else 0.0

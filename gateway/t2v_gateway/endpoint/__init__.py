@@ -1,0 +1,1 @@
+"""The documented endpoint: its text2video and what stands beside it."""

@@ -1,0 +1,58 @@
+"""What the gateway is told, besides the operator's configuration, which it reads as well."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field
+from t2v_api.base import ContractError, ContractModel
+from t2v_operator.config import ConfigurationError
+
+MEBIBYTE = 2**20
+
+
+class ErrorForm(StrEnum):
+    """How the endpoint's own addresses tell an error."""
+
+    AS_DOCUMENTED = "AsDocumented"
+    """With status 200 and `"status": "error"` in the body, as its clients expect."""
+    HTTP_STATUS = "HttpStatus"
+    """With the same body and a status of 400 and above."""
+
+
+class GatewaySettings(ContractModel):
+    """How the gateway behaves."""
+
+    port: int = Field(default=8000, ge=1, le=65535)
+    health_port: int = Field(default=8080, ge=1, le=65535)
+    """Where /healthz, /readyz and /metrics are served."""
+    wait_seconds: float = Field(default=60, ge=0, le=3600)
+    """How long an answer waits for the video before it says that it is on its way."""
+    repeat_seconds: int = Field(default=24 * 3600, ge=0)
+    """The same body with the same track_id, or Idempotency-Key, is the same video for that long;
+    0: a video of its own each time."""
+    errors: ErrorForm = ErrorForm.AS_DOCUMENTED
+    body_bytes: int = Field(default=MEBIBYTE, ge=1024)
+    upload_bytes: int = Field(default=50 * MEBIBYTE, ge=1024)
+    """Of an image or video to start from."""
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] | None = None
+    """What clients reach it by, for links in answers. Null: the address that was asked."""
+    cors_origins: tuple[str, ...] = ()
+    """Whose pages may ask: `https://app.example.com`, or `*`."""
+    page: bool = True
+    """Whether / is a page for people."""
+
+
+def load_settings(path: Path | None) -> GatewaySettings:
+    """The settings in a YAML file; without one, the defaults. Raises ConfigurationError."""
+    if path is None:
+        return GatewaySettings()
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from None
+    try:
+        return GatewaySettings.parse(document or {})
+    except ContractError as error:
+        raise ConfigurationError(f"{path}: {error}") from None

@@ -1,0 +1,150 @@
+"""Make a resource of a request: checked as the operator will check it, and once only.
+
+The name is what makes "once" true: of a repeated request it is the same, so the API server itself
+refuses the second, whichever gateway asks, and after a restart as well.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from t2v_api.api_key import GRANT_ANNOTATION, KEY_LABEL, ApiKey, grant
+from t2v_api.resource import API_VERSION, KIND, ObjectMeta, TextToVideoJob, TextToVideoJobSpec
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.errors import UNANSWERED, ClusterError
+from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.job import Manifest
+from t2v_operator.core.pools import placed
+from t2v_operator.core.request import resolve
+from t2v_operator.errors import RequestRefused
+
+from t2v_gateway.errors import Refused, Unavailable
+from t2v_gateway.models import Models
+from t2v_gateway.videos import Video, Videos, video_of
+
+MOST_REPEATS = 100
+"""Of one request with one track_id: each came too late to be the one before."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """What tells a repeated request: the client's word for it, and what was asked."""
+
+    word: str
+    """A track_id, or an Idempotency-Key."""
+    request: str
+    """Equal for equal bodies. Empty: the word alone says that it is the same."""
+
+
+class Submitter:
+    """Makes videos' resources, and deletes them."""
+
+    def __init__(
+        self,
+        client: Client,
+        config: OperatorConfig,
+        videos: Videos,
+        models: Models,
+        grant_secret: bytes,
+        repeat_seconds: int,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._videos = videos
+        self._models = models
+        self._grant_secret = grant_secret
+        self._repeat = timedelta(seconds=repeat_seconds)
+
+    async def submit(
+        self, key: ApiKey, spec: TextToVideoJobSpec, once: Once | None = None
+    ) -> Video:
+        """The video of this request: a new one, or the one that it made before. Raises Refused."""
+        self._check(key, spec)
+        if once is None or not self._repeat:
+            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}")
+        first = _name_of(key, once)
+        for repeat in range(MOST_REPEATS):
+            name = f"{first}-{repeat}" if repeat else first
+            found = await self._find(key.namespace, name)
+            if found is None:
+                return await self._create(key, spec, name)
+            if not self._is_over(found):
+                return found
+        raise Refused(409, f"this was asked {MOST_REPEATS} times; use another track_id")
+
+    async def delete(self, video: Video) -> None:
+        """With its Job. What is gone already is no fault. Raises Unavailable."""
+        try:
+            await self._client.delete(RESOURCES, *video.key, {"propagationPolicy": "Background"})
+        except ClusterError as error:
+            if error.status != 404:
+                raise _complaint(error) from None
+        except UNANSWERED:
+            raise Unavailable from None
+
+    def _check(self, key: ApiKey, spec: TextToVideoJobSpec) -> None:
+        """What the operator would refuse is refused at once. A model on its way is waited for."""
+        if self._models.catalogue.not_ready(spec.model_id):
+            return
+        metadata = ObjectMeta(name="request", namespace=key.namespace)
+        resource = TextToVideoJob(
+            api_version="textto.video/v1alpha1", kind="TextToVideoJob", metadata=metadata, spec=spec
+        )
+        try:
+            job = resolve(resource, self._config, catalogue=self._models.catalogue, key=key)
+            placed(job, self._config)
+        except RequestRefused as error:
+            raise Refused(400, error.message) from None
+
+    async def _create(self, key: ApiKey, spec: TextToVideoJobSpec, name: str) -> Video:
+        signed = grant(self._grant_secret, key.id, key.namespace, name, spec.request_hash)
+        body: Manifest = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "name": name,
+                "labels": {KEY_LABEL: key.id},
+                "annotations": {GRANT_ANNOTATION: signed},
+            },
+            "spec": spec.document(),
+        }
+        try:
+            made = await self._client.create(RESOURCES, key.namespace, body)
+        except ClusterError as error:
+            if error.status == 409 and (found := await self._find(key.namespace, name)):
+                return found
+            raise _complaint(error) from None
+        except UNANSWERED:
+            raise Unavailable from None
+        video = video_of(made)
+        self._videos.store.wrote(made, video)
+        return video
+
+    async def _find(self, namespace: str, name: str) -> Video | None:
+        """As the API server has it: the watch may be behind. Raises Unavailable."""
+        try:
+            found = await self._client.get(RESOURCES, namespace, name)
+        except UNANSWERED:
+            raise Unavailable from None
+        return video_of(found) if found else None
+
+    def _is_over(self, video: Video) -> bool:
+        """Whether it is too old to be what a client means that asks again."""
+        age = datetime.now(UTC) - datetime.fromisoformat(video.created)
+        return age > self._repeat or video.is_being_deleted
+
+
+def _name_of(key: ApiKey, once: Once) -> str:
+    said = "\n".join((key.id, once.word, once.request))
+    return f"v-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+
+
+def _complaint(error: ClusterError) -> Refused:
+    """What the API server refuses is the request's fault, or this installation's."""
+    if error.status == 422:
+        return Refused(400, error.message)
+    if error.status == 403:
+        return Refused(403, "no more videos can be made in this key's namespace: " + error.message)
+    return Unavailable()

@@ -1,0 +1,158 @@
+"""The resources as the gateway knows them: every one from a watch, found by id, waited for."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import orjson
+from t2v_api.api_key import KEY_LABEL
+from t2v_api.resource import Phase, TextToVideoJobSpec
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.cluster.reflector import Reflector
+from t2v_operator.cluster.store import Key, Manifest, Store
+from t2v_operator.core.names import stable_id
+from t2v_operator.core.observe import observe_resource
+from t2v_operator.core.observed import ObservedResource
+
+EVERY: Key = ("", "")
+"""Stands for all videos."""
+READ = ("name", "namespace", "uid", "generation", "creationTimestamp", "resourceVersion", "labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One TextToVideoJob. Of ten thousand most are never asked for: it is kept as JSON."""
+
+    id: int
+    """The one in `status.id`, known before there is a status."""
+    namespace: str
+    name: str
+    key_id: str
+    """The key that it was made with; empty where none was."""
+    track_id: str
+    created: str
+    """In RFC 3339, which sorts by time."""
+    is_finished: bool
+    is_being_deleted: bool
+    document: bytes
+
+    @property
+    def key(self) -> Key:
+        return self.namespace, self.name
+
+    @property
+    def resource(self) -> ObservedResource:
+        """The whole of it."""
+        return observe_resource(orjson.loads(self.document))
+
+    @property
+    def spec(self) -> TextToVideoJobSpec | None:
+        return self.resource.spec
+
+    @property
+    def phase(self) -> Phase:
+        """Pending where nobody has looked at its request yet."""
+        status = (seen := self.resource).status
+        return status.phase if status and seen.is_observed else Phase.PENDING
+
+
+def video_of(document: Manifest) -> Video:
+    """What is kept of an object of the API."""
+    metadata, spec = document["metadata"], document.get("spec") or {}
+    kept = {
+        "metadata": {name: metadata[name] for name in READ if name in metadata},
+        "spec": spec,
+        "status": document.get("status"),
+    }
+    resource = observe_resource(document)
+    return Video(
+        id=stable_id(metadata["uid"]),
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        key_id=(metadata.get("labels") or {}).get(KEY_LABEL, ""),
+        track_id=spec.get("trackId") or "",
+        created=metadata["creationTimestamp"],
+        is_finished=resource.is_finished,
+        is_being_deleted=resource.is_being_deleted,
+        document=orjson.dumps(kept),
+    )
+
+
+class Videos:
+    """Every video, whoever made it."""
+
+    def __init__(self, client: Client, namespaces: Sequence[str]) -> None:
+        self.store: Store[Video] = Store(video_of, self._index, self._told)
+        self.reflectors = [
+            Reflector(client, RESOURCES, scope, self.store) for scope in namespaces or (None,)
+        ]
+        self._by_id: dict[int, Key] = {}
+        self._by_key: defaultdict[str, dict[Key, None]] = defaultdict(dict)
+        self._listeners: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
+        self._is_closed = False
+
+    async def run(self) -> None:
+        """Keep them in step with the API server until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.reflectors:
+                group.create_task(reflector.run())
+
+    def close(self) -> None:
+        """Nobody waits any more: the process ends."""
+        self._is_closed = True
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.set()
+
+    def get(self, key: Key) -> Video | None:
+        return self.store.get(key)
+
+    def by_id(self, video_id: int) -> Video | None:
+        key = self._by_id.get(video_id)
+        return self.store.get(key) if key else None
+
+    def of_key(self, key_id: str) -> Iterator[Video]:
+        """What was made with this key, in no order."""
+        return filter(None, (self.store.get(key) for key in list(self._by_key.get(key_id, ()))))
+
+    async def finished(self, key: Key, seconds: float) -> Video | None:
+        """The video once it is finished, or as it is after so long; None where it is gone."""
+        with self._listening(key) as changed, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (video := self.store.get(key)) and not (video.is_finished or self._is_closed):
+                    await changed.wait()
+                    changed.clear()
+        return self.store.get(key)
+
+    def changes(self) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set at each change of any video; whoever waits clears it."""
+        return self._listening(EVERY)
+
+    @contextlib.contextmanager
+    def _listening(self, key: Key) -> Iterator[asyncio.Event]:
+        changed = asyncio.Event()
+        self._listeners[key].add(changed)
+        try:
+            yield changed
+        finally:
+            self._listeners[key].discard(changed)
+            if not self._listeners[key]:
+                del self._listeners[key]
+
+    def _index(self, key: Key, before: Video | None, after: Video | None) -> None:
+        if before is not None and (after is None or after.id != before.id):
+            self._by_id.pop(before.id, None)
+        if before is not None and (after is None or after.key_id != before.key_id):
+            self._by_key[before.key_id].pop(key, None)
+        if after is not None:
+            self._by_id[after.id] = key
+            self._by_key[after.key_id][key] = None
+        for listener in (*self._listeners.get(key, ()), *self._listeners.get(EVERY, ())):
+            listener.set()
+
+    def _told(self, *_: object) -> None:
+        """What watches say and what own writes say is all one here."""

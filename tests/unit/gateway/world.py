@@ -1,0 +1,92 @@
+"""A gateway in this process, with an API server of a few lines behind it and keys of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+from t2v_api.api_key import ApiKey, NewKey, new_key
+from t2v_gateway.app import application
+from t2v_gateway.callers import Callers
+from t2v_gateway.gateway import Gateway
+from t2v_gateway.models import Models
+from t2v_gateway.settings import GatewaySettings
+from t2v_gateway.submitting import Submitter
+from t2v_gateway.videos import Video, Videos
+from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.config import OperatorConfig
+
+from tests.unit.builders import a_config
+from tests.unit.cluster.api_server import ApiServer
+
+SECRET = b"the gateway's and the operator's"
+
+
+class KeyRing:
+    """The keys that there are."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+
+    def add(self, namespace: str = "films", **rights: Any) -> tuple[NewKey, ApiKey]:
+        made = new_key()
+        key = ApiKey(id=made.id, name="somebody", namespace=namespace, **rights)
+        self._keys[made.text] = key
+        return made, key
+
+    def find(self, text: str) -> ApiKey | None:
+        return self._keys.get(text)
+
+
+@dataclass
+class World:
+    """Everything around the gateway, and the gateway."""
+
+    server: ApiServer
+    gateway: Gateway
+    keys: KeyRing
+    client: httpx2.AsyncClient
+    key: NewKey
+    """One that may use the gateway, in the namespace `films`."""
+
+    def change(self, video: Video, **status: Any) -> None:
+        """What the operator writes on the status, and what the watch tells of it."""
+        document = self.server.objects[RESOURCES, video.namespace, video.name]
+        document["status"] = {
+            "observedGeneration": document["metadata"].get("generation", 1),
+            "requestHash": video.spec.request_hash if video.spec else None,
+            **(document.get("status") or {}),
+            **status,
+        }
+        self.server.put(RESOURCES, document)
+        self.gateway.videos.store.event("MODIFIED", document, None)
+
+    def succeed(self, video: Video, url: str = "http://videos.example.com/v/video.mp4") -> None:
+        self.change(
+            video, phase="Succeeded", output=[url], outputUrl=url, generationTime=8.9, id=video.id
+        )
+
+    def fail(self, video: Video, message: str) -> None:
+        self.change(video, phase="Failed", message=message)
+
+    @property
+    def videos(self) -> list[Video]:
+        return [video for _, video in self.gateway.videos.store.items()]
+
+
+@asynccontextmanager
+async def a_world(operator: OperatorConfig | None = None, **settings: Any) -> AsyncIterator[World]:
+    """`settings`: of the gateway, which by default does not wait for videos."""
+    server: Any = ApiServer(lambda: datetime.now(UTC))
+    operator = operator or a_config()
+    chosen = GatewaySettings(**{"wait_seconds": 0, **settings})
+    videos, models, keys = Videos(server, ()), Models(server, operator), KeyRing()
+    submitter = Submitter(server, operator, videos, models, SECRET, chosen.repeat_seconds)
+    callers = Callers(keys, videos)
+    gateway = Gateway(chosen, operator, videos, models, callers, submitter, store=None)
+    transport = httpx2.ASGITransport(app=application(gateway))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        key, _ = keys.add()
+        yield World(server, gateway, keys, client, key)
