@@ -51,6 +51,9 @@ class GpuPool(ContractModel):
     """The Kueue LocalQueue, one of this name in each namespace, for resources that name none."""
     managed_by: Annotated[str, Field(max_length=63, pattern=MANAGER)] | None = None
     """The Jobs' `managedBy`: kueue.x-k8s.io/multikueue where other clusters run them."""
+    keys: Literal["required", "optional"] = "optional"
+    """required: nothing runs here without an API key that names this pool. Needs
+    `apiKeys.enabled`."""
     gpu_memory: Quantity | None = None
     """The memory of one GPU, such as 80Gi, at most what `nvidia-smi` shows as its total. A video
     that does not fit goes to another pool, or is refused, before a GPU is taken, where its model's
@@ -266,6 +269,14 @@ class Kueue(ContractModel):
     """True where Kueue is installed: its Workloads are then watched, which takes rights on them."""
 
 
+class ApiKeys(ContractModel):
+    """Keys that open GPU pools, kept as Secrets in the operator's namespace."""
+
+    enabled: bool = False
+    """True: the operator knows them from a watch, and reads the Secrets that `keySecretRef` names.
+    It takes rights: to list Secrets in its own namespace, to get those of the watched ones."""
+
+
 class LeaderElection(ContractModel):
     """The Lease that decides which of several operators works."""
 
@@ -298,6 +309,10 @@ class OperatorConfig(ContractModel):
     jobs: JobPolicy = JobPolicy()
     load_balancing: LoadBalancing = LoadBalancing()
     kueue: Kueue = Kueue()
+    api_keys: ApiKeys = ApiKeys()
+    gateway_secret: str = Field(default="text-to-video-operator-gateway", pattern=DNS_SUBDOMAIN)
+    """The Secret in the operator's namespace whose `current` signs what the gateway makes for a
+    key; `previous` is believed too while it is there. Made if missing, where keys are used."""
     leader_election: LeaderElection = LeaderElection()
     health_port: int = Field(default=8080, ge=1, le=65535)
     """Where /healthz, /readyz and /metrics are served."""
@@ -324,6 +339,16 @@ class OperatorConfig(ContractModel):
         if named and not self.kueue.enabled:
             raise ValueError(
                 f"pools: {', '.join(named)} names a queue; set kueue.enabled, or remove queueName"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _required_keys_are_used(self) -> Self:
+        required = [pool.name for pool in self.pools if pool.keys == "required"]
+        if required and not self.api_keys.enabled:
+            raise ValueError(
+                f"pools: {', '.join(required)} has keys: required; set apiKeys.enabled, or keys: "
+                "optional"
             )
         return self
 

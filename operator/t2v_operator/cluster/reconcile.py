@@ -19,6 +19,7 @@ from t2v_operator.cluster.enhancing import Enhancing
 from t2v_operator.cluster.errors import ActionRefused, ClusterError, JobExists, TryAgain
 from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
+from t2v_operator.cluster.resource_keys import ResourceKeys
 from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
@@ -56,10 +57,12 @@ class Reconciler:
         clock: Callable[[], datetime],
         is_current: Callable[[str], bool],
         wrote: Callable[[ObservedResource, TextToVideoJobStatus], None],
+        keys: ResourceKeys | None = None,
     ) -> None:
         """`is_current` says whether the cache of a namespace is as new as our right to write.
 
-        `wrote` hears of each status that was written, with the resource as it was before.
+        `wrote` hears of each status that was written, with the resource as it was before. `keys`
+        is None where no API keys are used.
         """
         self._cache = cache
         self._effects = effects
@@ -70,6 +73,7 @@ class Reconciler:
         self._clock = clock
         self._is_current = is_current
         self._wrote = wrote
+        self._keys = keys
         self._since: dict[Key, tuple[Phase, float, float | None]] = {}
         """The phase seen last; since when, or since when it is written; since when it is not."""
         self._pace = Pace(STATUSES_PER_SECOND, STATUSES_BURST)
@@ -101,7 +105,8 @@ class Reconciler:
             if left is None or left > 0:
                 return left
             return await self._act_on_live(key)
-        observed = await self._with_answers(self._cache.observe(key, resource, self._clock()))
+        observed = await self._with_key(self._cache.observe(key, resource, self._clock()))
+        observed = await self._with_answers(observed)
         decision = decide(observed, self._config)
         begins = decision.makes_a_job or decision.question
         outdated = begins and not self._is_current(key[0])
@@ -284,7 +289,14 @@ class Reconciler:
         pods = await self._effects.pods(namespace, job) if job else ()
         if job:
             pods = self._cache.with_gone_pods(namespace, job, pods)
-        return await self._with_answers(replace(observed, job=job, pods=pods))
+        observed = await self._with_key(replace(observed, job=job, pods=pods), now=True)
+        return await self._with_answers(observed)
+
+    async def _with_key(self, observed: Observed, now: bool = False) -> Observed:
+        """With the API key that the resource has, or why it has not the one that it names."""
+        if self._keys is None:
+            return observed
+        return replace(observed, key=await self._keys.of(observed, now))
 
     async def _with_its_model(self, observed: Observed) -> Observed:
         """With the VideoModel that it names, where the cache has not seen any of that name."""

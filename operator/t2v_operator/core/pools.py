@@ -1,8 +1,8 @@
 """Which GPU pool a video runs in, before a GPU is taken. Pure.
 
-Knows the model's sizes and what a pool's GPUs have; how a plan is chosen for one GPU is
-`t2v_api.memory`'s, where the wait is shortest `core/balancing.py`'s. Who names a pool gets that one
-or none.
+Knows the model's sizes and what a pool's GPUs have; which pools are open to a video is `keys`', how
+a plan is chosen for one GPU `t2v_api.memory`'s, where the wait is shortest `balancing`'s. Who names
+a pool gets that one or none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from t2v_api.resource import Attempt
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.balancing import Load, shortest_wait
+from t2v_operator.core.keys import open_pools
 from t2v_operator.core.request import ResolvedJob
 from t2v_operator.errors import RequestRefused
 
@@ -56,14 +57,15 @@ def placed(
     load: Load = NO_LOAD,
     decided: str | None = None,
 ) -> ResolvedJob:
-    """`job` in the first pool that is not known to be too small for it.
+    """`job` in the first open pool that is not known to be too small for it.
 
     With `loadBalancer`: in that of them with the shortest wait under `load`, or in the one that was
     `decided` before. After `attempts` that ran out of their GPU's memory: in the smallest that has
     more. Raises RequestRefused.
     """
     larger = _larger_pools(job, config, attempts)
-    pools = larger or (_others(config, attempts) if job.resource.spec.pool is None else (job.pool,))
+    is_named = job.resource.spec.pool is not None
+    pools = larger or ((job.pool,) if is_named else _others(job, config, attempts))
     misfits: Misfits = []
     fitting = _fitting(job, pools, misfits)
     if job.resource.spec.load_balancer and not larger:
@@ -128,10 +130,12 @@ def larger_pool(
         return None
 
 
-def _others(config: OperatorConfig, attempts: Sequence[Attempt]) -> tuple[GpuPool, ...]:
-    """All but those that ran out, unless these are all."""
-    small = too_small(attempts)
-    return tuple(pool for pool in config.pools if pool.name not in small) or config.pools
+def _others(
+    job: ResolvedJob, config: OperatorConfig, attempts: Sequence[Attempt]
+) -> tuple[GpuPool, ...]:
+    """All that are open but those that ran out, unless these are all."""
+    pools, small = open_pools(job.resource, job.key, config), too_small(attempts)
+    return tuple(pool for pool in pools if pool.name not in small) or pools
 
 
 def too_small(attempts: Sequence[Attempt]) -> set[str | None]:
@@ -152,5 +156,6 @@ def _larger_pools(
         return ()
     known = {pool.name: pool.gpu_bytes for pool in config.pools if pool.gpu_bytes}
     least = max((known.get(name or "", 0) for name in too_small(attempts)), default=0)
-    larger = [pool for pool in config.pools if least and known.get(pool.name, 0) > least]
+    pools = open_pools(job.resource, job.key, config)
+    larger = [pool for pool in pools if least and known.get(pool.name, 0) > least]
     return tuple(sorted(larger, key=lambda pool: known[pool.name]))

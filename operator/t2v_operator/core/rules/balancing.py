@@ -88,7 +88,9 @@ def _freer_pool(situation: Situation) -> ResolvedJob | None:
 def _placed(situation: Situation, decided: str | None) -> ResolvedJob | None:
     try:
         resource = situation.observed.resource.as_contract
-        resolved = resolve(resource, situation.config, catalogue=situation.catalogue)
+        resolved = resolve(
+            resource, situation.config, catalogue=situation.catalogue, key=situation.key
+        )
         latest, load = situation.history.latest, situation.observed.load
         return placed(resolved, situation.config, latest, load, decided)
     except RequestRefused:

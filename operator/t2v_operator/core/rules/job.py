@@ -34,6 +34,8 @@ from t2v_operator.errors import RequestRefused
 
 ENDED_BY_DELETION = (None, Reason.STOPPED, Reason.RUNNER_VANISHED)
 """How a run looks whose pod went with its Job."""
+SEEN_LATE = (Reason.MODEL_NOT_FOUND, Reason.POOL_NEEDS_KEY)
+"""A VideoModel that was applied with it, or a key that was just changed, may not be seen yet."""
 QUEUE_SECONDS = 60.0
 """How often a queue that cannot be used is looked for again."""
 
@@ -176,14 +178,15 @@ def _created(situation: Situation, history: History) -> Decision:
         return refused_url
     try:
         resource = situation.observed.resource.as_contract
-        resolved = resolve(resource, situation.config, _answer(situation), situation.catalogue)
+        resolved = resolve(
+            resource, situation.config, _answer(situation), situation.catalogue, situation.key
+        )
         decided = situation.previous.pool if situation.previous else None
         load = situation.observed.load
         resolved = placed(resolved, situation.config, history.latest, load, decided)
     except RequestRefused as refusal:
         refused = situation.refused(refusal.reason, refusal.message)
-        # A VideoModel that was applied with it may not have been seen yet.
-        return replace(refused, rests_on_absence=refusal.reason is Reason.MODEL_NOT_FOUND)
+        return replace(refused, rests_on_absence=refusal.reason in SEEN_LATE)
     problem = _queue_problem(situation, resolved)
     if problem:
         status = situation.waiting(Phase.PENDING, Waiting.QUEUE_NOT_AVAILABLE, problem)
