@@ -84,8 +84,7 @@ def t2v(workspace: Workspace, *words: str) -> str:
 
 def a_key(workspace: Workspace, pool: str, *more: str) -> str:
     words = ("--name", "alice", "--namespace", workspace.namespace, "--pool", pool, *more)
-    made = t2v(workspace, "key", "create", *words).strip()
-    return made
+    return t2v(workspace, "key", "create", *words).strip()
 
 
 def revoke(workspace: Workspace, key: str) -> None:
