@@ -6,7 +6,7 @@ operator's own configuration.
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from t2v_api.base import ContractModel
 from t2v_api.profile import ModelDescription, ModelProfile, ModelSource
@@ -140,6 +140,14 @@ class VideoModelStatus(ContractModel):
     """How much of it is in the cache. Null where it is not fetched."""
     eta_seconds: float | None = Field(default=None, ge=0)
     """Seconds until it is there, from the pace so far."""
+    fetched_time: AwareDatetime | None = None
+    """When the cache was last known to have all of it."""
+    fetched_bytes: int | None = Field(default=None, ge=0)
+    """What had to be downloaded for that: 0 where all of it was there already. Null: not known."""
+    fetch_seconds: float | None = Field(default=None, ge=0)
+    """How long that took."""
+    missing_time: AwareDatetime | None = None
+    """When a video's pod last looked for it in the cache in vain, so that it was fetched again."""
     sha256: Sha256 | None = None
     """Over the sorted paths and digests of its files, as they were fetched."""
     converted_to: str | None = None

@@ -21,6 +21,7 @@ from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
 from t2v_operator.core.attempts import KEPT_ATTEMPTS
 from t2v_operator.core.earlier_runs import EarlierRuns
+from t2v_operator.core.models.missing import Missed, missed_by
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
 from t2v_operator.core.observe import (
@@ -75,6 +76,8 @@ class Cache:
         )
         self._unfinished_of = ByModel()
         self._users_of = ByModel()
+        self._missed: dict[Key, Missed] = {}
+        """By the unfinished videos whose pods looked for their model in vain."""
         self._earlier_runs = EarlierRuns()
         self.jobs: Store[ObservedJob] = Store(observe_job, self._index_job, self._job_news)
         self.pods: Store[ObservedPod] = Store(observe_pod, self._index_pod, self._pod_news)
@@ -160,6 +163,11 @@ class Cache:
         found = ((key, self.jobs.get(key)) for key in self._users_of.of(model))
         return {key: job for key, job in found if job}
 
+    def missed_of(self, model: str) -> list[Missed]:
+        """What pods of this model's unfinished videos looked for in vain."""
+        keys = set(self._unfinished_of.of(model)) if self._missed else set()
+        return [missed for key, missed in self._missed.items() if key in keys]
+
     def jobs_of(self, key: Key) -> list[ObservedJob]:
         """Every Job of a resource of this name."""
         found = (self.jobs.get((key[0], name)) for name in self._jobs_of.get(key, ()))
@@ -206,7 +214,14 @@ class Cache:
         before: ObservedResource | Settled | None,
         after: ObservedResource | Settled | None,
     ) -> None:
-        self._unfinished_of.move(key, _wanted_model(before), _wanted_model(after))
+        wanted = _wanted_model(after)
+        self._unfinished_of.move(key, _wanted_model(before), wanted)
+        missed = missed_by(after.status) if isinstance(after, ObservedResource) and wanted else None
+        if missed is None:
+            self._missed.pop(key, None)
+        elif wanted and self._missed.get(key) != missed:
+            self._missed[key] = missed
+            self._model_news(wanted)
 
     def _jobs(
         self, key: Key, resource: ObservedResource

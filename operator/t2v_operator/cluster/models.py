@@ -121,6 +121,7 @@ class ModelReconciler:
             self._models.progress_of(model.name, pods),
             self._to_keep(),
             ["/".join(key) for key in self._cache.users_of(model.name)],
+            self._cache.missed_of(model.name),
         )
 
     def _to_keep(self) -> tuple[str, ...]:
