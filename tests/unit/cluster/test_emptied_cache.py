@@ -54,7 +54,14 @@ class World:
         )
         recorder: Any = SimpleNamespace(tell=lambda *told: self.told.append(told[1].reason))
         self.model_reconciler = ModelReconciler(
-            client, self.models, self.cache, config, NAMESPACE, self._time
+            client,
+            self.models,
+            self.cache,
+            config,
+            NAMESPACE,
+            self._time,
+            recorder,
+            lambda *_: None,
         )
         self.reconciler = Reconciler(
             self.cache,
@@ -222,6 +229,8 @@ def test_a_model_that_is_gone_comes_again_and_the_video_goes_on(world: World) ->
     assert world.video()[0] == "Queued"
     attempts = world.server.objects[RESOURCES, "default", "red-circle"]["status"]["attempts"]
     assert [each["reason"] for each in attempts] == ["ModelNotInCache"]
+    of_the_model = ["PrefetchStarted", "Fetched", "MissingInCache", "PrefetchStarted", "Fetched"]
+    assert [each for each in world.told if each in of_the_model] == of_the_model
 
 
 def test_a_look_between_the_video_and_its_model_makes_no_job(world: World) -> None:

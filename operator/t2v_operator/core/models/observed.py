@@ -74,6 +74,25 @@ class ObservedModel:
         return ready.reason if ready else ""
 
     @property
+    def phase(self) -> str:
+        """Ready, Reconciling or Stalled; Pending where nobody has looked at it as it is now."""
+        kinds = ("Ready", "Reconciling", "Stalled")
+        held = ((kind, self._condition(kind)) for kind in kinds)
+        return next((kind for kind, each in held if each and each.status == "True"), "Pending")
+
+    @property
+    def cached(self) -> str:
+        """Names its files in the model cache; empty where none of them are there, or not all."""
+        ready = self._condition("Ready")
+        if not self.promised_revision or ready is None or ready.status != "True":
+            return ""
+        assert self.spec
+        assert self.status
+        sources = (self.spec.source, self.spec.motion_adapter)
+        hubs = "+".join(str(each.hub) for each in sources if each)
+        return f"{hubs}@{self.promised_revision} {self.status.converted_to or ''}"
+
+    @property
     def why_not(self) -> str:
         """Why no video is made with it, for whoever waits for one."""
         if self.is_being_deleted:
