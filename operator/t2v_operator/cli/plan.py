@@ -14,6 +14,7 @@ from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_api.resource import TextToVideoJob
 from t2v_api.sizes import ModelSizes
 
+from t2v_operator.cli.catalogue import catalogue, read_models, takes_models
 from t2v_operator.cli.earlier import read_earlier
 from t2v_operator.cli.output import (
     complain,
@@ -21,10 +22,12 @@ from t2v_operator.cli.output import (
     say,
     takes_config,
     takes_manifests,
+    videos_in,
     with_uid,
 )
 from t2v_operator.cli.run import default_models_dir
 from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.earlier_runs import EarlierRuns, expected_seconds
 from t2v_operator.core.pools import placed, plan_for
 from t2v_operator.core.request import ResolvedJob, resolve
@@ -41,6 +44,7 @@ class SizesUnknown(ValueError):
 def arguments(parser: argparse.ArgumentParser) -> None:
     takes_config(parser)
     takes_manifests(parser)
+    takes_models(parser)
     parser.add_argument("--pool", help="the GPU pool; without it, the one that the operator takes")
     parser.add_argument(
         "--gpu-memory",
@@ -69,11 +73,13 @@ def plan(options: argparse.Namespace) -> int:
     """Print what is downloaded, the memory plan, its expected peak and time; make nothing."""
     config = load_config(options.config)
     earlier = read_earlier(options.earlier) if options.earlier else None
+    resources = read_all(options.filename)
+    known = catalogue(config, [*resources, *read_models(options.models)])
     code = ExitCode.DONE
-    for resource in read_all(options.filename):
+    for resource in videos_in(resources, options.filename):
         name = resource.metadata.name
         try:
-            job = _job(with_uid(resource), config, options)
+            job = _job(with_uid(resource), config, known, options)
             say(f"{name}: {_told(job, earlier)}")
         except RequestRefused as refusal:
             complain(f"{name}: {refusal.reason}: {refusal.message}")
@@ -88,13 +94,16 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def _job(
-    resource: TextToVideoJob, config: OperatorConfig, options: argparse.Namespace
+    resource: TextToVideoJob,
+    config: OperatorConfig,
+    known: Catalogue,
+    options: argparse.Namespace,
 ) -> ResolvedJob:
     """The job as the options have it, in the pool that it would run in."""
     if options.pool:
         spec = resource.spec.model_copy(update={"pool": options.pool})
         resource = resource.model_copy(update={"spec": spec})
-    job = resolve(resource, config)
+    job = resolve(resource, config, catalogue=known)
     job = replace(job, profile=_profile(job.profile, options))
     if options.gpu_memory:
         pool = job.pool.model_copy(update={"gpu_memory": options.gpu_memory})
@@ -121,7 +130,7 @@ def _told(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
         (
             f"{profile.id}, {request.width}x{request.height}, {request.num_frames} frames",
             f"pool:      {pool.name}, a GPU with {memory}",
-            f"download:  {_download(profile, profile.sizes)}",
+            f"download:  {_download(profile, profile.sizes, job.model_is_prefetched)}",
             f"weights:   {in_gib(profile.sizes.weights)}",
             *_plan_lines(choice),
             f"time:      {_time(job, earlier)}",
@@ -153,12 +162,13 @@ def _plan_lines(choice: PlanChoice) -> tuple[str, ...]:
     )
 
 
-def _download(profile: ModelProfile, sizes: ModelSizes) -> str:
+def _download(profile: ModelProfile, sizes: ModelSizes, is_prefetched: bool) -> str:
     if profile.source.hub is None:
         return "nothing: the model is a folder"
     if sizes.download is None:
         return f"{profile.source.hub}; the profile's `sizes.download` does not say how much"
-    return f"{in_gib(sizes.download)} from {profile.source.hub}"
+    told = f"{in_gib(sizes.download)} from {profile.source.hub}"
+    return f"{told}, once, into the model cache" if is_prefetched else told
 
 
 def _sizes(profile: ModelProfile, models_dir: Path) -> ModelSizes:
