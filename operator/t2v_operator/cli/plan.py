@@ -29,6 +29,7 @@ from t2v_operator.cli.run import default_models_dir
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.earlier_runs import EarlierRuns, expected_seconds
+from t2v_operator.core.loras import download_bytes
 from t2v_operator.core.pools import placed, plan_for
 from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.errors import RequestRefused
@@ -80,7 +81,7 @@ def plan(options: argparse.Namespace) -> int:
         name = resource.metadata.name
         try:
             job = _job(with_uid(resource), config, known, options)
-            say(f"{name}: {_told(job, earlier)}")
+            say(f"{name}: {_told(job, config, earlier)}")
         except RequestRefused as refusal:
             complain(f"{name}: {refusal.reason}: {refusal.message}")
             code = code or EXIT_CODES[refusal.reason]
@@ -121,7 +122,7 @@ def _profile(profile: ModelProfile, options: argparse.Namespace) -> ModelProfile
     return profile.model_copy(update=changed)
 
 
-def _told(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
+def _told(job: ResolvedJob, config: OperatorConfig, earlier: EarlierRuns | None) -> str:
     profile, request, pool = job.profile, job.request, job.pool
     assert profile.sizes  # they were read before
     memory = pool.gpu_memory or DEFAULT_GPU
@@ -131,6 +132,7 @@ def _told(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
             f"{profile.id}, {request.width}x{request.height}, {request.num_frames} frames",
             f"pool:      {pool.name}, a GPU with {memory}",
             f"download:  {_download(profile, profile.sizes, job.model_is_prefetched)}",
+            *_lora_line(job, config),
             f"weights:   {in_gib(profile.sizes.weights)}",
             *_plan_lines(choice),
             f"time:      {_time(job, earlier)}",
@@ -169,6 +171,15 @@ def _download(profile: ModelProfile, sizes: ModelSizes, is_prefetched: bool) -> 
         return f"{profile.source.hub}; the profile's `sizes.download` does not say how much"
     told = f"{in_gib(sizes.download)} from {profile.source.hub}"
     return f"{told}, once, into the model cache" if is_prefetched else told
+
+
+def _lora_line(job: ResolvedJob, config: OperatorConfig) -> tuple[str, ...]:
+    if not job.request.loras:
+        return ()
+    size = download_bytes(job.request.loras, config.loras)
+    known = "the list does not say how much" if size is None else in_gib(size)
+    names = ", ".join(each.name for each in job.request.loras)
+    return (f"LoRAs:     {names}; to download: {known}",)
 
 
 def _sizes(profile: ModelProfile, models_dir: Path) -> ModelSizes:

@@ -195,7 +195,7 @@ def _created(situation: Situation, history: History) -> Decision:
         resolved,
         situation.config,
         situation.observed.resource.job_name,
-        estimate(resolved, situation.observed.earlier_runs),
+        estimate(resolved, situation.observed.earlier_runs, situation.config.loras),
     )
     plan = read_plan(manifest)
     text = with_notices(f"the Job {manifest['metadata']['name']} was made", plan)
