@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from t2v_api.progress import Progress
+from t2v_api.reasons import Waiting
 from t2v_api.resource import KIND
 
 from t2v_operator.cluster.by_model import ByModel
@@ -40,6 +41,7 @@ from t2v_operator.core.observed import (
     Settled,
     running_pod,
 )
+from t2v_operator.core.status import reason_of
 
 Uid = tuple[str, str]
 """A Job's namespace and uid: what another namespace says of a Job is not believed."""
@@ -78,6 +80,8 @@ class Cache:
         self._users_of = ByModel()
         self._missed: dict[Key, Missed] = {}
         """By the unfinished videos whose pods looked for their model in vain."""
+        self._moving: set[Key] = set()
+        """The resources whose Job is being removed, to be made anew in a larger pool."""
         self._earlier_runs = EarlierRuns()
         self.jobs: Store[ObservedJob] = Store(observe_job, self._index_job, self._job_news)
         self.pods: Store[ObservedPod] = Store(observe_pod, self._index_pod, self._pod_news)
@@ -189,6 +193,10 @@ class Cache:
             if job and (owner := _owner(key, job)):
                 yield owner, job
 
+    def moving_in(self, namespace: str) -> list[Key]:
+        """The namespace's resources that are on their way to a larger pool, without a Job."""
+        return [key for key in self._moving if key[0] == namespace]
+
     def owner_of(self, namespace: str, job_uid: str) -> Key | None:
         """The resource that the Job is of."""
         return self._resource_of.get((namespace, job_uid))
@@ -216,7 +224,12 @@ class Cache:
     ) -> None:
         wanted = _wanted_model(after)
         self._unfinished_of.move(key, _wanted_model(before), wanted)
-        missed = missed_by(after.status) if isinstance(after, ObservedResource) and wanted else None
+        status = after.status if isinstance(after, ObservedResource) and wanted else None
+        if reason_of(status) == Waiting.LARGER_POOL:
+            self._moving.add(key)
+        else:
+            self._moving.discard(key)
+        missed = missed_by(status)
         if missed is None:
             self._missed.pop(key, None)
         elif wanted and self._missed.get(key) != missed:
