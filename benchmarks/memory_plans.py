@@ -17,7 +17,7 @@ from t2v_api.sizes import ModelSizes
 from t2v_api.start import Start
 from t2v_runner.weights import family_of
 
-from tests.runner.real_models import REAL_MODELS, RealModel
+from tests.runner.real_models import COMPUTED, LISTED, PAGE, REAL_MODELS, RealModel
 
 FILE = Path(__file__).parents[1] / "docs" / "memory.md"
 GPUS_GIB = (16, 24, 48, 80)
@@ -34,10 +34,13 @@ compared with the very classes (docs/performance.md), **not measured on a GPU**.
 `status.estimate` of every video whose pool has `gpuMemory` and whose profile has `sizes`.
 
 Weights are those on the GPU, in GiB: two bytes each, Wan 2.2's VAE four. Requests start from the
-prompt alone; what init media need beside that stands below. Downloads are in the
-precision of the official repository's files, as far as known. A cell has the plan and its peak in
-GiB. HunyuanVideo-1.5 is counted with torch's own attention, for which its class makes a mask of
-tokens by tokens: most of its need.
+prompt alone; what init media need beside that stands below. Downloads are the weights in the number
+formats of the official repository's files; tokenizers and settings are some MB more. Where it says
+`{LISTED}`, a listing of the repository, or of a copy, that was found has the same sizes
+(tests/runner/recorded/listings.yaml); `{PAGE}`: a hub's page shows that size; `{COMPUTED}`: no
+sizes of its files were found anywhere, and the formats are those that sources tell. A cell has the
+plan and its peak in GiB. HunyuanVideo-1.5 is counted with torch's own attention, for which its
+class makes a mask of tokens by tokens: most of its need.
 
 """
 
@@ -84,7 +87,7 @@ def _row(model: RealModel, sizes: ModelSizes) -> str:
     cells = (
         model.name,
         f"{model.width}x{model.height}, {model.num_frames} frames",
-        f"{(sizes.download or 0) / 1e9:.1f} GB",
+        f"{(sizes.download or 0) / 1e9:.1f} GB, {model.download_by}",
         weights,
         *(_cell(model, sizes, gib) for gib in GPUS_GIB),
     )

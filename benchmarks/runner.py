@@ -20,6 +20,7 @@ from statistics import median
 
 from t2v_api.profile import ModelProfile
 from t2v_api.request import GenerationRequest
+from t2v_api.resource import TextToVideoJob
 from t2v_operator.cli.manifest import read_manifests
 from t2v_operator.config import load_config
 from t2v_operator.core.request import resolve
@@ -115,6 +116,7 @@ def the_example() -> tuple[GenerationRequest, ModelProfile]:
     """The default example's, drawn by tiny-shapes."""
     manifest = (ROOT / "examples" / "red-circle.yaml").read_text()
     (resource,) = read_manifests(manifest, "example")
+    assert isinstance(resource, TextToVideoJob)
     job = resolve(resource, load_config(None))
     return job.request, job.profile
 

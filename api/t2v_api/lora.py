@@ -56,6 +56,9 @@ class Lora(ContractModel):
     """Of the models that it changes."""
     models: tuple[ModelId, ...] = ()
     """The models that it is for. None named: all of the family, as far as its layers fit."""
+    download: int | None = Field(default=None, ge=0)
+    """Bytes of its file, where it is a hub's, for what a video is expected to download. Left out:
+    not known."""
 
     @model_validator(mode="after")
     def _the_family_takes_it(self) -> Self:

@@ -20,6 +20,9 @@ class PrefetchResult(ContractModel):
     """Of its motion adapter, where that is a hub's."""
     bytes: int = Field(ge=0)
     """Of all their files in the cache."""
+    fetched_bytes: int | None = Field(default=None, ge=0)
+    """Of those that came while it ran: 0 where all was there. Null: an earlier runner, which does
+    not say."""
     sha256: Sha256
     """Of the lines "DIGEST  PATH" of all their files, as sha256sum writes them, by path; those of
     the motion adapter come last."""

@@ -114,6 +114,8 @@ class ModelReason(StrEnum):
     """Videos can be made with it."""
     PREFETCHING = "Prefetching"
     """Its files are on their way into the model cache."""
+    MISSING_IN_CACHE = "MissingInCache"
+    """A video's pod did not find it in the model cache, where it was: it is fetched again."""
     IN_USE = "InUse"
     """It is being deleted, and goes when the last Job that uses it has ended."""
     NAME_TAKEN = "NameTaken"

@@ -317,7 +317,8 @@ class Estimate(ContractModel):
     host_bytes: int | None = Field(default=None, ge=0)
     """What of the host's memory this plan keeps weights in."""
     download_bytes: int | None = Field(default=None, ge=0)
-    """What is downloaded before it is drawn; nothing of what is in the model cache."""
+    """What is downloaded before it is drawn, LoRAs as well; nothing of what is in the model cache.
+    Null: of the model, or of a LoRA, it is not known."""
     seconds: float | None = Field(default=None, ge=0)
     """From the runner's start to the finished video, by earlier videos of the model in this pool.
     Null: there are none that are like it."""

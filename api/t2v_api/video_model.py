@@ -4,13 +4,13 @@ The CRD is generated from these models. The neighbour without a status is `profi
 operator's own configuration.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from t2v_api.base import ContractModel
 from t2v_api.profile import ModelDescription, ModelProfile, ModelSource
-from t2v_api.resource import DNS_LABEL, Condition, SecretKeyReference
+from t2v_api.resource import DNS_LABEL, Condition, ObjectMeta, SecretKeyReference
 from t2v_api.result import Sha256
 
 MODEL_KIND = "VideoModel"
@@ -140,6 +140,14 @@ class VideoModelStatus(ContractModel):
     """How much of it is in the cache. Null where it is not fetched."""
     eta_seconds: float | None = Field(default=None, ge=0)
     """Seconds until it is there, from the pace so far."""
+    fetched_time: AwareDatetime | None = None
+    """When the cache was last known to have all of it."""
+    fetched_bytes: int | None = Field(default=None, ge=0)
+    """What had to be downloaded for that: 0 where all of it was there already. Null: not known."""
+    fetch_seconds: float | None = Field(default=None, ge=0)
+    """How long that took."""
+    missing_time: AwareDatetime | None = None
+    """When a video's pod last looked for it in the cache in vain, so that it was fetched again."""
     sha256: Sha256 | None = None
     """Over the sorted paths and digests of its files, as they were fetched."""
     converted_to: str | None = None
@@ -148,3 +156,19 @@ class VideoModelStatus(ContractModel):
     """The GPU pools that it is fetched for."""
     message: str = ""
     """What happens or happened, for people."""
+
+
+class VideoModel(ContractModel):
+    """One model as a Kubernetes resource."""
+
+    api_version: Literal["textto.video/v1alpha1"]
+    kind: Literal["VideoModel"]
+    metadata: ObjectMeta
+    spec: VideoModelSpec
+    status: VideoModelStatus | None = None
+
+    @model_validator(mode="after")
+    def _its_name_is_a_labels_value(self) -> Self:
+        if len(self.metadata.name) > NAME_CHARACTERS:
+            raise ValueError(f"metadata.name: {NAME_RULE['message']}")
+        return self

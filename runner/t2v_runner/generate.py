@@ -13,7 +13,7 @@ from t2v_runner import drawing as one_process
 from t2v_runner import ranks
 from t2v_runner.device import choose_device
 from t2v_runner.drawing import Drawing
-from t2v_runner.errors import RequestRefused
+from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RequestRefused
 from t2v_runner.hub.store import ModelStore
 from t2v_runner.init_media import read_init_frames
 from t2v_runner.model import (
@@ -97,7 +97,14 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
         frames_given = None if request.start is Start.TEXT else init_frames
         drawing = Drawing(profile, request, folder, frames_given, motion_adapter, loras)
         draw = ranks.draw if profile.resources.gpus > 1 else one_process.draw
-        drawn, execution = draw(drawing, device, reporter)
+        try:
+            drawn, execution = draw(drawing, device, reporter)
+        except ModelNotLoadable as error:
+            if order.cache.is_read_only and not folder.is_dir():
+                raise ModelNotInCache(
+                    f"{folder}: it went from the cache while it was loaded"
+                ) from error
+            raise
         frames = drawn.frames
 
         reporter.enter(Stage.ENCODE)

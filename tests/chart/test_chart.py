@@ -315,6 +315,10 @@ def test_named_namespaces_need_no_rights_elsewhere(helm: Helm) -> None:
     assert ("ClusterRole", CLUSTER_NAME) not in documents
     assert ("ClusterRoleBinding", CLUSTER_NAME) not in documents
     assert documents["Role", "video"]["metadata"]["namespace"] == "team-b"
+    events = documents["Role", f"{CLUSTER_NAME}:model-events"]
+    assert events["metadata"]["namespace"] == "default"
+    assert events["rules"] == [{"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]
+    assert ("Role", f"{CLUSTER_NAME}:model-events") not in rendered(helm)
 
 
 def test_the_operator_runs_restricted(helm: Helm) -> None:

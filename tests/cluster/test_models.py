@@ -162,3 +162,31 @@ def test_an_edited_revision_is_for_new_videos_and_a_deleted_model_waits_for_its_
         made = workspace.wait_for_phase(name, "Succeeded", "Failed", seconds=300)
         assert (made["phase"], made["resolved"]["modelRevision"]) == ("Succeeded", commit)
     installation.cluster.kubectl("wait", "--for=delete", f"vmodel/{model}", "--timeout=30s")
+
+
+def test_a_cache_that_somebody_emptied_is_filled_again_and_the_video_goes_on(
+    hub: Hub, installation: Installation, workspace: Workspace
+) -> None:
+    repository = hub.repositories[REPOSITORY]
+    source = {"hub": REPOSITORY, "revision": repository.commit}
+    model = f"shapes-{secrets.token_hex(3)}"
+    apply(installation, a_model(model, source=source))
+    before = is_ready(installation, model, repository.commit)
+    shutil.rmtree(CACHE / "run" / "models" / "models" / REPOSITORY.replace("/", "--"))
+    video = f"{model}-video"
+    workspace.apply(a_manifest(video, modelId=model, seed=1))
+    workspace.wait_for(
+        video,
+        lambda s: any(each.get("reason") == "ModelNotInCache" for each in s.get("attempts", ())),
+        "without its model",
+    )
+    made = workspace.wait_for_phase(video, "Succeeded", "Failed", seconds=300)
+    assert (made["phase"], made["message"]) == ("Succeeded", made["message"])
+    assert made["resolved"]["modelRevision"] == repository.commit
+    after = is_ready(installation, model, repository.commit)
+    assert after["missingTime"] > before["fetchedTime"]
+    assert after["fetchedTime"] > after["missingTime"]
+    assert after["fetchedBytes"] > 0
+    events = installation.cluster.kubectl("describe", "vmodel", model)
+    for reason in ("PrefetchStarted", "Fetched", "MissingInCache"):
+        assert reason in events

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from t2v_api.reasons import ExitCode
 from t2v_api.resource import TextToVideoJobStatus
+from t2v_operator.config import load_config
 
 ROOT = Path(__file__).parents[2]
 T2V = [sys.executable, "-m", "t2v_operator"]
@@ -64,6 +65,25 @@ def test_a_drawn_seed_is_recorded_and_makes_the_video_again(tmp_path: Path) -> N
     assert status.output_url == (tmp_path / "again" / "video.mp4").as_uri()
     assert (tmp_path / "again" / "contact-sheet.png").exists()
     assert sorted(os.listdir(tmp_path)) == ["again", "one", "two"]
+
+
+def test_a_video_is_made_with_a_model_of_the_same_file(tmp_path: Path) -> None:
+    description = load_config(None).models[0].document()
+    spec = {name: value for name, value in description.items() if name != "id"}
+    model = yaml.safe_dump(
+        {
+            "apiVersion": "textto.video/v1alpha1",
+            "kind": "VideoModel",
+            "metadata": {"name": "shapes"},
+            "spec": spec,
+        }
+    )
+    both = f"{a_manifest(modelId='shapes', seed=1)}---\n{model}"
+    made = t2v("run", "-f", "-", "-o", str(tmp_path), stdin=both)
+    assert made.returncode == ExitCode.DONE, made.stderr
+    (status,) = statuses(made.stdout)
+    assert status.resolved
+    assert (status.resolved.model_id, status.phase) == ("shapes", "Succeeded")
 
 
 @pytest.mark.parametrize(

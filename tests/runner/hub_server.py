@@ -131,7 +131,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def _resolve(self, path: str) -> None:
             name, _, rest = path.partition("/resolve/")
             commit, _, file = rest.partition("/")
-            repository = hub.repositories[name]
+            repository = hub.repositories.get(name)
+            if repository is None:  # what else a client of the hub may ask for
+                return self._refuse(Refusal(404))
             if commit != repository.commit or file not in repository.files:
                 return self._refuse(Refusal(404, "EntryNotFound"))
             if len(repository.files[file]) < LFS_BYTES:

@@ -27,6 +27,11 @@ ALL = "all"
 """In place of a component: bytes of the whole repository."""
 
 
+LISTED, PAGE, COMPUTED = "listed", "its page", "computed"
+"""Of a download: recorded/listings.yaml has it, a hub's page shows it, it is computed from weights
+in the number formats that the sources tell."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One component: its class, its configuration, where that was read."""
@@ -58,6 +63,8 @@ class RealModel:
     published: Mapping[str, float]
     """Published numbers of weights, by component, or bytes of all; `said` tells where."""
     said: str
+    download_by: str = COMPUTED
+    """How the bytes of its files are known."""
     settings: Config = field(default_factory=dict)
     """What model_index.json says beside the components."""
 
@@ -154,7 +161,7 @@ BYT5_SMALL = Part(
     | {"num_layers": 12, "num_heads": 6, "feed_forward_proj": "gated-gelu"},
     "D google/byt5-small; J its vocabulary with Glyph-SDXL-v2's tokens (3 MB of it)",
 )
-GEMMA_3_12B = Part(
+GEMMA_3_12B_FP32 = Part(
     "Gemma3ForConditionalGeneration",
     {
         "text_config": {"vocab_size": 262208, "hidden_size": 3840, "intermediate_size": 15360}
@@ -164,7 +171,9 @@ GEMMA_3_12B = Part(
         | {"num_hidden_layers": 27, "num_attention_heads": 16, "patch_size": 14}
         | {"image_size": 896, "vision_use_head": False},
     },
-    "V copies of google/gemma-3-12b-it's config.json; D its vision part",
+    "V copies of google/gemma-3-12b-it's config.json; D its vision part; J eleven shards, which "
+    "have at most 5 GB, are float32",
+    stored_bytes=4,
 )
 
 SD_VAE = Part(
@@ -185,6 +194,7 @@ WAN_22_VAE = Part(
     stored_bytes=4,
 )
 COGVIDEOX_VAE = Part("AutoencoderKLCogVideoX", {}, "V the class's defaults (conversion)")
+COGVIDEOX_VAE_FP32 = Part(COGVIDEOX_VAE.name, {}, COGVIDEOX_VAE.source, stored_bytes=4)
 
 LTX_095_VAE = Part(
     "AutoencoderKLLTXVideo",
@@ -251,12 +261,13 @@ def _cogvideox(heads: int, layers: int, rotary: bool) -> Part:
     )
 
 
-def _ltx(head_size: int, layers: int) -> Part:
+def _ltx(head_size: int, layers: int, stored: int = 2) -> Part:
     return Part(
         "LTXVideoTransformer3DModel",
         {"attention_head_dim": head_size, "num_layers": layers, "caption_channels": 4096}
         | {"cross_attention_dim": 32 * head_size, "num_attention_heads": 32},
         "V convert_ltx get_transformer_config",
+        stored,
     )
 
 
@@ -279,6 +290,7 @@ ANIMATEDIFF = RealModel(
             "MotionAdapter",
             {"use_motion_mid_block": False},
             "V a copy of its config.json",
+            stored_bytes=0,  # the UNet's weights above are its own as well
         ),
         "vae": SD_VAE_FP32,
     },
@@ -288,18 +300,20 @@ ANIMATEDIFF = RealModel(
     guidance_scale=7.5,
     published={"text_encoder": 123e6, "unet": 860e6 + 417e6},
     said="D READMEs of Stable Diffusion (860M UNet, 123M encoder) and AnimateDiff (417M)",
+    download_by=LISTED,
 )
 COGVIDEOX_2B = RealModel(
     "CogVideoX-2b",
     "zai-org/CogVideoX-2b",
     "CogVideoXPipeline",
-    {"text_encoder": T5_XXL, "transformer": _cogvideox(30, 30, False), "vae": COGVIDEOX_VAE},
+    {"text_encoder": T5_XXL, "transformer": _cogvideox(30, 30, False), "vae": COGVIDEOX_VAE_FP32},
     width=720,
     height=480,
     num_frames=49,
     guidance_scale=6.0,
     published={"transformer": 1.69e9},
     said="J from the size of its files, as remembered; the name rounds to 2B",
+    download_by=PAGE,
 )
 COGVIDEOX_5B = RealModel(
     "CogVideoX-5b",
@@ -312,6 +326,7 @@ COGVIDEOX_5B = RealModel(
     guidance_scale=6.0,
     published={"transformer": 5.57e9},
     said="J from the size of its files, as remembered; the name rounds to 5B",
+    download_by=LISTED,
 )
 WAN_21_1_3B = RealModel(
     "Wan2.1-T2V-1.3B",
@@ -328,6 +343,7 @@ WAN_21_1_3B = RealModel(
         "vae": 507609880 / 4,
     },
     said="V bytes of Wan-AI/Wan2.1-T2V-1.3B's files in public manifests; its name rounds them",
+    download_by=LISTED,
 )
 WAN_21_14B = RealModel(
     "Wan2.1-T2V-14B",
@@ -340,6 +356,7 @@ WAN_21_14B = RealModel(
     guidance_scale=5.0,
     published={ALL: 80e9},
     said="D bytes of the repository",
+    download_by=PAGE,
 )
 WAN_22_A14B = RealModel(
     "Wan2.2-T2V-A14B",
@@ -357,6 +374,7 @@ WAN_22_A14B = RealModel(
     guidance_scale=4.0,
     published={ALL: 126e9},
     said="D bytes of the repository",
+    download_by=LISTED,
     settings={"boundary_ratio": 0.875},
 )
 WAN_22_5B = RealModel(
@@ -376,19 +394,20 @@ LTX_2B = RealModel(
     "LTX-Video 2B 0.9.0",
     "Lightricks/LTX-Video",
     "LTXPipeline",
-    {"text_encoder": T5_XXL_FP32, "transformer": _ltx(64, 28), "vae": LTX_090_VAE},
+    {"text_encoder": T5_XXL_FP32, "transformer": _ltx(64, 28, 4), "vae": LTX_090_VAE},
     width=704,
     height=512,
     num_frames=161,
     guidance_scale=3.0,
     published={"transformer": 1.92e9},
     said="J from the size of its files, as remembered; the name rounds to 2B",
+    download_by=PAGE,
 )
 LTX_13B = RealModel(
     "LTX-Video 13B 0.9.8",
     "Lightricks/LTX-Video-0.9.8-dev",
     "LTXConditionPipeline",
-    {"text_encoder": T5_XXL, "transformer": _ltx(128, 48), "vae": LTX_095_VAE},
+    {"text_encoder": T5_XXL_FP32, "transformer": _ltx(128, 48), "vae": LTX_095_VAE},
     width=1216,
     height=704,
     num_frames=121,
@@ -408,7 +427,7 @@ HUNYUAN_VIDEO = RealModel(
             {"rope_axes_dim": (16, 56, 56)},
             "V convert_hunyuan_video HYVideo-T/2-cfgdistill: the class's defaults",
         ),
-        "vae": Part("AutoencoderKLHunyuanVideo", {}, "V the class's defaults (conversion)"),
+        "vae": Part("AutoencoderKLHunyuanVideo", {}, "V the class's defaults (conversion)", 4),
     },
     width=1280,
     height=720,
@@ -416,6 +435,7 @@ HUNYUAN_VIDEO = RealModel(
     guidance_scale=6.0,
     published={"transformer": 13e9, "text_encoder": 7.5e9},
     said="D diffusers' documentation; J Llama-3-8B (8.03B) without its head",
+    download_by=PAGE,
 )
 HUNYUAN_VIDEO_15 = RealModel(
     "HunyuanVideo-1.5 720p",
@@ -513,7 +533,7 @@ LTX_2 = RealModel(
     "Lightricks/LTX-2",
     "LTX2Pipeline",
     {
-        "text_encoder": GEMMA_3_12B,
+        "text_encoder": GEMMA_3_12B_FP32,
         "connectors": LTX_2_CONNECTORS,
         "transformer": Part(
             "LTX2VideoTransformer3DModel",

@@ -269,7 +269,7 @@ def test_what_a_read_only_cache_has_not_is_not_fetched(
         store.folder_of(source, pipeline_needs)
     assert str(error.value) == (
         f"hub model {NAME} at {source.revision} is not in the cache at {tmp_path}; "
-        "the VideoModel has to be prefetched"
+        "the VideoModel has to be prefetched, and every namespace's claim to show its files"
     )
     assert not hub.listings
     assert EXIT_CODES[ModelNotInCache.reason] is ExitCode.FAULT, "another node's may have it"

@@ -1,5 +1,6 @@
 """The prefetch: a model comes into a cache by a program of its own, and what came is on record."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from t2v_api.profile import ModelSource
 from t2v_api.progress import Stage
 from t2v_api.reasons import ExitCode, Reason
 from t2v_api.result import GenerationFailure
-from t2v_runner.errors import RequestRefused
+from t2v_runner import drawing as one_process
+from t2v_runner.drawing import Drawing
+from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RequestRefused
 from t2v_runner.generate import generate
 from t2v_runner.hub.cache import read_cache
 from t2v_runner.order import read_order
@@ -48,12 +51,14 @@ def test_what_came_is_on_record_and_how_far_it_was_is_told(
     code, told, record = prefetched(hub, tmp_path, of_hub(ModelFamily.WAN, WAN))
     total = sum(map(len, wan.values()))
     assert code == ExitCode.DONE
-    assert record == PrefetchResult(commit=COMMIT, bytes=total, sha256=sha256_of(wan))
+    said = {"commit": COMMIT, "bytes": total, "sha256": sha256_of(wan)}
+    assert record == PrefetchResult(**said, fetched_bytes=total)
     assert {(each.stage, each.total_bytes) for each in told} == {(Stage.DOWNLOAD, total)}
     assert [(each.percent, each.bytes) for each in (told[0], told[-1])] == [(0, 0), (100, total)]
 
     hub.refusals[""] = Refusal(500)
-    assert prefetched(hub, tmp_path, of_hub(ModelFamily.WAN, WAN)) == (code, [], record)
+    again = PrefetchResult(**said, fetched_bytes=0)
+    assert prefetched(hub, tmp_path, of_hub(ModelFamily.WAN, WAN)) == (code, [], again)
 
 
 def test_a_video_is_made_of_what_was_prefetched(hub: Hub, tmp_path: Path) -> None:
@@ -69,6 +74,31 @@ def test_a_video_is_made_of_what_was_prefetched(hub: Hub, tmp_path: Path) -> Non
     }
     result = generate(read_order(environment), Reporter(lambda progress: None, StopSignal()))
     assert result.model_revision == COMMIT
+
+
+def test_a_model_that_goes_while_it_is_loaded_is_worth_a_retry(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = of_hub(ModelFamily.WAN, WAN)
+    prefetched(hub, tmp_path, profile)
+
+    def emptied(drawing: Drawing, *_: object) -> None:
+        shutil.rmtree(tmp_path / "cache")
+        raise ModelNotLoadable(f"{drawing.folder}: OSError: no such file")
+
+    monkeypatch.setattr(one_process, "draw", emptied)
+    environment = {
+        "T2V_REQUEST": a_request(ModelFamily.WAN).json_line(),
+        "T2V_MODEL": profile.json_line(),
+        "T2V_OUTPUT_DIR": str(tmp_path / "output"),
+        "T2V_MODELS_CACHE": str(tmp_path / "cache"),
+        "T2V_MODELS_READ_ONLY": "1",
+    }
+    order, reporter = read_order(environment), Reporter(lambda progress: None, StopSignal())
+    with pytest.raises(ModelNotInCache, match="went from the cache"):
+        generate(order, reporter)
+    with pytest.raises(ModelNotInCache, match="has to be prefetched"):
+        generate(order, reporter)
 
 
 def test_a_branch_is_told_as_its_commit(hub: Hub, tmp_path: Path) -> None:
@@ -90,10 +120,12 @@ def test_a_motion_adapter_comes_with_its_base_model(hub: Hub, tmp_path: Path) ->
     code, _, record = prefetched(hub, tmp_path, profile)
     assert code == ExitCode.DONE
     base = files_of(tmp_path / "cache" / "models" / "owner--base" / COMMIT)
+    total = sum(map(len, [*base.values(), *motion.values()]))
     assert record == PrefetchResult(
         commit=COMMIT,
         motion_adapter_commit=COMMIT,
-        bytes=sum(map(len, [*base.values(), *motion.values()])),
+        bytes=total,
+        fetched_bytes=total,
         sha256=sha256_of(base, motion),
     )
 
@@ -112,7 +144,9 @@ def test_two_prefetches_at_once_download_once(
     hub.go_on.set()
     ends = [ended(*each) for each in zip(processes, folders, strict=True)]
     assert [code for code, *_ in ends] == [ExitCode.DONE] * 2
-    assert ends[0][2] == ends[1][2]
+    # Who waited tells what came while it did.
+    first, second = (record.model_copy(update={"fetched_bytes": None}) for *_, record in ends)
+    assert first == second
     assert hub.sent_of(TRANSFORMER) == [(0, len(wan[TRANSFORMER]))]
 
 

@@ -9,18 +9,24 @@ from benchmarks import memory_formula, memory_plans
 from tests.runner.real_models import (
     ALL,
     ANIMATEDIFF,
+    COGVIDEOX_2B,
     COGVIDEOX_5B,
     HUNYUAN_VIDEO,
     HUNYUAN_VIDEO_15,
+    LISTED,
     LTX_2,
     LTX_2B,
+    LTX_13B,
     MOCHI,
     MODELSCOPE,
+    PAGE,
     REAL_MODELS,
     WAN_21_1_3B,
+    WAN_21_14B,
     WAN_22_5B,
     RealModel,
 )
+from tests.runner.test_recorded_listings import RECORDED
 
 EACH = pytest.mark.parametrize("model", REAL_MODELS, ids=lambda model: model.name)
 pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast")
@@ -52,6 +58,51 @@ def test_what_a_model_computes_for_itself_is_counted_or_small(model: RealModel) 
         if large:
             numbers = sum(each.numel() for each in module.parameters())
             assert components[name].weights == 2 * numbers + large
+
+
+LISTINGS = {
+    "guoyww/animatediff-motion-adapter-v1-5-3": (
+        "runwayml/stable-diffusion-v1-5",
+        "circulus/animatediff-motion-adapter-v1-5-3",
+    ),
+    "zai-org/CogVideoX-5b": ("THUDM/CogVideoX-5b",),
+}
+"""Of copies, and of two repositories that make one model."""
+WITHOUT_SIZES = {"zai-org/CogVideoX-5b": "vae"}
+"""Components whose sizes a listing has not."""
+
+
+@EACH
+def test_a_download_is_that_of_the_listing_where_there_is_one(model: RealModel) -> None:
+    recorded = {each["repository"]: each["bytes"] for each in RECORDED}
+    sources = LISTINGS.get(model.repository, (model.repository,))
+    listed = [recorded.get(source) for source in sources]
+    assert all(listed) is (model.download_by == LISTED)
+    if not all(listed):
+        return
+    known = model.sizes().download or 0
+    if model.repository in WITHOUT_SIZES:
+        part = model.parts[WITHOUT_SIZES[model.repository]]
+        known -= part.stored_bytes * sum(each.numel() for each in part.build().parameters())
+    assert known == pytest.approx(sum(filter(None, listed)), rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [(COGVIDEOX_2B, 13.8e9), (LTX_2B, 28.4e9), (HUNYUAN_VIDEO, 41.9e9), (WAN_21_14B, 80e9)],
+    ids=lambda value: value.name if isinstance(value, RealModel) else "",
+)
+def test_a_download_is_what_a_hubs_page_shows(model: RealModel, shown: float) -> None:
+    assert model.download_by == PAGE
+    assert model.sizes().download == pytest.approx(shown, rel=0.005)
+
+
+def test_float32_encoders_lie_in_as_many_shards_as_were_seen() -> None:
+    """At most 5 GB each, as transformers writes them: eleven of LTX-2's, four of LTX-Video's."""
+    for model, shards in ((LTX_2, 11), (LTX_13B, 4)):
+        part = model.parts["text_encoder"]
+        stored = part.stored_bytes * sum(each.numel() for each in part.build().parameters())
+        assert shards - 1.5 <= stored / 5e9 <= shards, model.name
 
 
 def test_the_document_is_current() -> None:

@@ -22,7 +22,7 @@ def test_a_date_stays_text_as_in_kubectl() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("", "no TextToVideoJob", id="empty"),
+        pytest.param("", "no TextToVideoJob and no VideoModel", id="empty"),
         pytest.param("# nothing\n---\n", "no TextToVideoJob", id="comments only"),
         pytest.param("a: [", "not YAML", id="broken YAML"),
         pytest.param("just text", "a mapping, not str", id="text"),

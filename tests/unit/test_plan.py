@@ -18,13 +18,21 @@ ROOT = Path(__file__).parents[2]
 HUB = {"hub": "owner/name", "revision": "main"}
 
 
-def plan(folder: Path, *options: str, spec: Any = None, pools: Any = None, **model: Any) -> int:
+def plan(
+    folder: Path,
+    *options: str,
+    spec: Any = None,
+    pools: Any = None,
+    loras: Any = (),
+    **model: Any,
+) -> int:
     """Exit code of the command for one resource and a configuration with that model."""
     model = {"family": "Wan", "limits": {"maxWidth": 832, "maxFrames": 81}} | model
     model.setdefault("resources", {"memory": "64Gi"})
     defaults = a_config().document()["models"][0]["defaults"]
     model["defaults"] = defaults | {"scheduler": "UniPCMultistepScheduler", "numFrames": 17}
     document = a_config(**model).document() | ({"pools": pools} if pools else {})
+    document["loras"] = list(loras)
     config, manifest = folder / "config.yaml", folder / "manifest.yaml"
     config.write_text(yaml.safe_dump(document))
     manifest.write_text(
@@ -53,6 +61,21 @@ def test_sizes_of_a_profile_tell_download_plan_and_peak(
     assert "plan:      GroupOffload\n" in said
     assert "host:      36.0 GiB" in said
     assert "then:      GroupOffload+Tiling" in said
+
+
+def test_what_loras_add_to_the_download_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {"hub": "owner/lora", "revision": "c" * 40}
+    loras = [
+        {"name": "known", "family": "Wan", "source": source, "download": 2 * 1024**3},
+        {"name": "unknown", "family": "Wan", "source": source},
+    ]
+    sizes = some_sizes().document()
+    for name, said in (("known", "2.0 GiB"), ("unknown", "the list does not say how much")):
+        spec = LARGE | {"loras": [{"source": name}]}
+        assert plan(tmp_path, spec=spec, loras=loras, source=HUB, sizes=sizes) == ExitCode.DONE
+        assert f"LoRAs:     {name}; to download: {said}\n" in capsys.readouterr().out
 
 
 def test_the_gpu_s_memory_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

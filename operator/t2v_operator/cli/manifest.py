@@ -1,25 +1,39 @@
-"""Read TextToVideoJob manifests from YAML. Knows the text, not where it came from."""
+"""Read manifests of our kinds from YAML. Knows the text, not where it came from."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 from t2v_api.base import ContractError
-from t2v_api.resource import TextToVideoJob
+from t2v_api.resource import KIND, TextToVideoJob
+from t2v_api.video_model import MODEL_KIND, VideoModel
+
+Resource = TextToVideoJob | VideoModel
+KINDS: dict[str, type[TextToVideoJob] | type[VideoModel]] = {
+    KIND: TextToVideoJob,
+    MODEL_KIND: VideoModel,
+}
 
 
 class ManifestError(ValueError):
     """A manifest cannot be used; one line for each thing that is wrong."""
 
 
-def read_manifests(text: str, source: str) -> tuple[TextToVideoJob, ...]:
+def read_manifests(
+    text: str, source: str, only: type[Resource] | None = None
+) -> tuple[Resource, ...]:
     """All resources of a YAML stream, in order. `source` names it in messages.
 
-    Raises ManifestError when any document is wrong, so that nothing runs half.
+    `only`: what is of another kind is passed over. Raises ManifestError when any document is
+    wrong, so that nothing runs half.
     """
-    found = list(documents(text, source))
-    if not found:
-        raise ManifestError(f"{source}: no TextToVideoJob in it")
+    found = [
+        each
+        for each in documents(text, source)
+        if only is None or (isinstance(each, dict) and KINDS.get(str(each.get("kind"))) is only)
+    ]
+    if not found and only is None:
+        raise ManifestError(f"{source}: no {KIND} and no {MODEL_KIND} in it")
     resources = []
     for number, document in enumerate(found, start=1):
         at = f"{source}, document {number}" if len(found) > 1 else source
@@ -35,11 +49,14 @@ def documents(text: str, source: str) -> Iterator[Any]:
         raise ManifestError(f"{source}: not YAML: {_one_line(error)}") from None
 
 
-def _resource(document: Any, at: str) -> TextToVideoJob:
+def _resource(document: Any, at: str) -> Resource:
     if not isinstance(document, dict):
         raise ManifestError(f"{at}: a manifest is a mapping, not {type(document).__name__}")
+    kind = document.get("kind")
+    if kind not in KINDS:
+        raise ManifestError(f"{at}: kind is {kind!r}; here it is {KIND} or {MODEL_KIND}")
     try:
-        return TextToVideoJob.parse(document)
+        return KINDS[kind].parse(document)
     except ContractError as error:
         raise ManifestError(
             "\n".join(f"{at}: {line}" for line in str(error).splitlines())

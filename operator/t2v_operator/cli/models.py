@@ -2,20 +2,34 @@
 
 import argparse
 
+from t2v_api.profile import ModelProfile
 from t2v_api.reasons import ExitCode
 
+from t2v_operator.cli.catalogue import read_models, takes_models
 from t2v_operator.cli.output import say, takes_config
 from t2v_operator.config import load_config
 
-arguments = takes_config
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    takes_config(parser)
+    takes_models(parser)
 
 
 def models(options: argparse.Namespace) -> int:
-    """List the model catalogue."""
-    for profile in load_config(options.config).models:
-        defaults = profile.defaults
-        say(
-            f"{profile.id:20} {profile.family:14} {defaults.width}x{defaults.height} "
-            f"{defaults.num_frames} frames  {defaults.scheduler}  {profile.description}"
-        )
+    """List the model catalogue, and VideoModels of files."""
+    config = load_config(options.config)
+    for profile in config.models:
+        say(_line(profile))
+    for model in read_models(options.models):
+        name = model.metadata.name
+        taken = "; the configuration has a model of this name, which goes before this"
+        say(_line(model.spec.profile(name)) + (taken if name in config.catalogue else ""))
     return ExitCode.DONE
+
+
+def _line(profile: ModelProfile) -> str:
+    defaults = profile.defaults
+    return (
+        f"{profile.id:20} {profile.family:14} {defaults.width}x{defaults.height} "
+        f"{defaults.num_frames} frames  {defaults.scheduler}  {profile.description}"
+    )

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from t2v_api.resource import TextToVideoJob
+from t2v_api.resource import KIND, TextToVideoJob
 
-from t2v_operator.cli.manifest import ManifestError, read_manifests
+from t2v_operator.cli.manifest import ManifestError, Resource, read_manifests
 
 
 def say(line: str) -> None:
@@ -37,9 +37,17 @@ def takes_manifests(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_all(sources: Sequence[str]) -> list[TextToVideoJob]:
+def read_all(sources: Sequence[str]) -> list[Resource]:
     """The resources of every source, in order. Raises ManifestError."""
     return [resource for source in sources for resource in read_manifests(*read_text(source))]
+
+
+def videos_in(resources: Sequence[Resource], sources: Sequence[str]) -> list[TextToVideoJob]:
+    """Those that are videos. Raises ManifestError where none is."""
+    videos = [each for each in resources if isinstance(each, TextToVideoJob)]
+    if not videos:
+        raise ManifestError(f"{', '.join(sources)}: no {KIND} in it")
+    return videos
 
 
 def with_uid(resource: TextToVideoJob) -> TextToVideoJob:

@@ -14,6 +14,7 @@ from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_api.resource import TextToVideoJob
 from t2v_api.sizes import ModelSizes
 
+from t2v_operator.cli.catalogue import catalogue, read_models, takes_models
 from t2v_operator.cli.earlier import read_earlier
 from t2v_operator.cli.output import (
     complain,
@@ -21,12 +22,15 @@ from t2v_operator.cli.output import (
     say,
     takes_config,
     takes_manifests,
+    videos_in,
     with_uid,
 )
 from t2v_operator.cli.run import default_models_dir
 from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.earlier_runs import EarlierRuns, expected_seconds
 from t2v_operator.core.keys import assumed_key
+from t2v_operator.core.loras import download_bytes
 from t2v_operator.core.pools import placed, plan_for
 from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.errors import RequestRefused
@@ -42,6 +46,7 @@ class SizesUnknown(ValueError):
 def arguments(parser: argparse.ArgumentParser) -> None:
     takes_config(parser)
     takes_manifests(parser)
+    takes_models(parser)
     parser.add_argument("--pool", help="the GPU pool; without it, the one that the operator takes")
     parser.add_argument(
         "--gpu-memory",
@@ -70,12 +75,14 @@ def plan(options: argparse.Namespace) -> int:
     """Print what is downloaded, the memory plan, its expected peak and time; make nothing."""
     config = load_config(options.config)
     earlier = read_earlier(options.earlier) if options.earlier else None
+    resources = read_all(options.filename)
+    known = catalogue(config, [*resources, *read_models(options.models)])
     code = ExitCode.DONE
-    for resource in read_all(options.filename):
+    for resource in videos_in(resources, options.filename):
         name = resource.metadata.name
         try:
-            job = _job(with_uid(resource), config, options)
-            say(f"{name}: {_told(job, earlier)}")
+            job = _job(with_uid(resource), config, known, options)
+            say(f"{name}: {_told(job, config, earlier)}")
         except RequestRefused as refusal:
             complain(f"{name}: {refusal.reason}: {refusal.message}")
             code = code or EXIT_CODES[refusal.reason]
@@ -89,13 +96,16 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def _job(
-    resource: TextToVideoJob, config: OperatorConfig, options: argparse.Namespace
+    resource: TextToVideoJob,
+    config: OperatorConfig,
+    known: Catalogue,
+    options: argparse.Namespace,
 ) -> ResolvedJob:
     """The job as the options have it, in the pool that it would run in."""
     if options.pool:
         spec = resource.spec.model_copy(update={"pool": options.pool})
         resource = resource.model_copy(update={"spec": spec})
-    job = resolve(resource, config, key=assumed_key(resource, config))
+    job = resolve(resource, config, catalogue=known, key=assumed_key(resource, config))
     job = replace(job, profile=_profile(job.profile, options))
     if options.gpu_memory:
         pool = job.pool.model_copy(update={"gpu_memory": options.gpu_memory})
@@ -113,7 +123,7 @@ def _profile(profile: ModelProfile, options: argparse.Namespace) -> ModelProfile
     return profile.model_copy(update=changed)
 
 
-def _told(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
+def _told(job: ResolvedJob, config: OperatorConfig, earlier: EarlierRuns | None) -> str:
     profile, request, pool = job.profile, job.request, job.pool
     assert profile.sizes  # they were read before
     memory = pool.gpu_memory or DEFAULT_GPU
@@ -122,7 +132,8 @@ def _told(job: ResolvedJob, earlier: EarlierRuns | None) -> str:
         (
             f"{profile.id}, {request.width}x{request.height}, {request.num_frames} frames",
             f"pool:      {pool.name}, a GPU with {memory}",
-            f"download:  {_download(profile, profile.sizes)}",
+            f"download:  {_download(profile, profile.sizes, job.model_is_prefetched)}",
+            *_lora_line(job, config),
             f"weights:   {in_gib(profile.sizes.weights)}",
             *_plan_lines(choice),
             f"time:      {_time(job, earlier)}",
@@ -154,12 +165,22 @@ def _plan_lines(choice: PlanChoice) -> tuple[str, ...]:
     )
 
 
-def _download(profile: ModelProfile, sizes: ModelSizes) -> str:
+def _download(profile: ModelProfile, sizes: ModelSizes, is_prefetched: bool) -> str:
     if profile.source.hub is None:
         return "nothing: the model is a folder"
     if sizes.download is None:
         return f"{profile.source.hub}; the profile's `sizes.download` does not say how much"
-    return f"{in_gib(sizes.download)} from {profile.source.hub}"
+    told = f"{in_gib(sizes.download)} from {profile.source.hub}"
+    return f"{told}, once, into the model cache" if is_prefetched else told
+
+
+def _lora_line(job: ResolvedJob, config: OperatorConfig) -> tuple[str, ...]:
+    if not job.request.loras:
+        return ()
+    size = download_bytes(job.request.loras, config.loras)
+    known = "the list does not say how much" if size is None else in_gib(size)
+    names = ", ".join(each.name for each in job.request.loras)
+    return (f"LoRAs:     {names}; to download: {known}",)
 
 
 def _sizes(profile: ModelProfile, models_dir: Path) -> ModelSizes:

@@ -13,6 +13,7 @@ from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_api.resource import Phase, TextToVideoJob, TextToVideoJobStatus
 from t2v_api.result import VIDEO_FILE
 
+from t2v_operator.cli.catalogue import catalogue, read_models, takes_models
 from t2v_operator.cli.display import display
 from t2v_operator.cli.local import LocalMachine, run_job
 from t2v_operator.cli.output import (
@@ -21,10 +22,12 @@ from t2v_operator.cli.output import (
     say,
     takes_config,
     takes_manifests,
+    videos_in,
     with_uid,
 )
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.core.attempts import History
+from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.job import build_job
 from t2v_operator.core.keys import assumed_key
 from t2v_operator.core.plan import read_plan
@@ -38,6 +41,7 @@ CONTACT_SHEET = "contact-sheet.png"
 def arguments(parser: argparse.ArgumentParser) -> None:
     takes_config(parser)
     takes_manifests(parser)
+    takes_models(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("out"), help="folder for the videos (out)"
     )
@@ -58,23 +62,29 @@ def run(options: argparse.Namespace) -> int:
     """Make every video of the manifests, in order. The first failure's exit code."""
     config = load_config(options.config)
     resources = read_all(options.filename)
+    models = [*resources, *read_models(options.models)]
+    known = catalogue(config, models, is_fetched_here=True)
     machine = LocalMachine(
         models_dir=options.models_dir, allow_private_media=options.allow_private_media
     )
     codes: list[int] = []
-    for resource in resources:
-        codes.append(_run_one(with_uid(resource), config, machine, options.output))
+    for resource in videos_in(resources, options.filename):
+        codes.append(_run_one(with_uid(resource), config, known, machine, options.output))
         if codes[-1] == ExitCode.STOPPED:
             break
     return next((code for code in codes if code), ExitCode.DONE)
 
 
 def _run_one(
-    resource: TextToVideoJob, config: OperatorConfig, machine: LocalMachine, output: Path
+    resource: TextToVideoJob,
+    config: OperatorConfig,
+    known: Catalogue,
+    machine: LocalMachine,
+    output: Path,
 ) -> int:
     folder = output.absolute() / resource.metadata.name
     try:
-        job = resolve(resource, config, key=assumed_key(resource, config))
+        job = resolve(resource, config, catalogue=known, key=assumed_key(resource, config))
     except RequestRefused as refusal:
         subject = _subject(resource)
         status = failed_status(

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from t2v_api.progress import Progress
+from t2v_api.reasons import Waiting
 from t2v_api.resource import KIND
 
 from t2v_operator.cluster.by_model import ByModel
@@ -22,6 +23,7 @@ from t2v_operator.cluster.store import Key, Manifest, Store
 from t2v_operator.core.attempts import KEPT_ATTEMPTS
 from t2v_operator.core.balancing import Tally, begun, work_of
 from t2v_operator.core.earlier_runs import EarlierRuns
+from t2v_operator.core.models.missing import Missed, missed_by
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
 from t2v_operator.core.observe import (
@@ -40,6 +42,7 @@ from t2v_operator.core.observed import (
     Settled,
     running_pod,
 )
+from t2v_operator.core.status import reason_of
 
 Uid = tuple[str, str]
 """A Job's namespace and uid: what another namespace says of a Job is not believed."""
@@ -76,6 +79,10 @@ class Cache:
         )
         self._unfinished_of = ByModel()
         self._users_of = ByModel()
+        self._missed: dict[Key, Missed] = {}
+        """By the unfinished videos whose pods looked for their model in vain."""
+        self._moving: set[Key] = set()
+        """The resources whose Job is being removed, to be made anew in a larger pool."""
         self._earlier_runs = EarlierRuns()
         self.tally = Tally(self._earlier_runs.usual_seconds)
         """The work of each pool; what the Jobs and pods show of it is taken in here."""
@@ -166,6 +173,11 @@ class Cache:
         found = ((key, self.jobs.get(key)) for key in self._users_of.of(model))
         return {key: job for key, job in found if job}
 
+    def missed_of(self, model: str) -> list[Missed]:
+        """What pods of this model's unfinished videos looked for in vain."""
+        keys = set(self._unfinished_of.of(model)) if self._missed else set()
+        return [missed for key, missed in self._missed.items() if key in keys]
+
     def jobs_of(self, key: Key) -> list[ObservedJob]:
         """Every Job of a resource of this name."""
         found = (self.jobs.get((key[0], name)) for name in self._jobs_of.get(key, ()))
@@ -186,6 +198,10 @@ class Cache:
             job = self.jobs.get(key)
             if job and (owner := _owner(key, job)):
                 yield owner, job
+
+    def moving_in(self, namespace: str) -> list[Key]:
+        """The namespace's resources that are on their way to a larger pool, without a Job."""
+        return [key for key in self._moving if key[0] == namespace]
 
     def owner_of(self, namespace: str, job_uid: str) -> Key | None:
         """The resource that the Job is of."""
@@ -213,7 +229,19 @@ class Cache:
         before: ObservedResource | Settled | None,
         after: ObservedResource | Settled | None,
     ) -> None:
-        self._unfinished_of.move(key, _wanted_model(before), _wanted_model(after))
+        wanted = _wanted_model(after)
+        self._unfinished_of.move(key, _wanted_model(before), wanted)
+        status = after.status if isinstance(after, ObservedResource) and wanted else None
+        if reason_of(status) == Waiting.LARGER_POOL:
+            self._moving.add(key)
+        else:
+            self._moving.discard(key)
+        missed = missed_by(status)
+        if missed is None:
+            self._missed.pop(key, None)
+        elif wanted and self._missed.get(key) != missed:
+            self._missed[key] = missed
+            self._model_news(wanted)
 
     def _jobs(
         self, key: Key, resource: ObservedResource

@@ -114,10 +114,17 @@ class Operator:
             self._models.by_name,
             self._add_model,
         )
-        self._model_reconciler = ModelReconciler(
-            self._client, self._models, self._cache, config, own_namespace(), _now
-        )
         self._recorder = Recorder(self._client)
+        self._model_reconciler = ModelReconciler(
+            self._client,
+            self._models,
+            self._cache,
+            config,
+            own_namespace(),
+            _now,
+            self._recorder,
+            self._metrics.wrote_model,
+        )
         self._leadership = Leadership(
             self._client,
             config.leader_election.namespace or own_namespace(),
@@ -177,7 +184,14 @@ class Operator:
         self._works = False
         self._tasks: list[asyncio.Task[None]] = []
         self._metrics.registry.register(
-            Levels(self._jobs, self._sizes, self._ages, lambda: self._queue.depth, self._leads)
+            Levels(
+                self._jobs,
+                self._models.by_name.values,
+                self._sizes,
+                self._ages,
+                lambda: self._queue.depth,
+                self._leads,
+            )
         )
 
     def _ask_endpoint(self, delivery: Delivery) -> Ask | None:

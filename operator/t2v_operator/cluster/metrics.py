@@ -10,13 +10,18 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client import Counter as CounterMetric
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from t2v_api.reasons import ModelReason
 from t2v_api.resource import Phase, TextToVideoJobStatus
+from t2v_api.video_model import VideoModelStatus
 
 from t2v_operator.cluster.kinds import Kind
+from t2v_operator.core.models.events import was_fetched
+from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.observed import FINAL
 
 WAIT_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 GENERATION_BUCKETS = (5, 15, 30, 60, 120, 300, 600, 1200, 3600, 3 * 3600)
+FETCH_BUCKETS = (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 12 * 3600)
 LOOK_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10)
 
 JobLabels = tuple[str, str, str, str]
@@ -47,6 +52,25 @@ class Metrics:
             "GPUs times the seconds that all runs of a finished request held them.",
             ("model", "pool", "outcome"),
             buckets=GENERATION_BUCKETS,
+            registry=self.registry,
+        )
+        self._fetch = Histogram(
+            "t2v_model_fetch_seconds",
+            "How long it took to fetch a VideoModel into the model cache.",
+            ("model",),
+            buckets=FETCH_BUCKETS,
+            registry=self.registry,
+        )
+        self._fetched_bytes = CounterMetric(
+            "t2v_model_fetched_bytes_total",
+            "What was downloaded into the model cache.",
+            ("model",),
+            registry=self.registry,
+        )
+        self._failed_fetches = CounterMetric(
+            "t2v_model_fetches_failed_total",
+            "Fetches of a VideoModel that were given up.",
+            ("model",),
             registry=self.registry,
         )
         self._looks = Histogram(
@@ -91,6 +115,18 @@ class Metrics:
     def look_failed(self) -> None:
         self._look_errors.inc()
 
+    def wrote_model(
+        self, model: str, before: VideoModelStatus | None, after: VideoModelStatus
+    ) -> None:
+        """A VideoModel's status was written: count a fetch that ended with it."""
+        if was_fetched(before, after):
+            if after.fetch_seconds is not None:
+                self._fetch.labels(model).observe(after.fetch_seconds)
+            self._fetched_bytes.labels(model).inc(after.fetched_bytes or 0)
+        failed, known = (_failed(each) for each in (after, before))
+        if failed and not known:
+            self._failed_fetches.labels(model).inc()
+
     def wrote(
         self,
         before: TextToVideoJobStatus | None,
@@ -121,18 +157,24 @@ class Metrics:
             self.gpu.labels(model, where, after.phase.value).observe(seconds * gpus)
 
 
+def _failed(status: VideoModelStatus | None) -> bool:
+    conditions = status.conditions if status else ()
+    return bool(conditions) and conditions[0].reason == ModelReason.PREFETCH_FAILED
+
+
 class Levels(Collector):
     """What is read at the moment that Prometheus asks."""
 
     def __init__(
         self,
         jobs: Callable[[], Iterable[JobLabels]],
+        models: Callable[[], Iterable[ObservedModel]],
         sizes: Callable[[], dict[Kind, int]],
         ages: Callable[[], dict[Kind, float]],
         depth: Callable[[], int],
         leads: Callable[[], bool],
     ) -> None:
-        self._jobs, self._sizes, self._ages = jobs, sizes, ages
+        self._jobs, self._models, self._sizes, self._ages = jobs, models, sizes, ages
         self._depth, self._leads = depth, leads
 
     def collect(self) -> Iterable[Metric]:
@@ -142,6 +184,7 @@ class Levels(Collector):
         for labels, count in Counter(self._jobs()).items():
             jobs.add_metric(labels, count)
         yield jobs
+        yield from self._collect_models()
         size = GaugeMetricFamily("t2v_cache_objects", "Objects in the cache.", labels=("kind",))
         for kind, value in self._sizes().items():
             size.add_metric((kind.plural,), value)
@@ -160,3 +203,19 @@ class Levels(Collector):
         leads = GaugeMetricFamily("t2v_leader", "1 on the replica that leads, 0 on the others.")
         leads.add_metric((), float(self._leads()))
         yield leads
+
+    def _collect_models(self) -> Iterable[Metric]:
+        seen = list(self._models())
+        models = GaugeMetricFamily("t2v_models", "VideoModels.", labels=("phase", "reason"))
+        known = set(ModelReason)
+        told = ((each.phase, each.reason if each.reason in known else "") for each in seen)
+        for labels, count in Counter(told).items():
+            models.add_metric(labels, count)
+        yield models
+        # Two VideoModels of one commit share its files.
+        cached = {each.cached: each.status.bytes for each in seen if each.cached and each.status}
+        size = GaugeMetricFamily(
+            "t2v_model_cache_bytes", "What is in the model cache, as VideoModels' statuses tell it."
+        )
+        size.add_metric((), sum(filter(None, cached.values())))
+        yield size

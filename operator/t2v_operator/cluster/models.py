@@ -5,7 +5,7 @@ Knows nothing of videos but who draws with a model. Run twice, it does nothing t
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from t2v_api.reasons import ModelReason
@@ -17,12 +17,15 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import JOBS, VIDEO_MODELS
 from t2v_operator.cluster.model_cache import ModelCache
+from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import version_of
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import Action, CreateJob, DeleteJob
+from t2v_operator.core.events import Notice
 from t2v_operator.core.job import Manifest
 from t2v_operator.core.models.decide import decide_model, wants_finalizer
+from t2v_operator.core.models.events import model_notices
 from t2v_operator.core.models.keeping import to_keep
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.models.situation import ModelSituation
@@ -31,6 +34,8 @@ from t2v_operator.core.names import IN_USE_FINALIZER
 WORKERS = 4
 PERCENT_SECONDS = 5.0
 """Between two statuses that differ in how far a fetch is."""
+
+Wrote = Callable[[str, VideoModelStatus | None, VideoModelStatus], None]
 
 logger = logging.getLogger("t2v_operator")
 
@@ -46,14 +51,21 @@ class ModelReconciler:
         config: OperatorConfig,
         namespace: str,
         clock: Callable[[], datetime],
+        recorder: Recorder,
+        wrote: Wrote,
     ) -> None:
-        """`cache` knows who draws with a model; what fetches models is made in `namespace`."""
+        """`cache` knows who draws with a model; what fetches models is made in `namespace`.
+
+        `wrote` hears of each status that was written: a model's name, the one before, and it.
+        """
         self._client = client
         self._models = models
         self._cache = cache
         self._config = config
         self._namespace = namespace
         self._clock = clock
+        self._recorder = recorder
+        self._wrote = wrote
         self._written: dict[str, float] = {}
         self._queue: WorkQueue[str] = WorkQueue(self.reconcile, _told)
 
@@ -102,6 +114,8 @@ class ModelReconciler:
             if refused != model.status:
                 await self._write(model, refused)
             raise TryAgain(message) from error
+        begun = model_notices(model.status, None, decision.actions)
+        self._tell(model, begun, situation.now)
         if decision.status is None or decision.status == model.status:
             return decision.again_seconds
         if left := self._patience_left(model, decision.status):
@@ -121,6 +135,7 @@ class ModelReconciler:
             self._models.progress_of(model.name, pods),
             self._to_keep(),
             ["/".join(key) for key in self._cache.users_of(model.name)],
+            self._cache.missed_of(model.name),
         )
 
     def _to_keep(self) -> tuple[str, ...]:
@@ -190,8 +205,14 @@ class ModelReconciler:
         }
         answer = await self._client.replace(VIDEO_MODELS, None, f"{model.name}/status", body)
         self._written[model.name] = time.monotonic()
+        self._tell(model, model_notices(model.status, status), self._clock())
+        self._wrote(model.name, model.status, status)
         logger.info("VideoModel %s: %s", model.name, status.message)
         self._models.models.wrote(answer)
+
+    def _tell(self, model: ObservedModel, notices: Sequence[Notice], now: datetime) -> None:
+        for notice in notices:
+            self._recorder.tell(model.metadata, notice, now, MODEL_KIND)
 
     async def _write_finalizer(self, model: ObservedModel, wanted: bool) -> None:
         """Add it, or take it away; 409 if the VideoModel has changed."""

@@ -30,10 +30,11 @@ class Recorder:
         self._pace = Pace(EVENTS_PER_SECOND, EVENTS_BURST)
         self._waiting: asyncio.Queue[tuple[str, Manifest]] = asyncio.Queue(MOST_WAITING)
 
-    def tell(self, about: ObjectMeta, notice: Notice, now: datetime) -> None:
+    def tell(self, about: ObjectMeta, notice: Notice, now: datetime, kind: str = KIND) -> None:
         """Let it be written soon."""
+        event = _event(about, notice, now, kind)
         try:
-            self._waiting.put_nowait((about.namespace, _event(about, notice, now)))
+            self._waiting.put_nowait((event["metadata"]["namespace"], event))
         except asyncio.QueueFull:
             logger.debug("an Event is dropped: %d wait already", MOST_WAITING)
 
@@ -49,16 +50,18 @@ class Recorder:
                 logger.debug("an Event was not written: %s", error)
 
 
-def _event(about: ObjectMeta, notice: Notice, now: datetime) -> Manifest:
+def _event(about: ObjectMeta, notice: Notice, now: datetime, kind: str) -> Manifest:
+    # Of what is in no namespace, the API server takes Events in `default` alone.
+    place = {"namespace": about.namespace} if kind == KIND else {}
     time = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
-        "metadata": {"generateName": "text-to-video-", "namespace": about.namespace},
+        "metadata": {"generateName": "text-to-video-", "namespace": "default", **place},
         "involvedObject": {
             "apiVersion": API_VERSION,
-            "kind": KIND,
+            "kind": kind,
             "name": about.name,
-            "namespace": about.namespace,
             "uid": about.uid,
+            **place,
         },
         "type": notice.kind,
         "reason": notice.reason,

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
+from t2v_api.resource import TextToVideoJobStatus
+
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import CreateJob, Decision
-from t2v_operator.core.keys import key_id
+from t2v_operator.core.keys import key_id, key_named
 from t2v_operator.core.observed import Observed, ObservedResource, StoredVideo
 from t2v_operator.core.places import key_in_store
 from t2v_operator.core.plan import Plan, read_plan
@@ -104,16 +106,40 @@ class Reuse:
 
     def _maker(self, key: Key, plan: Plan, observed: Observed) -> Key | None:
         """Another resource that makes the video at least as soon: same key, pool and queue."""
-        spec, status = observed.resource.spec, observed.resource.status
+        status = observed.resource.status
         small = too_small(status.attempts if status else ())
         for owner, job in self._cache.makers_of(key[0], plan.output_url):
-            other = self._cache.resources.get(owner)
-            if not isinstance(other, ObservedResource) or other.spec is None or spec is None:
+            other = self._other(owner, key, observed)
+            goes_on = other is not None and other.metadata.uid == job.owner_uid
+            same_key = job.key == key_id(observed.key)
+            if goes_on and same_key and (job.plan is None or job.plan.pool not in small):
+                return owner
+        if small or observed.key:
+            # It moves itself: of two that move, none waits for the other. And which key another
+            # has, its Job alone says for certain.
+            return None
+        for owner in self._cache.moving_in(key[0]):
+            other = self._other(owner, key, observed)
+            if other is None or key_named(other.metadata, other.spec):
                 continue
-            same_way = (other.spec.pool, other.spec.queue_name) == (spec.pool, spec.queue_name)
-            same_way = same_way and job.key == key_id(observed.key)
-            goes_on = not other.spec.suspend and other.metadata.uid == job.owner_uid
-            goes_well = job.plan is None or job.plan.pool not in small
-            if owner != key and same_way and goes_on and goes_well and not other.is_being_deleted:
+            if _draws(other.status, plan):
                 return owner
         return None
+
+    def _other(self, owner: Key, key: Key, observed: Observed) -> ObservedResource | None:
+        """Another resource that goes on, and in the same way; None where it does not."""
+        other, spec = self._cache.resources.get(owner), observed.resource.spec
+        if owner == key or not isinstance(other, ObservedResource):
+            return None
+        if other.spec is None or spec is None or other.spec.suspend or other.is_being_deleted:
+            return None
+        same_way = (other.spec.pool, other.spec.queue_name) == (spec.pool, spec.queue_name)
+        return other if same_way else None
+
+
+def _draws(status: TextToVideoJobStatus | None, plan: Plan) -> bool:
+    """Whether its Job, which is not there just now, makes the video of this plan."""
+    resolved = status.resolved if status else None
+    if resolved is None:
+        return False
+    return resolved.model_copy(update={"runner_image": plan.runner_image}) == plan.resolved

@@ -43,6 +43,11 @@ class Catalogue:
         resource = None if name in self.config.catalogue else self.resources.get(name)
         return resource if resource and resource.profile is None else None
 
+    def promised(self, name: str) -> ObservedModel | None:
+        """The VideoModel of this name, where the model cache is to have it."""
+        resource = None if name in self.config.catalogue else self.resources.get(name)
+        return resource if resource and resource.is_prefetched else None
+
     @property
     def names(self) -> list[str]:
         """Of every model, those too that are not ready."""

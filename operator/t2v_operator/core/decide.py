@@ -38,7 +38,10 @@ from t2v_operator.core.rules.key import (
     a_key_that_is_not_there_is_waited_for,
     a_key_that_is_refused_makes_no_job,
 )
-from t2v_operator.core.rules.model import a_model_that_is_not_ready_is_waited_for
+from t2v_operator.core.rules.model import (
+    a_model_that_is_not_ready_is_waited_for,
+    a_video_waits_for_a_model_that_its_pod_did_not_find,
+)
 from t2v_operator.core.rules.request import (
     a_changed_request_first_removes_the_earlier_job,
     a_field_of_a_newer_version_is_not_ignored,
@@ -88,6 +91,7 @@ AT_ITS_END: tuple[Rule, ...] = (
     a_result_that_was_handed_in_is_a_video,
     a_complete_job_is_a_video,
     a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool,
+    a_video_waits_for_a_model_that_its_pod_did_not_find,
     a_failed_job_is_a_failure,
     a_job_whose_key_was_revoked_does_not_begin,
     a_video_that_waits_moves_to_a_freer_pool,

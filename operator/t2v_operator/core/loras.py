@@ -37,3 +37,10 @@ def _problem(name: str, profile: ModelProfile, listed: dict[str, Lora]) -> str:
         models = ", ".join(lora.models) or f"{lora.family} models"
         return f"which is for {models}"
     return ""
+
+
+def download_bytes(wanted: Sequence[AppliedLora] | None, known: Sequence[Lora]) -> int | None:
+    """What their files have that come from a hub; None where the list does not say it of each."""
+    listed = {lora.name: lora.download for lora in known}
+    sizes = [0 if each.source.hub is None else listed.get(each.name) for each in wanted or ()]
+    return None if None in sizes else sum(filter(None, sizes))

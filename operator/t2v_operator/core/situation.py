@@ -17,6 +17,8 @@ from t2v_operator.core.decision import Action, Decision, DeleteJob, ReplacePod
 from t2v_operator.core.observed import Observed, ObservedJob, ObservedPod, running_pod
 from t2v_operator.core.status import Subject, failed_status, planned, status_of, with_notices
 
+TOO_LATE = "DeadlineExceeded"
+"""In the words of a Job whose activeDeadlineSeconds are over."""
 UNDER_WAY = (Phase.QUEUED, Phase.RUNNING)
 
 

@@ -54,6 +54,8 @@ class Told:
         self._tell = tell
         self._stop = stop
         self._pace: Pace | None = None
+        self._total = self._last = self.fetched_bytes = 0
+        """The latter: what has come so far of all that was fetched, by whichever process."""
 
     def check(self) -> None:
         """Raises Stopped if somebody asked."""
@@ -62,6 +64,9 @@ class Told:
     def __call__(self, count: int, total: int) -> None:
         """`count` of `total` bytes are there. Raises Stopped."""
         self._stop.check()
+        if self._total == total:
+            self.fetched_bytes += max(0, count - self._last)
+        self._total, self._last = total, count
         now = time.monotonic()
         if self._pace is None or self._pace.total != total:
             self._pace = Pace(now, count, total)
@@ -101,7 +106,7 @@ def prefetch(environment: Mapping[str, str], told: Told) -> PrefetchResult:
             dtypes = _dtypes(profile, source)
             of_source = of_source and _converted(store, of_source, dtypes, told)
             of_adapter = of_adapter and _converted(store, of_adapter, dtypes, told)
-        return _result(of_source, of_adapter)
+        return _result(of_source, of_adapter, told.fetched_bytes)
 
 
 def _dtypes(profile: ModelProfile, folder: Path) -> "dict[str, torch.dtype]":
@@ -134,12 +139,15 @@ def _read_profile(environment: Mapping[str, str]) -> ModelProfile:
     return profile
 
 
-def _result(source: Place | None, motion_adapter: Place | None) -> PrefetchResult:
+def _result(
+    source: Place | None, motion_adapter: Place | None, fetched_bytes: int
+) -> PrefetchResult:
     places = [place for place in (source, motion_adapter) if place]
     return PrefetchResult(
         commit=source.commit if source else None,
         motion_adapter_commit=motion_adapter.commit if motion_adapter else None,
         bytes=sum(bytes_below(place.folder) for place in places),
+        fetched_bytes=fetched_bytes,
         sha256=hashlib.sha256("".join(map(read_sums, places)).encode()).hexdigest(),
         converted_to=next((each.converted_to for each in places if each.converted_to), None),
     )

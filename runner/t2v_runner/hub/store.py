@@ -81,7 +81,7 @@ class ModelStore:
         if self.cache.is_read_only:
             raise ModelNotInCache(
                 f"{what} is not in the cache at {self.cache.root}; "
-                "the VideoModel has to be prefetched"
+                "the VideoModel has to be prefetched, and every namespace's claim to show its files"
             )
         listing = list_repository(source.hub, source.revision)
         place = self._there(source.hub, listing.commit, choose, file)

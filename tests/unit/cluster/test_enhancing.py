@@ -235,6 +235,7 @@ def test_rules_stand_in_and_the_fallback_is_told(
     assert prompt_of(job) == BY_RULES
     world.looks()
     status = status_of(world, KEY[1])
+    assert status["resolved"]["prompt"] == BY_RULES, "what is drawn is told"
     assert problem in status["message"]
     assert "so the prompt was enhanced by Rules" in status["message"]
     assert store.files == {}

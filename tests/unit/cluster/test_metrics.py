@@ -12,8 +12,10 @@ from t2v_operator.cluster.controller import Operator
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.reporting import Delivery
+from t2v_operator.core.models.observed import ObservedModel
 
 from tests.unit.builders import a_config
+from tests.unit.model_observations import COMMIT, a_model, told
 from tests.unit.observations import (
     a_job_seen,
     a_pod,
@@ -30,9 +32,10 @@ ROOT = Path(__file__).parents[3]
 LABELS = {"phase", "model", "pool", "reason", "outcome", "kind", "verb", "code", "le"}
 
 
-def levels(jobs: Iterable[JobLabels] = ()) -> Levels:
+def levels(jobs: Iterable[JobLabels] = (), models: Iterable[ObservedModel] = ()) -> Levels:
     return Levels(
         jobs=lambda: jobs,
+        models=lambda: models,
         sizes=lambda: {JOBS: 7},
         ages=lambda: {JOBS: 1.5},
         depth=lambda: 3,
@@ -59,6 +62,26 @@ def test_jobs_are_counted_by_phase_model_pool_and_reason() -> None:
         't2v_jobs{model="tiny-shapes",phase="Running",pool="default",reason="Running"} 2.0',
         't2v_jobs{model="",phase="Failed",pool="",reason="ModelNotFound"} 1.0',
     }
+
+
+def test_models_are_counted_and_their_bytes_once() -> None:
+    fetched = told(True, sources="owner/name@main", commit=COMMIT, bytes=300)
+    models = (
+        a_model(status=fetched),
+        a_model(name="the-same", status=fetched),
+        a_model(name="other", source={"hub": "owner/b", "revision": "main"}, status=fetched),
+        a_model(name="on-its-way", status=told(False, commit=COMMIT, bytes=70)),
+        a_model(name="new"),
+        a_model(name="of-the-image", source={"path": "a"}, prefetch=None, status=told(True)),
+    )
+    metrics = Metrics()
+    metrics.registry.register(levels(models=models))
+    assert {
+        't2v_models{phase="Ready",reason="Available"} 4.0',
+        't2v_models{phase="Reconciling",reason="Prefetching"} 1.0',
+        't2v_models{phase="Pending",reason=""} 1.0',
+        "t2v_model_cache_bytes 600.0",
+    } <= set(lines(metrics))
 
 
 def test_the_operators_own_levels_are_told() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from t2v_api.progress import Progress, Stage
+from t2v_api.reasons import Reason
 from t2v_operator.cluster import models as looks
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.errors import ClusterError, TryAgain
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, VIDEO_MODELS
+from t2v_operator.cluster.metrics import Metrics
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.models import ModelReconciler
 from t2v_operator.config import OperatorConfig
@@ -26,7 +28,13 @@ from tests.unit.model_observations import (
     a_record,
     ended,
 )
-from tests.unit.observations import a_job_document, a_pod_document, a_resource_document, at
+from tests.unit.observations import (
+    a_failure,
+    a_job_document,
+    a_pod_document,
+    a_resource_document,
+    at,
+)
 
 NAMESPACE = "t2v-system"
 
@@ -50,8 +58,22 @@ class World:
             models=self.models.by_name,
             model_news=self.news.append,
         )
+        self.events: list[tuple[str, str, str]] = []
+        recorder: Any = SimpleNamespace(
+            tell=lambda about, notice, _, kind: self.events.append(
+                (notice.kind, notice.reason, f"{kind} {about.name}: {notice.message}")
+            )
+        )
+        self.metrics = Metrics()
         self.reconciler = ModelReconciler(
-            client, self.models, self.cache, config, NAMESPACE, self._time
+            client,
+            self.models,
+            self.cache,
+            config,
+            NAMESPACE,
+            self._time,
+            recorder,
+            self.metrics.wrote_model,
         )
 
     def _time(self) -> datetime:
@@ -115,6 +137,18 @@ class World:
             updated_time=at(100),
         )
         self.models.report(MODEL, pod, told)
+
+    def ends(self, kind: str, **pod: Any) -> None:
+        """The Job that fetches is over, and so is its pod; the next look has been."""
+        job = self.jobs[0]
+        job["status"] = {"conditions": ended(kind, "BackoffLimitExceeded")}
+        self.server.put(JOBS, job)
+        self.server.put(PODS, a_pod_document(job_uid=job["metadata"]["uid"], **pod))
+        self.hears()
+        self.looks()
+
+    def counted(self, name: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, {"model": MODEL})
 
     def fetching(self) -> None:
         """Its Job is there, and a pod of it runs."""
@@ -263,3 +297,46 @@ def test_an_installation_without_models_watches_none() -> None:
     assert watched == [VIDEO_MODELS, JOBS, PODS]
     other = World(a_config_with_a_cache(videoModels=False))
     assert other.models.reflectors == []
+
+
+def test_a_fetch_is_told_when_it_begins_and_when_it_is_done(world: World) -> None:
+    world.fetching()
+    (begun,) = world.events
+    assert begun[:2] == ("Normal", "PrefetchStarted")
+    assert begun[2].startswith("VideoModel tiny-hub: made the Job prefetch-tiny-hub-")
+    world.ends("Complete", exit_code=0, message=a_record(fetched_bytes=28_000_000_000))
+    world.looks()
+    (done,) = world.events[1:]
+    assert done[:2] == ("Normal", "Fetched")
+    assert done[2] == (
+        "VideoModel tiny-hub: 28.93 GB are in the model cache, 28.00 GB of them came now, in 48 s; "
+        "ready at commit cccccccccccc"
+    )
+    assert world.counted("t2v_model_fetch_seconds_sum") == 48
+    assert world.counted("t2v_model_fetched_bytes_total") == 28_000_000_000
+    assert world.counted("t2v_model_fetches_failed_total") is None
+
+
+def test_a_fetch_that_failed_is_told_once_with_its_reason(world: World) -> None:
+    world.fetching()
+    licence = a_failure(Reason.MODEL_NOT_LOADABLE, "accept the licence")
+    world.ends("Failed", exit_code=3, message=licence)
+    world.looks()
+    (failed,) = world.events[1:]
+    assert failed[:2] == ("Warning", "PrefetchFailed")
+    assert "accept the licence" in failed[2]
+    assert world.counted("t2v_model_fetches_failed_total") == 1
+    assert world.counted("t2v_model_fetch_seconds_sum") is None
+
+
+def test_a_model_that_is_deleted_while_it_is_used_is_told(world: World) -> None:
+    world.has_model(prefetch=None)
+    world.looks()
+    world.a_job_draws()
+    world.looks()
+    asyncio.run(world.server.delete(VIDEO_MODELS, "", MODEL, {}))
+    world.hears()
+    world.looks()
+    world.looks()
+    assert [each[:2] for each in world.events] == [("Normal", "Available"), ("Warning", "InUse")]
+    assert "default/red-circle-" in world.events[1][2]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from t2v_api.delivery import RECORD_FILE, FileToUpload, Grant
+from t2v_api.reasons import Reason
 from t2v_api.result import read_outcome
 from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, SECRETS
@@ -13,11 +14,12 @@ from t2v_operator.core.names import OUTPUT_URL_ANNOTATION
 from t2v_operator.delivery.stores import StoredFile, StoreUnavailable
 
 from tests.unit.api_keys import FAST, SLOW, a_key_secret
-from tests.unit.builders import a_config, a_config_with_a_store
+from tests.unit.builders import a_config, a_config_of_pools, a_config_with_a_store
 from tests.unit.cluster.api_server import the_jobs
 from tests.unit.cluster.test_reconcile import KEY, World
 from tests.unit.cluster.test_resource_keys import a_secret
 from tests.unit.observations import (
+    a_failure,
     a_pod_document,
     a_record_of,
     a_resource_document,
@@ -279,6 +281,58 @@ def test_a_job_that_is_held_by_hand_makes_nothing_for_others() -> None:
     world.server.put(RESOURCES, another(spec=EXPLICIT))
     world.hears()
     look(world, OTHER)
+    assert len(the_jobs(world.server)) == 2
+
+
+def a_world_that_runs_out_of_memory() -> World:
+    """Two equal requests; the Job of the first ran out of memory in the small pool and goes."""
+    pools = [{"name": "small", "gpuMemory": "24Gi"}, {"name": "large", "gpuMemory": "80Gi"}]
+    document = a_config_of_pools(*pools).document()
+    world, _ = a_world(pools=document["pools"], models=document["models"])
+    world.has(spec=EXPLICIT)
+    world.server.put(RESOURCES, another(spec=EXPLICIT))
+    world.hears()
+    look(world)
+    look(world, OTHER)
+    (job,) = world.server.all_of(JOBS)
+    failed = {"type": "Failed", "status": "True", "lastTransitionTime": "2026-01-01T12:01:00Z"}
+    job["status"] = {"conditions": [failed]}
+    world.server.put(JOBS, job)
+    uid, record = job["metadata"]["uid"], a_failure(Reason.OUT_OF_MEMORY)
+    pod = a_pod_document(job_uid=uid, exit_code=4, message=record, pool="small")
+    world.server.put(PODS, pod)
+    world.hears()
+    look(world)
+    assert status_of(world, KEY[1])["conditions"][0]["reason"] == "LargerPool"
+    return world
+
+
+def test_who_waits_for_a_video_that_moves_to_a_larger_pool_does_not_try_the_small_one() -> None:
+    world = a_world_that_runs_out_of_memory()
+    for kind in (JOBS, PODS):
+        for each in world.server.all_of(kind):
+            world.server.drop(kind, each["metadata"]["name"])
+    world.hears()
+    look(world, OTHER)
+    assert not the_jobs(world.server), "between the removal of one Job and the making of the next"
+    assert status_of(world, OTHER[1])["conditions"][0]["reason"] == "SameVideo"
+    look(world)
+    world.hears()
+    look(world, OTHER)
+    (job,) = world.server.all_of(JOBS)
+    assert job["metadata"]["labels"]["textto.video/pool"] == "large"
+    assert job["metadata"]["labels"]["textto.video/job"] == KEY[1]
+
+
+def test_what_moves_waits_for_no_other_and_another_video_is_none_of_it() -> None:
+    world = a_world_that_runs_out_of_memory()
+    world.server.put(RESOURCES, another(spec={"seed": 8}))
+    for kind in (JOBS, PODS):
+        for each in world.server.all_of(kind):
+            world.server.drop(kind, each["metadata"]["name"])
+    world.hears()
+    look(world, OTHER)
+    look(world)
     assert len(the_jobs(world.server)) == 2
 
 

@@ -7,7 +7,9 @@ import pytest
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase
 from t2v_operator.core.decide import decide
-from t2v_operator.core.decision import CreateJob, Decision
+from t2v_operator.core.decision import CreateJob, Decision, DeleteJob
+from t2v_operator.core.models.missing import Missed
+from t2v_operator.core.models.missing import is_missed as is_missed_by
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.observe import observe_job
 from t2v_operator.core.plan import read_plan
@@ -20,9 +22,19 @@ from tests.unit.model_observations import (
     a_config_with_a_cache,
     a_model,
     a_ready_model,
+    ended,
     told,
 )
-from tests.unit.observations import an_observation, decided, reason_of
+from tests.unit.observations import (
+    a_failure,
+    a_pod,
+    a_status,
+    an_observation,
+    at,
+    decided,
+    reason_of,
+    text,
+)
 
 SPEC = {"modelId": MODEL}
 
@@ -128,3 +140,98 @@ def test_other_models_have_nothing_of_the_cache() -> None:
     observed = an_observation(spec=SPEC, models={MODEL: a_ready_model(prefetch=None)})
     pod = made(decide(observed, a_config_with_a_cache())).manifest["spec"]["template"]["spec"]
     assert "models" not in [each["name"] for each in pod["volumes"]]
+
+
+def in_vain(
+    model: ObservedModel | None = None, tries: int = 1, failed: str = "", **spec: Any
+) -> Decision:
+    """What follows when the latest pod of a video's Job did not find its model in the cache."""
+    model = model or a_ready_model()
+    manifest = made(with_model(a_ready_model())).manifest
+    ends = {"Failed": failed} if failed else {}
+    manifest["metadata"] |= {"uid": "uid-of-the-job", "creationTimestamp": text(at(0))}
+    manifest["status"] = {
+        "conditions": [each for kind, why in ends.items() for each in ended(kind, why)]
+    }
+    message = a_failure(Reason.MODEL_NOT_IN_CACHE, "it is not in the cache")
+    pods = tuple(
+        a_pod(f"pod-{n}", job_uid="uid-of-the-job", exit_code=1, message=message, made=n * 60)
+        for n in range(tries)
+    )
+    job = observe_job(manifest)
+    return with_model(
+        model,
+        spec={**SPEC, **spec},
+        status=a_status(models={MODEL: a_ready_model()}, spec={**SPEC, **spec}),
+        job=job,
+        pods=pods,
+    )
+
+
+def test_a_job_whose_pod_did_not_find_its_model_goes_and_the_video_waits() -> None:
+    decision = in_vain()
+    assert [type(each) for each in decision.actions] == [DeleteJob]
+    assert decision.must_be_confirmed
+    assert decision.status
+    assert (decision.status.phase, reason_of(decision.status)) == (
+        Phase.PENDING,
+        Waiting.MODEL_NOT_READY,
+    )
+    assert [each.reason for each in decision.status.attempts] == [Reason.MODEL_NOT_IN_CACHE]
+
+
+@pytest.mark.parametrize(
+    ("video", "reason"),
+    [
+        ({"tries": 4, "failed": "BackoffLimitExceeded"}, Reason.MODEL_NOT_IN_CACHE),
+        (
+            {"tries": 2, "backoffLimit": 0, "failed": "BackoffLimitExceeded"},
+            Reason.MODEL_NOT_IN_CACHE,
+        ),
+        ({"failed": "DeadlineExceeded"}, Reason.DEADLINE_EXCEEDED),
+    ],
+    ids=["too often", "more often than backoffLimit says, but once", "too late"],
+)
+def test_a_model_that_never_comes_fails_the_video(video: dict[str, Any], reason: Reason) -> None:
+    decision = in_vain(**video)
+    assert decision.status
+    assert (decision.status.phase, reason_of(decision.status)) == (Phase.FAILED, reason)
+
+
+def test_a_job_that_may_be_tried_once_is_made_again_once() -> None:
+    decision = in_vain(failed="BackoffLimitExceeded", backoffLimit=0)
+    assert [type(each) for each in decision.actions] == [DeleteJob]
+
+
+def fetched(since: float, **status: Any) -> ObservedModel:
+    """A ready model that was fetched then."""
+    at_main = {"sources": "owner/name@main", "commit": COMMIT, "fetchedTime": text(at(since))}
+    return a_model(status=told(True, **at_main, **status))
+
+
+@pytest.mark.parametrize(
+    ("model", "is_missed"),
+    [
+        (fetched(0), True),
+        (fetched(30), False),
+        (fetched(0, missingTime=text(at(-60)), fetchedBytes=0), False),
+        (fetched(-4000, missingTime=text(at(-5000)), fetchedBytes=0), True),
+        (fetched(0, missingTime=text(at(-60)), fetchedBytes=7), True),
+        (a_ready_model(revision=OTHER_COMMIT, prefetch=None), False),
+    ],
+    ids=[
+        "it began after the fetch",
+        "it began before the fetch was done",
+        "all of it was there when it was fetched again for that",
+        "that is an hour ago",
+        "some of it had gone",
+        "a model that each Job fetches",
+    ],
+)
+def test_what_a_pod_did_not_find_is_believed_where_it_can_be_so(
+    model: ObservedModel, is_missed: bool
+) -> None:
+    began = Missed(COMMIT, at(2))
+    assert is_missed_by(model, began) is is_missed
+    assert not is_missed_by(model, Missed(OTHER_COMMIT, at(2))), "of another commit"
+    assert bool(in_vain(model).actions) is is_missed

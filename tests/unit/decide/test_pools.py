@@ -101,6 +101,45 @@ def test_what_is_in_the_cache_is_not_downloaded() -> None:
     assert estimate.download_bytes == 0
 
 
+def a_lora(name: str, download: int | None = None, hub: bool = True) -> dict[str, Any]:
+    source = {"hub": f"owner/{name}", "revision": "c" * 40} if hub else {"path": name}
+    return {"name": name, "family": "Wan", "source": source, "download": download}
+
+
+@pytest.mark.parametrize(
+    ("loras", "expected"),
+    [
+        ([a_lora("a", 7)], 80 * GIB + 7),
+        ([a_lora("a", 7), a_lora("b", 2)], 80 * GIB + 9),
+        ([a_lora("a", 7), a_lora("b", hub=False)], 80 * GIB + 7),
+        ([a_lora("a", 7), a_lora("b")], None),
+    ],
+    ids=["one", "two", "one is a folder", "one whose size nobody said"],
+)
+def test_loras_are_downloaded_too(loras: list[dict[str, Any]], expected: int | None) -> None:
+    config = OperatorConfig.parse(a_catalogue(SMALL).document() | {"loras": loras})
+    wanted = {"loras": [{"source": each["name"]} for each in loras]}
+    estimate = the_status(decided(config, spec=wanted)).estimate
+    assert estimate
+    assert estimate.download_bytes == expected
+    assert estimate.plan, "the rest is known"
+
+
+def test_of_a_model_in_the_cache_its_loras_are_downloaded() -> None:
+    config = a_catalogue(SMALL)
+    cached = config.document() | {
+        "modelCache": {"kind": "claim", "claimName": "models"},
+        "loras": [a_lora("a", 7)],
+    }
+    model = {name: value for name, value in config.document()["models"][0].items() if name != "id"}
+    ready = a_ready_model(**(model | {"source": {"hub": "owner/name", "revision": "main"}}))
+    spec = {"modelId": MODEL, "loras": [{"source": "a"}]}
+    decision = decided(OperatorConfig.parse(cached), spec=spec, models={MODEL: ready})
+    estimate = the_status(decision).estimate
+    assert estimate
+    assert estimate.download_bytes == 7
+
+
 def test_what_the_profile_forces_is_what_is_estimated() -> None:
     forced = {"placement": "ModelOffload", "tiling": True}
     estimate = the_status(decided(a_catalogue(LARGE, execution=forced))).estimate

@@ -12,6 +12,7 @@ from t2v_operator.core.models.prefetching import (
     a_job_being_deleted_is_waited_for,
     a_job_that_goes_tells_how_far_it_is,
     a_model_without_a_job_gets_one,
+    what_is_missed_is_fetched_again,
     what_was_fetched_stays_ready,
 )
 from t2v_operator.core.models.rules import (
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     a_model_that_is_not_prefetched_is_ready,
     a_prefetch_needs_a_cache,
     a_prefetch_needs_pools_that_are_known,
+    what_is_missed_is_fetched_again,
     what_was_fetched_stays_ready,
     a_model_without_a_job_gets_one,
     a_job_being_deleted_is_waited_for,

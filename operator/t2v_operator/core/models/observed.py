@@ -42,10 +42,55 @@ class ObservedModel:
         return self.spec is not None and self.spec.prefetch is not None
 
     @property
+    def promised_revision(self) -> str | None:
+        """Names the weights that are said to be in the model cache; None where none are."""
+        status = self.status
+        if self.spec is None or self.spec.prefetch is None or status is None or not status.commit:
+            return None
+        commits = (status.commit, status.motion_adapter_commit)
+        return self.spec.profile(self.name, *commits).revision
+
+    @property
+    def profile_to_fetch(self) -> ModelProfile:
+        """What its Job fetches: once more the commit that it had, though a branch has moved on."""
+        assert self.spec
+        status = self.status
+        if status is None or status.sources != self.spec.sources or not self.is_fetched_again:
+            return self.spec.profile(self.name)
+        return self.spec.profile(self.name, status.commit, status.motion_adapter_commit)
+
+    @property
+    def is_fetched_again(self) -> bool:
+        """Whether it was in the cache once, is not any more, and is on its way there."""
+        status = self.status
+        if status is None or status.missing_time is None:
+            return False
+        return status.fetched_time is None or status.fetched_time <= status.missing_time
+
+    @property
     def reason(self) -> str:
         """Why it is ready, or is not; empty where nobody has looked at it as it is now."""
         ready = self._condition("Ready")
         return ready.reason if ready else ""
+
+    @property
+    def phase(self) -> str:
+        """Ready, Reconciling or Stalled; Pending where nobody has looked at it as it is now."""
+        kinds = ("Ready", "Reconciling", "Stalled")
+        held = ((kind, self._condition(kind)) for kind in kinds)
+        return next((kind for kind, each in held if each and each.status == "True"), "Pending")
+
+    @property
+    def cached(self) -> str:
+        """Names its files in the model cache; empty where none of them are there, or not all."""
+        ready = self._condition("Ready")
+        if not self.promised_revision or ready is None or ready.status != "True":
+            return ""
+        assert self.spec
+        assert self.status
+        sources = (self.spec.source, self.spec.motion_adapter)
+        hubs = "+".join(str(each.hub) for each in sources if each)
+        return f"{hubs}@{self.promised_revision} {self.status.converted_to or ''}"
 
     @property
     def why_not(self) -> str:

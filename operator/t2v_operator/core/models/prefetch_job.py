@@ -47,6 +47,9 @@ def prefetch_job_name(model: ObservedModel, config: OperatorConfig) -> str:
         "token": token.document() if token else None,
         "cache": config.model_cache.named,
     }
+    if model.status and model.status.missing_time:
+        # The Job that fetched it the last time may be there still.
+        wanted["missing"] = model.status.missing_time.isoformat()
     return job_name_of(f"prefetch-{model.name}", hash_of(wanted))
 
 
@@ -123,7 +126,7 @@ def _container(model: ObservedModel, config: OperatorConfig, files: PodFiles) ->
     spec = model.spec
     assert spec
     environment = {
-        "T2V_MODEL": literal(spec.profile(model.name).json_line()),
+        "T2V_MODEL": literal(model.profile_to_fetch.json_line()),
         "HOME": SCRATCH_DIR,
         "TMPDIR": SCRATCH_DIR,
         "HF_HOME": f"{SCRATCH_DIR}/huggingface",

@@ -7,6 +7,7 @@ from t2v_api.result import GenerationFailure
 
 from t2v_operator.core.attempts import end_of
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, CreateJob
+from t2v_operator.core.models.missing import latest_missed
 from t2v_operator.core.models.prefetch_job import prefetch_job
 from t2v_operator.core.models.situation import ModelDecision, ModelSituation
 from t2v_operator.core.observed import ObservedPod, running_pod, waiting_pod
@@ -16,12 +17,27 @@ POD_SECONDS = 60.0
 """So long a finished Job's pod is waited for: its watch may be behind the Job's."""
 
 
+def what_is_missed_is_fetched_again(situation: ModelSituation) -> ModelDecision | None:
+    """Somebody emptied the cache. The Job that fetches it anew has another name than the last."""
+    if not _was_fetched(situation):
+        return None
+    missing = latest_missed(situation.model, situation.missed)
+    if missing is None:
+        return None
+    status = situation.status(
+        ModelReason.MISSING_IN_CACHE,
+        "a video's pod did not find it in the model cache any more; it is fetched again",
+        missing_time=missing,
+        percent=0,
+        pools=situation.pools(ready=False),
+    )
+    return ModelDecision(status, again_seconds=0.0)
+
+
 def what_was_fetched_stays_ready(situation: ModelSituation) -> ModelDecision | None:
     """Its Job need not be there any more. Whatever else of the spec has changed takes effect."""
-    before, config = situation.model.status, situation.config
-    if before is None or before.commit is None:
-        return None
-    if (before.sources, before.cache) != (situation.spec.sources, config.model_cache.named):
+    before = situation.model.status
+    if before is None or before.commit is None or not _was_fetched(situation):
         return None
     # Of a fetch that was given up, the numbers are another one's.
     total = before.bytes if before.percent == 100 else None
@@ -34,6 +50,14 @@ def what_was_fetched_stays_ready(situation: ModelSituation) -> ModelDecision | N
         pools=situation.pools(ready=True),
     )
     return ModelDecision(status)
+
+
+def _was_fetched(situation: ModelSituation) -> bool:
+    """Whether what the spec names came into the cache of today, and is not known to be gone."""
+    before, config = situation.model.status, situation.config
+    if before is None or before.commit is None or situation.model.is_fetched_again:
+        return False
+    return (before.sources, before.cache) == (situation.spec.sources, config.model_cache.named)
 
 
 def a_model_without_a_job_gets_one(situation: ModelSituation) -> ModelDecision | None:
@@ -57,9 +81,10 @@ def a_complete_job_has_fetched_the_model(situation: ModelSituation) -> ModelDeci
     job, pods = situation.job, situation.job_pods
     if job is None or not job.is_complete:
         return None
-    record = next(filter(None, map(_record, pods)), None)
-    if record:
-        return _fetched(situation, record)
+    found = ((pod, record) for pod in pods if (record := _record(pod)))
+    pod, record = next(found, (None, None))
+    if pod and record:
+        return _fetched(situation, record, _seconds(pod))
     ended = job.finished or situation.now
     left = POD_SECONDS - (situation.now - ended).total_seconds()
     if left > 0:
@@ -120,7 +145,9 @@ def _on_the_way(
     return ModelDecision(status, actions, again_seconds)
 
 
-def _fetched(situation: ModelSituation, record: PrefetchResult) -> ModelDecision:
+def _fetched(
+    situation: ModelSituation, record: PrefetchResult, seconds: float | None
+) -> ModelDecision:
     status = situation.status(
         ModelReason.AVAILABLE,
         f"ready at commit {str(record.commit)[:12]}",
@@ -133,9 +160,13 @@ def _fetched(situation: ModelSituation, record: PrefetchResult) -> ModelDecision
         percent=100,
         sha256=record.sha256,
         converted_to=record.converted_to,
+        fetched_time=situation.now,
+        fetched_bytes=record.fetched_bytes,
+        fetch_seconds=seconds,
         pools=situation.pools(ready=True),
     )
-    return ModelDecision(status)
+    # Whose clock is ahead may have missed it after this: that is looked at now, or never.
+    return ModelDecision(status, again_seconds=0.0)
 
 
 def _record(pod: ObservedPod) -> PrefetchResult | None:
@@ -146,6 +177,14 @@ def _record(pod: ObservedPod) -> PrefetchResult | None:
     except ContractError:
         return None
     return record if isinstance(record, PrefetchResult) and record.commit else None
+
+
+def _seconds(pod: ObservedPod) -> float | None:
+    """How long its container ran."""
+    end = pod.end
+    if end is None or end.started is None or end.finished is None:
+        return None
+    return max(0.0, (end.finished - end.started).total_seconds())
 
 
 def _last_failure(pods: tuple[ObservedPod, ...]) -> GenerationFailure | None:

@@ -60,6 +60,10 @@ def a_model_that_is_not_prefetched_is_ready(situation: ModelSituation) -> ModelD
         motion_adapter_commit=_commit(adapter_revision),
         sha256=None,
         converted_to=None,
+        fetched_time=None,
+        fetched_bytes=None,
+        fetch_seconds=None,
+        missing_time=None,
     )
     return ModelDecision(status)
 

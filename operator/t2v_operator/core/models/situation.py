@@ -12,15 +12,27 @@ from t2v_api.video_model import PoolStatus, VideoModelSpec, VideoModelStatus
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.conditions import conditions
 from t2v_operator.core.decision import Action
+from t2v_operator.core.models.missing import Missed
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.models.prefetch_job import prefetch_job_name, prefetch_pools
 from t2v_operator.core.observed import ObservedJob, ObservedPod
 
 READY = frozenset({ModelReason.AVAILABLE})
-ON_THE_WAY = frozenset({ModelReason.PREFETCHING, ModelReason.IN_USE})
+ON_THE_WAY = frozenset({ModelReason.PREFETCHING, ModelReason.MISSING_IN_CACHE, ModelReason.IN_USE})
 """All others do not end by themselves: somebody has to look."""
 
-KEPT = ("sources", "cache", "commit", "motion_adapter_commit", "sha256", "converted_to")
+KEPT = (
+    "sources",
+    "cache",
+    "commit",
+    "motion_adapter_commit",
+    "sha256",
+    "converted_to",
+    "fetched_time",
+    "fetched_bytes",
+    "fetch_seconds",
+    "missing_time",
+)
 """Of what was fetched last: one status hands it on to the next."""
 
 
@@ -52,6 +64,8 @@ class ModelSituation:
     """What must stay in the model cache, as it names models."""
     users: Sequence[str] = ()
     """Who draws with it: `namespace/name` of each Job that has not ended."""
+    missed: Sequence[Missed] = ()
+    """What the pods of unfinished videos looked for in vain."""
 
     @property
     def spec(self) -> VideoModelSpec:

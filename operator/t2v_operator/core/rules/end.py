@@ -10,12 +10,9 @@ from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.pools import larger_pool, ran_out
 from t2v_operator.core.request import resolve
-from t2v_operator.core.situation import Situation, removals
+from t2v_operator.core.situation import TOO_LATE, Situation, removals
 from t2v_operator.core.status import ended_status, status_without_record
 from t2v_operator.errors import RequestRefused
-
-TOO_LATE = "DeadlineExceeded"
-"""In the words of a Job whose activeDeadlineSeconds are over."""
 
 
 def a_result_that_was_handed_in_is_a_video(situation: Situation) -> Decision | None:

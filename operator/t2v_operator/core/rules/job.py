@@ -197,7 +197,7 @@ def _created(situation: Situation, history: History) -> Decision:
             Phase.PENDING, Waiting.ENHANCING_PROMPT, message, **history.fields
         )
         return Decision(status, again_seconds=LOOK_AGAIN_SECONDS, question=resolved.question)
-    expected = estimate(resolved, situation.observed.earlier_runs)
+    expected = estimate(resolved, situation.observed.earlier_runs, situation.config.loras)
     manifest = build_job(resolved, situation.config, situation.observed.resource.job_name, expected)
     plan = read_plan(manifest)
     text = with_notices(f"the Job {manifest['metadata']['name']} was made", plan)

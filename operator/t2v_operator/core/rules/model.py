@@ -3,20 +3,63 @@
 from t2v_api.reasons import Waiting
 from t2v_api.resource import Phase
 
-from t2v_operator.core.decision import Decision
-from t2v_operator.core.situation import Situation
+from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
+from t2v_operator.core.models.missing import Missed, is_missed, missed_by, vain
+from t2v_operator.core.models.observed import ObservedModel
+from t2v_operator.core.situation import TOO_LATE, Situation, removals
 
 PERCENT_SECONDS = 30.0
 """How often the message of who waits follows the percent; who waits is told at once of the end."""
+MOST_VAIN = 5
+"""A Job is made so many times again for a model that its pod did not find, or `backoffLimit` times
+where that is less, but once at least."""
 
 
 def a_model_that_is_not_ready_is_waited_for(situation: Situation) -> Decision | None:
     """Before a Job is made. One that goes already has all it needs."""
     if situation.observed.job is not None:
         return None
-    model = situation.catalogue.not_ready(situation.spec.model_id)
-    if model is None:
+    name = situation.spec.model_id
+    not_ready, promised = situation.catalogue.not_ready(name), situation.catalogue.promised(name)
+    if not_ready is not None:
+        message = not_ready.why_not
+    elif promised is not None and is_missed(promised, missed_by(situation.previous)):
+        message = _gone(promised)
+    else:
         return None
     # Pending: it has no Job that could be missed.
-    status = situation.waiting(Phase.PENDING, Waiting.MODEL_NOT_READY, model.why_not)
+    status = situation.waiting(Phase.PENDING, Waiting.MODEL_NOT_READY, message)
     return Decision(status, again_seconds=PERCENT_SECONDS)
+
+
+def a_video_waits_for_a_model_that_its_pod_did_not_find(situation: Situation) -> Decision | None:
+    """Its Job goes: tries at short intervals, each on a GPU, are no way to wait for a download.
+
+    The attempt on its status is what the VideoModel is fetched again for.
+    """
+    job, history = situation.job, situation.history
+    last = history.latest[-1] if history.latest else None
+    if last is None or not vain([last]) or (job.failure and job.failure[0] == TOO_LATE):
+        return None
+    if last.pod_name not in [pod.name for pod in situation.observed.pods]:
+        return None  # the run was an earlier Job's; this one left none
+    model, plan = situation.catalogue.promised(situation.spec.model_id), job.plan
+    if model is None or plan is None or last.start_time is None:
+        return None
+    if len(vain(history.latest)) > min(max(1, situation.spec.backoff_limit), MOST_VAIN):
+        return None
+    is_gone = model.profile is None or is_missed(
+        model, Missed(plan.model_revision, last.start_time)
+    )
+    if not is_gone and job.failure is None:
+        return None  # it has come since: the Job's next try finds it
+    # Pending: it has no Job that could be missed.
+    status = situation.on_the_way(Phase.PENDING, Waiting.MODEL_NOT_READY, _gone(model))
+    return Decision(status, removals((job,)), again_seconds=LOOK_AGAIN_SECONDS)
+
+
+def _gone(model: ObservedModel) -> str:
+    return (
+        f"VideoModel {model.name} was not in the model cache any more; the video is made when it "
+        "is there again"
+    )
