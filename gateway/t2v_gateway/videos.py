@@ -33,6 +33,10 @@ class Video:
     track_id: str
     created: str
     """In RFC 3339, which sorts by time."""
+    phase: Phase
+    """Pending where nobody has looked at its request yet."""
+    pool: str
+    """The GPU pool that it runs in; empty where that is not decided."""
     is_finished: bool
     is_being_deleted: bool
     document: bytes
@@ -50,12 +54,6 @@ class Video:
     def spec(self) -> TextToVideoJobSpec | None:
         return self.resource.spec
 
-    @property
-    def phase(self) -> Phase:
-        """Pending where nobody has looked at its request yet."""
-        status = (seen := self.resource).status
-        return status.phase if status and seen.is_observed else Phase.PENDING
-
 
 def video_of(document: Manifest) -> Video:
     """What is kept of an object of the API."""
@@ -66,6 +64,7 @@ def video_of(document: Manifest) -> Video:
         "status": document.get("status"),
     }
     resource = observe_resource(document)
+    status = resource.status
     return Video(
         id=stable_id(metadata["uid"]),
         namespace=metadata["namespace"],
@@ -73,6 +72,8 @@ def video_of(document: Manifest) -> Video:
         key_id=(metadata.get("labels") or {}).get(KEY_LABEL, ""),
         track_id=spec.get("trackId") or "",
         created=metadata["creationTimestamp"],
+        phase=status.phase if status and resource.is_observed else Phase.PENDING,
+        pool=(status.pool if status else None) or "",
         is_finished=resource.is_finished,
         is_being_deleted=resource.is_being_deleted,
         document=orjson.dumps(kept),

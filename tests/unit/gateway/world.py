@@ -39,6 +39,12 @@ class KeyRing:
     def find(self, text: str) -> ApiKey | None:
         return self._keys.get(text)
 
+    def by_id(self, key_id: str) -> ApiKey | None:
+        return next((key for key in self._keys.values() if key.id == key_id), None)
+
+    def revoke(self, key: NewKey) -> None:
+        del self._keys[key.text]
+
 
 @dataclass
 class World:
