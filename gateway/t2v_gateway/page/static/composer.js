@@ -215,37 +215,50 @@ function complain(problems) {
   let first = null;
   for (const { field: name, message } of problems) {
     const box = name && place(name);
-    if (!box || box.hidden) {
+    if (!box || box.closest("[hidden]")) {
       others.push(sentence(message));
       continue;
     }
     box.closest("details")?.setAttribute("open", "");
-    showProblem(box, sentence(message));
-    first ??= box.querySelector("input, select, textarea");
+    showProblem(box, inWords(name, message));
+    first ??= inputOf(box);
   }
   alertBox.textContent = others.join("\n") || (problems.length > 1 ? `${problems.length} fields need another value.` : "");
   alertBox.hidden = !alertBox.textContent;
   (first ?? alertBox).focus();
 }
 
+/** The fields' names are the API's; on the page they have others. */
+function inWords(name, message) {
+  const label = place(name).querySelector("label, legend").textContent;
+  const text = message.startsWith("It ") && place(name).closest(".three") ? `${label}: i${message.slice(1)}` : message;
+  return sentence(text.replace(new RegExp(`^${name}\\b`), label));
+}
+
+/** In a row of small fields a problem has the whole row. */
 function showProblem(box, message) {
   clearProblem(box);
-  const input = box.querySelector("input, select, textarea");
-  const line = Object.assign(document.createElement("p"), { className: "problem", id: `${box.dataset.field}-problem`, textContent: message });
-  box.append(line);
-  input?.setAttribute("aria-invalid", "true");
-  input?.setAttribute("aria-describedby", [line.id, input.dataset.hint ?? (input.dataset.hint = input.getAttribute("aria-describedby") ?? "")].join(" ").trim());
+  const input = inputOf(box);
+  const line = Object.assign(document.createElement("p"), { className: "problem", id: problemId(box), textContent: message });
+  (box.closest(".three") ?? box).append(line);
+  if (!input) return;
+  input.dataset.hint ??= input.getAttribute("aria-describedby") ?? "";
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-describedby", `${line.id} ${input.dataset.hint}`.trim());
 }
 
 function clearProblem(box) {
-  const line = box?.querySelector(".problem");
+  const line = box && document.getElementById(problemId(box));
   if (!line) return;
   line.remove();
-  const input = box.querySelector("input, select, textarea");
+  const input = inputOf(box);
   input?.removeAttribute("aria-invalid");
   if (input?.dataset.hint) input.setAttribute("aria-describedby", input.dataset.hint);
   else input?.removeAttribute("aria-describedby");
 }
+
+const inputOf = (box) => box.querySelector("input, select, textarea");
+const problemId = (box) => `${box.dataset.field}-problem`;
 
 function clear() {
   alertBox.hidden = true;

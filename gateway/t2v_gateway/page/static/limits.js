@@ -8,7 +8,7 @@ export function problemsIn(fields, model, form) {
   const problems = {};
   for (const [name, text] of Object.entries(fields)) {
     const check = CHECKS[name];
-    const problem = check && (text || name === "prompt") ? check(String(text), model, form) : "";
+    const problem = check && (text || name === "prompt") ? check(String(text), model, form, name) : "";
     if (problem) problems[name] = problem;
   }
   return problems;
@@ -23,10 +23,8 @@ export function sizeHint({ grid, limits, defaults }) {
 
 const CHECKS = {
   prompt: (text, _, form) =>
-    !text.trim() ? "Say what the video shows."
-      : text.length > form.promptCharacters ? `It has ${text.length} characters; at most ${form.promptCharacters} are read.` : "",
-  negativePrompt: (text, _, form) =>
-    text.length > form.promptCharacters ? `It has ${text.length} characters; at most ${form.promptCharacters} are read.` : "",
+    text.trim() ? tooLong(text, form) : "Say what the video shows.",
+  negativePrompt: (text, _, form) => tooLong(text, form),
   width: (text, model) => whole(text, 64, model.limits.maxWidth, "draws") || multiple(text, model.grid.size, 0, 64),
   height: (text, model) => whole(text, 64, model.limits.maxHeight, "draws") || multiple(text, model.grid.size, 0, 64),
   numFrames: (text, model) =>
@@ -67,6 +65,11 @@ function broken(text, least, most) {
 
 function address(text) {
   return /^(https?|store):\/\/\S+$/.test(text.trim()) ? "" : "It must begin with https://, http:// or store://.";
+}
+
+function tooLong(text, { promptCharacters: most }) {
+  const { length } = [...text];
+  return length > most ? `It has ${length} characters; at most ${most} are read.` : "";
 }
 
 const notWhole = (text) => `It must be a whole number, not “${text}”.`;
