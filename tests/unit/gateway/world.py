@@ -43,7 +43,7 @@ class KeyRing:
         return next((key for key in self._keys.values() if key.id == key_id), None)
 
     def revoke(self, key: NewKey) -> None:
-        del self._keys[key.text]
+        self._keys.pop(key.text, None)
 
 
 @dataclass
