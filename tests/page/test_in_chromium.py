@@ -102,6 +102,10 @@ def test_a_failed_video_says_why_and_is_tried_again(page: Page, site: Site) -> N
     card = page.locator(".card").first
     expect(card).to_contain_text("The video could not be stored")
     expect(card).to_contain_text("Try it again.")
+    page.locator(".open").click()
+    expect(page.get_by_role("dialog")).to_contain_text("the store answered 507")
+    expect(page.get_by_role("link", name="Open file")).to_be_hidden()
+    page.keyboard.press("Escape")
     page.get_by_role("button", name=f"Retry: {PROMPT}").click()
     expect(page.locator(".card")).to_have_count(2)
     expect(page.locator("[data-state=working]")).to_have_count(1)
@@ -155,9 +159,11 @@ def test_a_revoked_key_ends_the_page(page: Page, site: Site) -> None:
     expect(page.get_by_label("Your key")).to_be_visible(timeout=15_000)
 
 
-def test_a_thousand_videos_come_page_by_page(page: Page, site: Site) -> None:
+def test_many_videos_come_page_by_page(page: Page, site: Site) -> None:
     for number in range(60):
-        site.ask(f"Number {number}", minutes_ago=60 - number)
+        video = site.ask(f"Number {number}", minutes_ago=60 - number)
+        if number == 0:
+            site.fail(video, "Stopped", "somebody stopped it")
     page.reload()
     expect(page.locator(".card")).to_have_count(24)
     expect(page.locator(".open").first).to_have_text("Number 59")
@@ -167,6 +173,10 @@ def test_a_thousand_videos_come_page_by_page(page: Page, site: Site) -> None:
     expect(page.locator(".card")).to_have_count(60)
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
     expect(page.locator(".open").last).to_have_text("Number 0")
+    page.get_by_role("button", name="Failed 1").click()
+    expect(page.locator(".open")).to_have_text(["Number 0"])
+    page.get_by_role("button", name="In progress 59").click()
+    expect(page.locator(".card")).to_have_count(24)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -96,17 +96,22 @@ def _failed(status: TextToVideoJobStatus | None, complaint: str) -> Card:
 def _working(status: TextToVideoJobStatus | None) -> Card:
     """`percent` is None as long as nothing runs."""
     if status is None:
-        return {"stage": "Waits for its turn", "percent": None, "eta": None, "note": ""}
+        return _waiting("Waits for its turn")
     progress = status.progress if status.phase is Phase.RUNNING else None
     if progress is None:
-        expected = status.estimate.seconds if status.estimate else None
         stage = WAITING.get(reason_of(status), status.phase.value)
-        note = status.message[:MESSAGE_CHARACTERS]
-        return {"stage": stage, "percent": None, "eta": expected, "note": note}
+        expected = status.estimate.seconds if status.estimate else None
+        return _waiting(stage, expected, status.message[:MESSAGE_CHARACTERS])
     steps = f", step {progress.step} of {progress.steps}" if progress.step else ""
     return {
         "stage": STAGES[progress.stage] + steps,
         "percent": progress.percent,
         "eta": progress.eta_seconds,
+        "expected": None,
         "note": "",
     }
+
+
+def _waiting(stage: str, expected: float | None = None, note: str = "") -> Card:
+    """`expected`: seconds that it takes from its beginning, which nobody knows."""
+    return {"stage": stage, "percent": None, "eta": None, "expected": expected, "note": note}

@@ -1,6 +1,6 @@
 // One video in the gallery: made of the template, brought up to date in place.
 
-import { ago, exactly, left, length, shortened } from "./words.js";
+import { about, ago, exactly, length, shortened } from "./words.js";
 
 const template = document.getElementById("card");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -39,7 +39,7 @@ export function showCard(element, video) {
   find(".open").setAttribute("aria-description", described(video));
   put(".percent", hasPercent(video) ? `${video.percent} %` : "");
   put(".stage", middle(video));
-  put(".eta", video.state === "failed" ? video.advice : left(video.eta));
+  put(".eta", video.state === "failed" ? video.advice : patience(video));
   find(".retry").hidden = video.state !== "failed";
   find(".retry").setAttribute("aria-label", `Retry: ${shortened(video.prompt)}`);
   picture(find("img"), video.poster);
@@ -62,6 +62,13 @@ export function bar(progress, video) {
   progress.hidden = !hasPercent(video);
   if (!progress.hidden) progress.value = video.percent;
   progress.setAttribute("aria-label", `Progress of ${shortened(video.prompt)}`);
+}
+
+/** How long one has to wait, as far as that is known. */
+export function patience({ eta, expected }) {
+  if (eta === 0) return "nearly done";
+  if (eta) return `${about(eta)} left`;
+  return expected ? `takes ${about(expected)} once it begins` : "";
 }
 
 export const hasPercent = (video) => video.state === "working" && video.percent !== null;

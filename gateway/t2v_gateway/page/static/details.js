@@ -1,11 +1,11 @@
 // One video, opened: it plays, and everything about it can be read and copied.
 
-import { bar, described, hasPercent } from "./card.js";
+import { bar, described, hasPercent, patience } from "./card.js";
 import { use } from "./composer.js";
 import { forget, repeat } from "./gallery.js";
 import { say } from "./say.js";
 import { read, remove } from "./server.js";
-import { exactly, left } from "./words.js";
+import { exactly } from "./words.js";
 
 const STATES = { working: "In progress", ready: "Ready", failed: "Failed" };
 
@@ -101,7 +101,7 @@ function show(now) {
   document.getElementById("inputs-title").textContent = video.isResolved ? "Exact inputs" : "What was asked for";
   part("manifest").textContent = video.manifest;
   const has = { again: video.state !== "failed", retry: video.state === "failed", open: video.url, link: video.url, use: video.inputs.length };
-  for (const button of part("actions").children) button.hidden = !(has[button.dataset.do] ?? true);
+  for (const button of part("actions").children) button.hidden = button.dataset.do in has && !has[button.dataset.do];
   const file = part("actions").querySelector("[data-do=open]");
   if (video.url) file.href = video.url;
   else file.removeAttribute("href");
@@ -135,7 +135,7 @@ function progress() {
   const find = (selector) => screen.querySelector(selector);
   find(".percent").textContent = hasPercent(video) ? `${video.percent} %` : "";
   find(".stage").textContent = video.stage;
-  find(".eta").textContent = left(video.eta);
+  find(".eta").textContent = patience(video);
   bar(find("progress"), video);
 }
 

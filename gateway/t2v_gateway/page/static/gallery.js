@@ -34,6 +34,7 @@ export async function load() {
   try {
     const page = await read(`videos?show=${show}&limit=${limit}`);
     if (mine !== turn) return;
+    next = page.next;
     const there = new Set(page.videos.map((video) => video.id));
     for (const id of [...elements.keys()]) if (!there.has(id)) drop(id);
     page.videos.forEach((video) => put(video));
@@ -41,7 +42,6 @@ export async function load() {
       const element = elements.get(video.id);
       if (element && list.children[place] !== element) list.insertBefore(element, list.children[place] ?? null);
     });
-    next = page.next;
   } catch (error) {
     say(error.message);
   } finally {
@@ -102,6 +102,7 @@ function choose(wanted) {
   show = wanted;
   for (const filter of filters) filter.setAttribute("aria-pressed", String(filter.dataset.show === show));
   [...elements.keys()].forEach(drop);
+  next = null;
   list.setAttribute("aria-busy", "true");
   return load();
 }

@@ -20,13 +20,11 @@ export function exactly(time) {
   return full.format(new Date(time));
 }
 
-/** Seconds to wait: "about 2 min left". Empty where they are not known. */
-export function left(seconds) {
-  if (seconds === null || seconds === undefined) return "";
-  if (seconds < 1) return "nearly done";
-  if (seconds < 60) return `about ${Math.ceil(seconds)} s left`;
-  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min left`;
-  return `about ${(seconds / 3600).toFixed(1)} h left`;
+/** A time that is not known exactly: "about 2 min". */
+export function about(seconds) {
+  if (seconds < 60) return `about ${Math.ceil(seconds)} s`;
+  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min`;
+  return `about ${(seconds / 3600).toFixed(1)} h`;
 }
 
 /** The length of a video: "2.0 s". */
