@@ -94,7 +94,8 @@ class Videos:
         self._by_id: dict[int, Key] = {}
         self._by_key: defaultdict[str, dict[Key, None]] = defaultdict(dict)
         self._listeners: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
-        self._is_closed = False
+        self.is_closed = False
+        """Whether the process ends: whoever waits gives up."""
 
     async def run(self) -> None:
         """Keep them in step with the API server until cancelled."""
@@ -104,7 +105,7 @@ class Videos:
 
     def close(self) -> None:
         """Nobody waits any more: the process ends."""
-        self._is_closed = True
+        self.is_closed = True
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.set()
@@ -124,7 +125,7 @@ class Videos:
         """The video once it is finished, or as it is after so long; None where it is gone."""
         with self._listening(key) as changed, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while (video := self.store.get(key)) and not (video.is_finished or self._is_closed):
+                while (video := self.store.get(key)) and not (video.is_finished or self.is_closed):
                     await changed.wait()
                     changed.clear()
         return self.store.get(key)

@@ -29,7 +29,7 @@ from t2v_api.resource import TextToVideoJobSpec
 from t2v_gateway.bodies import read_bytes
 from t2v_gateway.errors import NotFound, Refused
 from t2v_gateway.gateway import Gateway
-from t2v_gateway.page.asked import Wrong, problems_in, spec_of
+from t2v_gateway.page.asked import Wrong, problems_in, repeated, spec_of
 from t2v_gateway.page.cards import card_of
 from t2v_gateway.page.details import details_of
 from t2v_gateway.page.door import Door
@@ -154,8 +154,8 @@ def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
 
     @routes.get("/page/api/form")
     async def form(request: Request) -> Response:
-        door.reader(request)
-        return JSONResponse(form_of(gateway))
+        _, key = door.reader(request)
+        return JSONResponse(form_of(gateway, key))
 
     @routes.get("/page/api/models/{name}")
     async def model(request: Request, name: str) -> Response:
@@ -195,10 +195,9 @@ def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
         if spec is None:
             raise Refused(400, "its request is malformed; fill in the form instead")
         given = await _json(request, gateway)
-        if isinstance(given, dict) and given.get("seed") == "other":
-            seed = random.SystemRandom().randrange(EASY_SEEDS)
-            spec = spec.model_copy(update={"seed": seed})
-        return await made(request, key, spec)
+        is_other = isinstance(given, dict) and given.get("seed") == "other"
+        seed = random.SystemRandom().randrange(EASY_SEEDS) if is_other else spec.seed
+        return await made(request, key, repeated(spec, seed))
 
     @routes.delete("/page/api/videos/{video_id}")
     async def delete(request: Request, video_id: str) -> Response:

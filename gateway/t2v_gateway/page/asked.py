@@ -16,6 +16,8 @@ FIELDS = frozenset(
     str(TextToVideoJobSpec.model_fields[name].alias) for name in (*REQUEST_FIELDS, *OTHERS)
 )
 """What the form may say. All else of a resource is not a caller's."""
+TOLD = frozenset({"webhook", "trackId"})
+"""What a request of the endpoint may have besides; once more, they are told once more."""
 WHOLE = frozenset({"width", "height", "numInferenceSteps", "numFrames", "fps", "seed"})
 BROKEN = frozenset({"guidanceScale", "strength"})
 MEDIA = ("initImage", "endImage", "initVideo")
@@ -54,6 +56,15 @@ def spec_of(given: Any) -> TextToVideoJobSpec:
     if problems:
         raise Wrong(problems)
     return spec
+
+
+def repeated(spec: TextToVideoJobSpec, seed: int | None) -> TextToVideoJobSpec:
+    """The same request once more, as far as it is the caller's.
+
+    Whoever may write resources in the namespace may have put other things into it.
+    """
+    kept = {name: value for name, value in spec.document().items() if name in FIELDS | TOLD}
+    return TextToVideoJobSpec.parse(kept | {"seed": seed})
 
 
 def problems_in(message: str) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from t2v_api.api_key import ApiKey
 from t2v_api.family import ModelFamily
 from t2v_api.lora import MOST_LORAS
 from t2v_api.profile import ModelProfile, PromptEnhancement
@@ -12,11 +13,12 @@ from t2v_api.start import Start
 
 from t2v_gateway.errors import NotFound
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.page.glance import opened_pools
 
 Document = dict[str, Any]
 
 
-def form_of(gateway: Gateway) -> Document:
+def form_of(gateway: Gateway, key: ApiKey) -> Document:
     """The models to choose from, and what holds for all of them."""
     catalogue = gateway.models.catalogue
     return {
@@ -24,7 +26,7 @@ def form_of(gateway: Gateway) -> Document:
         "promptCharacters": PROMPT_CHARACTERS,
         "mostSeed": str(MAX_SEED),
         "mostLoras": MOST_LORAS,
-        "hasPools": len(gateway.config.pools) > 1,
+        "hasPools": len(opened_pools(gateway.config, key)) > 1,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from t2v_api.api_key import ApiKey
 from t2v_api.resource import Phase
+from t2v_operator.config import GpuPool, OperatorConfig
 
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.page.cards import state_of
@@ -22,6 +23,15 @@ def own(gateway: Gateway, key: ApiKey) -> Iterator[Video]:
             yield video
 
 
+def opened_pools(config: OperatorConfig, key: ApiKey) -> list[GpuPool]:
+    """Where the key's videos may run, as `core.keys` decides it for each."""
+    if not config.api_keys.enabled:
+        return list(config.pools)
+    if key.pools:
+        return [pool for pool in config.pools if pool.name in key.pools]
+    return [pool for pool in config.pools if pool.keys == "optional"]
+
+
 class Glance:
     """Counts everybody's videos once a second at most, however many look."""
 
@@ -35,9 +45,6 @@ class Glance:
     def of(self, key: ApiKey) -> dict[str, Any]:
         """What the key's owner may know: the pools that it opens, and how full they are."""
         self._count()
-        opened = [
-            pool for pool in self._gateway.config.pools if not key.pools or pool.name in key.pools
-        ]
         pools = [
             {
                 "name": pool.name,
@@ -45,7 +52,7 @@ class Glance:
                 "running": self._load[pool.name, True],
                 "waiting": self._load[pool.name, False],
             }
-            for pool in opened
+            for pool in opened_pools(self._gateway.config, key)
         ]
         mine = Counter(map(state_of, own(self._gateway, key)))
         return {

@@ -60,6 +60,12 @@ HINTS: dict[str, Hint] = {
     Reason.WEBHOOK_REFUSED: Hint(
         "The webhook leads where nobody may be called", "Give a public address, or none."
     ),
+    Reason.POOL_NEEDS_KEY: Hint(
+        "Your key opens no GPU pool for it", f"{ASK} A key has to name the pool."
+    ),
+    Reason.KEY_REFUSED: Hint(
+        "Its key is not valid", "It was revoked, or is for another namespace. Sign in with another."
+    ),
     Reason.STOPPED: Hint("It was stopped", AGAIN),
     Reason.RUNNER_FAULT: Hint(
         "The program that draws had a fault", f"{AGAIN} If it fails once more, report it."
@@ -87,6 +93,7 @@ WAITING: dict[str, str] = {
     Waiting.JOB_NOT_CREATED: "The cluster refused it",
     Waiting.JOB_NOT_CHANGED: "The cluster refused a change",
     Waiting.LARGER_POOL: "It moves to larger GPUs",
+    Waiting.FREER_POOL: "It moves to a pool that is less busy",
     Waiting.QUOTA_EXCEEDED: "The quota is full",
     Waiting.NOT_ANSWERED: "The cluster does not answer",
     Waiting.UNKNOWN_FIELD: "A field is unknown",
@@ -103,5 +110,6 @@ WAITING: dict[str, str] = {
     Waiting.ENHANCING_PROMPT: "The prompt is being enhanced",
     Waiting.SAME_VIDEO: "The same video is being made already",
     Waiting.QUEUE_NOT_AVAILABLE: "Its queue cannot be used",
+    Waiting.KEY_NOT_AVAILABLE: "Its key cannot be read",
     Waiting.MODEL_NOT_READY: "The model is on its way",
 }

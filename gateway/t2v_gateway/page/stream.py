@@ -55,7 +55,7 @@ class Streams:
             raise Refused(429, f"{MOST_STREAMS} pages of this key are open", retry_after=30)
 
     async def events(self, session: Session) -> AsyncIterator[bytes]:
-        """Until the browser goes, the session ends, or its key is revoked."""
+        """Until the browser goes, the session ends, its key is revoked, or the process ends."""
         self._open[session.key_id] += 1
         try:
             async for event in self._events(session):
@@ -64,10 +64,10 @@ class Streams:
             self._open[session.key_id] -= 1
 
     async def _events(self, session: Session) -> AsyncIterator[bytes]:
-        async with self._gateway.videos.changes() as changed:
+        with self._gateway.videos.changes() as changed:
             told: Mapping[Key, Video] | None = None
             seen: dict[str, Any] = {}
-            while True:
+            while not self._gateway.videos.is_closed:
                 changed.clear()
                 key = self._key(session)
                 if key is None:

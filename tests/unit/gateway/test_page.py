@@ -16,11 +16,11 @@ from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import REQUEST_FIELDS, TextToVideoJobSpec
 from t2v_gateway.errors import Refused
 from t2v_gateway.page.addresses import STATIC, router
-from t2v_gateway.page.asked import FIELDS, Wrong, problems_in, spec_of
+from t2v_gateway.page.asked import FIELDS, Wrong, problems_in, repeated, spec_of
 from t2v_gateway.page.cards import card_of
 from t2v_gateway.page.details import details_of, manifest_of
 from t2v_gateway.page.gallery import page_of
-from t2v_gateway.page.glance import Glance
+from t2v_gateway.page.glance import Glance, opened_pools
 from t2v_gateway.page.guards import MOST_FAILURES, Attempts
 from t2v_gateway.page.headers import media_sources
 from t2v_gateway.page.hints import HINTS, WAITING
@@ -31,7 +31,7 @@ from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.core.request import resolve
 
-from tests.unit.builders import a_config, a_config_with_a_store, a_resource
+from tests.unit.builders import a_config, a_config_of_pools, a_config_with_a_store, a_resource
 from tests.unit.gateway.world import World, a_world
 
 HERE = {"Origin": "http://gateway", "Sec-Fetch-Site": "same-origin"}
@@ -480,6 +480,13 @@ def test_again_is_the_same_request_or_one_with_another_seed() -> None:
     in_a_world(test)
 
 
+def test_again_takes_nothing_that_a_caller_could_not_have_asked_for() -> None:
+    asked = PROMPT | {"seed": 7, "trackId": "order 7"}
+    others = {"pool": "gold", "priorityClassName": "first", "keySecretRef": {"name": "somebodys"}}
+    spec = TextToVideoJobSpec.parse(asked | others)
+    assert repeated(spec, 8) == TextToVideoJobSpec.parse(asked | {"seed": 8})
+
+
 # Whose videos
 
 
@@ -794,6 +801,14 @@ def test_the_stream_is_silent_about_others_and_says_that_it_lives() -> None:
     in_a_world(test)
 
 
+def test_the_stream_ends_with_the_process() -> None:
+    async def test(world: World) -> None:
+        told = await events(world, 9, lambda _: world.gateway.videos.close())
+        assert [name for name, _ in told] == ["hello"]
+
+    in_a_world(test)
+
+
 def test_too_many_streams_of_one_key_are_refused() -> None:
     async def test(world: World) -> None:
         streams = Streams(world.gateway, Glance(world.gateway))
@@ -825,13 +840,31 @@ def test_the_glance_counts_everybodys_work_in_the_pools_that_a_key_opens() -> No
     async def test(world: World) -> None:
         video, _ = await ask(world), await ask(world)
         world.change(video, phase="Running", pool="default")
-        _, stranger = world.keys.add(namespace="elsewhere", pools=("gold",))
+        _, stranger = world.keys.add(namespace="elsewhere")
         seen = Glance(world.gateway).of(the_key(world))
         assert seen["pools"] == [{"name": "default", "gpuMemory": None, "running": 1, "waiting": 0}]
         assert seen["unplaced"] == 1
         assert seen["mine"] == {"working": 2, "ready": 0, "failed": 0}
         other = Glance(world.gateway).of(stranger)
-        assert other["pools"] == []
+        assert other["pools"] == seen["pools"]
         assert other["mine"] == {"working": 0, "ready": 0, "failed": 0}
 
     in_a_world(test)
+
+
+@pytest.mark.parametrize(
+    ("pools", "opened"),
+    [
+        pytest.param(("gold",), ["gold"], id="a key that names one"),
+        pytest.param((), ["free"], id="a key that names none"),
+        pytest.param(("gone",), [], id="a key whose pool is gone"),
+    ],
+)
+def test_a_key_sees_the_pools_that_it_opens(pools: tuple[str, ...], opened: list[str]) -> None:
+    document = a_config_of_pools({"name": "free"}, {"name": "gold"}).document()
+    document["pools"][1]["keys"] = "required"
+    config = OperatorConfig.parse(document | {"apiKeys": {"enabled": True}})
+    key = ApiKey(id="0" * 12, name="somebody", namespace="films", pools=pools)
+    assert [pool.name for pool in opened_pools(config, key)] == opened
+    document["pools"][1]["keys"] = "optional"
+    assert len(opened_pools(OperatorConfig.parse(document), key)) == 2
