@@ -77,8 +77,10 @@ def _split(line: str) -> tuple[str | None, str]:
     field = path.split(".")[0]
     if colon and field in FIELDS:
         return field, rest
-    words = re.findall(r"[A-Za-z0-9]+", line)
-    return next((word for word in words if word in FIELDS), None), line
+    # Some fields are named like plain words: "prompt" within a sentence is none.
+    first, quoted = re.findall(r"^[A-Za-z0-9]+", line), re.findall(r"'([A-Za-z0-9]+)'", line)
+    others = (word for word in re.findall(r"[A-Za-z0-9]+", line) if not word.islower())
+    return next((word for word in (*first, *quoted, *others) if word in FIELDS), None), line
 
 
 def _value(field: str, value: Any) -> Any:

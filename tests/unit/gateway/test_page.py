@@ -446,6 +446,23 @@ def test_the_form_knows_all_that_makes_a_video_and_nothing_of_the_cluster() -> N
     assert {name for name in FIELDS if f'data-field="{name}"' not in html} == set()
 
 
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ("width is 70; this model needs a multiple of 8, try 64", "width"),
+        (
+            "model wan-i2v (Wan) cannot draw from the prompt alone; it can draw on from a first "
+            "frame ('initImage')",
+            "initImage",
+        ),
+        ("give one of 'initImage' and 'initVideo', not both", "initImage"),
+        ("mode Restyle has no last frame; remove 'endImage', or choose mode FirstFrame", "mode"),
+    ],
+)
+def test_a_refusal_is_about_the_field_that_it_names(message: str, field: str) -> None:
+    assert problems_in(message) == [{"field": field, "message": message}]
+
+
 def test_a_refusal_without_a_field_is_told_as_it_is() -> None:
     message = "this key may ask 3 times a minute"
     assert problems_in(message) == [{"field": None, "message": message}]
