@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from t2v_gateway.endpoint import answers, routes
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.page import addresses
 from t2v_gateway.settings import ErrorForm
 
 
@@ -14,6 +15,8 @@ def application(gateway: Gateway) -> FastAPI:
     """Everything that is served on the gateway's port."""
     app = FastAPI(title="Text to video", docs_url=None, redoc_url=None)
     app.include_router(routes.router(gateway))
+    if gateway.settings.page:
+        app.include_router(addresses.router(gateway))
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:

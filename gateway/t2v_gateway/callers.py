@@ -23,6 +23,10 @@ class Keys(Protocol):
         """What a key opens; None where it is none, or no longer."""
         ...
 
+    def by_id(self, key_id: str) -> ApiKey | None:
+        """What the key of this id opens; None where there is none, or no longer."""
+        ...
+
 
 class Callers:
     """Tells keys from what is none, and keeps their quotas."""
@@ -42,10 +46,20 @@ class Callers:
         if key is None:
             missing = "no key was given: send it in the body as 'key', or as a bearer token"
             raise Refused(401, "the key is not valid" if text else missing)
-        if right not in key.rights:
-            raise Refused(403, f"this key may not do that: it lacks the right {right.value!r}")
-        self._count(key)
+        self._count(_with(right, key))
         return key
+
+    def known_by_id(self, key_id: str, right: Right = Right.USE, counts: bool = True) -> ApiKey:
+        """The same for whoever has shown the key before. Raises Refused.
+
+        `counts`: whether it is one of the requests that the key may make in a minute.
+        """
+        key = self._keys.by_id(key_id)
+        if key is None:
+            raise Refused(401, "the key is not valid any more")
+        if counts:
+            self._count(_with(right, key))
+        return _with(right, key)
 
     def may_make_one(self, key: ApiKey) -> None:
         """Raises Refused where the key's quota is used up."""
@@ -79,6 +93,13 @@ class Callers:
         if left < 1:
             wait = max(1, round((1 - left) * 60 / most))
             raise Refused(429, f"this key may ask {most} times a minute", retry_after=wait)
+
+
+def _with(right: Right, key: ApiKey) -> ApiKey:
+    """The key, if it has the right. Raises Refused."""
+    if right not in key.rights:
+        raise Refused(403, f"this key may not do that: it lacks the right {right.value!r}")
+    return key
 
 
 def _gpu_seconds(video: Video) -> float:

@@ -9,6 +9,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from t2v_api.api_key import GRANT_ANNOTATION, KEY_LABEL, ApiKey, grant
 from t2v_api.resource import API_VERSION, KIND, ObjectMeta, TextToVideoJob, TextToVideoJobSpec
 from t2v_operator.cluster.client import Client
@@ -56,6 +58,10 @@ class Submitter:
         self._models = models
         self._grant_secret = grant_secret
         self._repeat = timedelta(seconds=repeat_seconds)
+
+    def derived_key(self, purpose: str) -> bytes:
+        """256 bits for another use of the gateway's secret: the same on every replica."""
+        return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._grant_secret)
 
     async def submit(
         self, key: ApiKey, spec: TextToVideoJobSpec, once: Once | None = None

@@ -36,6 +36,10 @@ class Video:
     track_id: str
     created: str
     """In RFC 3339, which sorts by time."""
+    phase: Phase
+    """Pending where nobody has looked at its request yet."""
+    pool: str
+    """The GPU pool that it runs in; empty where that is not decided."""
     is_finished: bool
     is_being_deleted: bool
     document: bytes
@@ -53,12 +57,6 @@ class Video:
     def spec(self) -> TextToVideoJobSpec | None:
         return self.resource.spec
 
-    @property
-    def phase(self) -> Phase:
-        """Pending where nobody has looked at its request yet."""
-        status = (seen := self.resource).status
-        return status.phase if status and seen.is_observed else Phase.PENDING
-
 
 def video_of(document: Manifest) -> Video:
     """What is kept of an object of the API."""
@@ -69,6 +67,7 @@ def video_of(document: Manifest) -> Video:
         "status": document.get("status"),
     }
     resource = observe_resource(document)
+    status = resource.status
     return Video(
         id=stable_id(metadata["uid"]),
         namespace=metadata["namespace"],
@@ -76,6 +75,8 @@ def video_of(document: Manifest) -> Video:
         key_id=(metadata.get("labels") or {}).get(KEY_LABEL, ""),
         track_id=spec.get("trackId") or "",
         created=metadata["creationTimestamp"],
+        phase=status.phase if status and resource.is_observed else Phase.PENDING,
+        pool=(status.pool if status else None) or "",
         is_finished=resource.is_finished,
         is_being_deleted=resource.is_being_deleted,
         document=orjson.dumps(kept),
@@ -93,7 +94,8 @@ class Videos:
         self._by_id: dict[int, Key] = {}
         self._by_key: defaultdict[str, dict[Key, None]] = defaultdict(dict)
         self._listeners: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
-        self._is_closed = False
+        self.is_closed = False
+        """Whether the process ends: whoever waits gives up."""
 
     async def run(self) -> None:
         """Keep them in step with the API server until cancelled."""
@@ -103,7 +105,7 @@ class Videos:
 
     def close(self) -> None:
         """Nobody waits any more: the process ends."""
-        self._is_closed = True
+        self.is_closed = True
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.set()
@@ -123,7 +125,7 @@ class Videos:
         """The video once it is finished, or as it is after so long; None where it is gone."""
         with self._listening(key) as changed, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while (video := self.store.get(key)) and not (video.is_finished or self._is_closed):
+                while (video := self.store.get(key)) and not (video.is_finished or self.is_closed):
                     await changed.wait()
                     changed.clear()
         return self.store.get(key)

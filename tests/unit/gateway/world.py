@@ -39,6 +39,12 @@ class KeyRing:
     def find(self, text: str) -> ApiKey | None:
         return self._keys.get(text)
 
+    def by_id(self, key_id: str) -> ApiKey | None:
+        return next((key for key in self._keys.values() if key.id == key_id), None)
+
+    def revoke(self, key: NewKey) -> None:
+        self._keys.pop(key.text, None)
+
 
 @dataclass
 class World:
@@ -51,7 +57,7 @@ class World:
     key: NewKey
     """One that may use the gateway, in the namespace `films`."""
 
-    def change(self, video: Video, **status: Any) -> None:
+    def change(self, video: Video, /, **status: Any) -> None:
         """What the operator writes on the status, and what the watch tells of it."""
         document = self.server.objects[RESOURCES, video.namespace, video.name]
         document["status"] = {
