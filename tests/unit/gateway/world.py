@@ -11,6 +11,7 @@ from t2v_api.api_key import ApiKey, NewKey, new_key
 from t2v_gateway.app import application
 from t2v_gateway.callers import Callers
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.metrics import Metrics
 from t2v_gateway.models import Models
 from t2v_gateway.settings import GatewaySettings
 from t2v_gateway.submitting import Submitter
@@ -50,6 +51,7 @@ class World:
     client: httpx2.AsyncClient
     key: NewKey
     """One that may use the gateway, in the namespace `films`."""
+    metrics: Metrics
 
     def change(self, video: Video, **status: Any) -> None:
         """What the operator writes on the status, and what the watch tells of it."""
@@ -77,7 +79,9 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(operator: OperatorConfig | None = None, **settings: Any) -> AsyncIterator[World]:
+async def a_world(
+    operator: OperatorConfig | None = None, store: Any = None, **settings: Any
+) -> AsyncIterator[World]:
     """`settings`: of the gateway, which by default does not wait for videos."""
     server: Any = ApiServer(lambda: datetime.now(UTC))
     operator = operator or a_config()
@@ -85,8 +89,9 @@ async def a_world(operator: OperatorConfig | None = None, **settings: Any) -> As
     videos, models, keys = Videos(server, ()), Models(server, operator), KeyRing()
     submitter = Submitter(server, operator, videos, models, SECRET, chosen.repeat_seconds)
     callers = Callers(keys, videos)
-    gateway = Gateway(chosen, operator, videos, models, callers, submitter, store=None)
-    transport = httpx2.ASGITransport(app=application(gateway))
+    gateway = Gateway(chosen, operator, videos, models, callers, submitter, store)
+    metrics = Metrics()
+    transport = httpx2.ASGITransport(app=application(gateway, metrics))
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
         key, _ = keys.add()
-        yield World(server, gateway, keys, client, key)
+        yield World(server, gateway, keys, client, key, metrics)
