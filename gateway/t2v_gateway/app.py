@@ -1,6 +1,7 @@
 """The gateway as an ASGI application: its rooms, and what all of them share."""
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
@@ -27,7 +28,7 @@ def application(gateway: Gateway, metrics: Metrics | None = None) -> FastAPI:
     app = FastAPI(title="Text to video", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(routes.router(gateway))
     add_docs(app)
-    _describe_keys(app)
+    _describe(app)
     _answer_errors(app, gateway)
     _surround(app, gateway, metrics or Metrics())
     return app
@@ -70,14 +71,15 @@ def _surround(app: FastAPI, gateway: Gateway, metrics: Metrics) -> None:
     app.add_middleware(Counting, metrics=metrics)
 
 
-def _describe_keys(app: FastAPI) -> None:
-    """How a key is sent, for the OpenAPI document."""
+def _describe(app: FastAPI) -> None:
+    """Bodies and keys, which the routes read themselves, in the OpenAPI document."""
     made = app.openapi
 
-    def openapi() -> dict[str, object]:
+    def openapi() -> dict[str, Any]:
         document = made()
-        components = document.setdefault("components", {})
-        components.setdefault("securitySchemes", {}).update(documents.SECURITY)
+        known = document.setdefault("components", {})
+        for kind, parts in documents.components().items():
+            known.setdefault(kind, {}).update(parts)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

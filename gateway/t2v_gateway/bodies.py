@@ -93,7 +93,10 @@ def _whole(digits: str) -> int | str:
 
 async def _multipart(raw: bytes) -> Body:
     """A form whose first line names what stands between its parts."""
-    boundary = raw[2 : raw.find(b"\n")].strip().decode("latin-1")
+    line, _, _ = raw.partition(b"\n")
+    if not raw.rstrip().endswith(line.strip() + b"--") or len(line.strip()) == len(b"--"):
+        raise Refused(400, "the body is no multipart form: its end is missing")
+    boundary = line[2:].strip().decode("latin-1")
     headers = Headers({"content-type": f'multipart/form-data; boundary="{boundary}"'})
     parser = MultiPartParser(
         headers,

@@ -38,7 +38,7 @@ def page(document: dict[str, Any]) -> str:
     """The document as HTML."""
     title = escape(document["info"]["title"])
     operations = "\n".join(
-        _operation(path, method, operation)
+        _operation(path, method, operation, document["components"]["schemas"])
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     )
@@ -51,9 +51,10 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
-def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
+def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     content = operation.get("requestBody", {}).get("content", {})
     schema: dict[str, Any] = next((each["schema"] for each in content.values()), {})
+    schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     told = escape(operation.get("description") or operation.get("summary", ""))
     fields = "".join(_fields(schema))
     body = f"<h3>Body</h3><table><tbody>{fields}</tbody></table>" if fields else ""

@@ -224,14 +224,23 @@ def _documentation(answer: Any, body: type[BaseModel] | None) -> Documentation:
     responses[200] = {"model": answer, "description": "What became of it, or an error."}
     extra: dict[str, Any] = {"security": [{"bearer": []}, {}]}
     if body is not None:
-        content = {"schema": body.model_json_schema()}
-        _flatten(content["schema"])
+        content = {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}
         extra["requestBody"] = {"content": dict.fromkeys(CONTENT_TYPES, content)}
     return {"responses": responses, "openapi_extra": extra, "response_model": None}
 
 
-def _flatten(schema: dict[str, Any]) -> None:
-    """The schema's own definitions in their places: references of a part find none."""
+def components() -> dict[str, Any]:
+    """What the document's parts refer to."""
+    bodies = (Key, Text2Video, Img2Video, Fetch, Model, PerhapsModel, LoadModel, Upload)
+    bearer = {"type": "http", "scheme": "bearer", "description": "Your API key."}
+    return {
+        "schemas": {body.__name__: _flat(body.model_json_schema()) for body in bodies},
+        "securitySchemes": {"bearer": bearer},
+    }
+
+
+def _flat(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with its own definitions in their places: it stands in another document."""
     definitions = schema.pop("$defs", {})
 
     def put(part: Any) -> Any:
@@ -243,7 +252,5 @@ def _flatten(schema: dict[str, Any]) -> None:
             return put(definitions[part["$ref"].rpartition("/")[2]])
         return {name: put(each) for name, each in part.items()}
 
-    schema["properties"] = put(schema["properties"])
-
-
-SECURITY = {"bearer": {"type": "http", "scheme": "bearer", "description": "Your API key."}}
+    flat: dict[str, Any] = put(schema)
+    return flat

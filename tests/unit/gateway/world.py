@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
-from t2v_api.api_key import ApiKey, NewKey, new_key
+from fastapi import FastAPI
+from t2v_api.api_key import ApiKey, NewKey, Right, new_key
 from t2v_gateway.app import application
 from t2v_gateway.callers import Callers
 from t2v_gateway.gateway import Gateway
@@ -78,11 +79,41 @@ class World:
         return [video for _, video in self.gateway.videos.store.items()]
 
 
+@dataclass
+class StandingWorld:
+    """A gateway that any event loop may ask, and a key that may do everything."""
+
+    app: FastAPI
+    key: NewKey
+
+
+def a_standing_world(store: Any = None, **settings: Any) -> StandingWorld:
+    parts = _parts(None, store, settings)
+    key, _ = parts.keys.add(rights=tuple(Right))
+    return StandingWorld(application(parts.gateway), key)
+
+
 @asynccontextmanager
 async def a_world(
     operator: OperatorConfig | None = None, store: Any = None, **settings: Any
 ) -> AsyncIterator[World]:
     """`settings`: of the gateway, which by default does not wait for videos."""
+    parts = _parts(operator, store, settings)
+    metrics = Metrics()
+    transport = httpx2.ASGITransport(app=application(parts.gateway, metrics))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        key, _ = parts.keys.add()
+        yield World(parts.server, parts.gateway, parts.keys, client, key, metrics)
+
+
+@dataclass
+class _Parts:
+    server: ApiServer
+    gateway: Gateway
+    keys: KeyRing
+
+
+def _parts(operator: OperatorConfig | None, store: Any, settings: dict[str, Any]) -> _Parts:
     server: Any = ApiServer(lambda: datetime.now(UTC))
     operator = operator or a_config()
     chosen = GatewaySettings(**{"wait_seconds": 0, **settings})
@@ -90,8 +121,4 @@ async def a_world(
     submitter = Submitter(server, operator, videos, models, SECRET, chosen.repeat_seconds)
     callers = Callers(keys, videos)
     gateway = Gateway(chosen, operator, videos, models, callers, submitter, store)
-    metrics = Metrics()
-    transport = httpx2.ASGITransport(app=application(gateway, metrics))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        key, _ = keys.add()
-        yield World(server, gateway, keys, client, key, metrics)
+    return _Parts(server, gateway, keys)
