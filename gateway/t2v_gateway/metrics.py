@@ -16,8 +16,8 @@ NO_ROUTE = "none"
 class Metrics:
     """Counts requests."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
         self.requests = Counter(
             "t2v_gateway_requests_total",
             "Requests that were answered.",

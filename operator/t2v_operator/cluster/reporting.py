@@ -23,7 +23,7 @@ from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 from t2v_operator.cluster.leader import Leadership
 from t2v_operator.cluster.model_cache import ModelCache
-from t2v_operator.cluster.secrets import server_certificate, signing_keys
+from t2v_operator.cluster.secrets import grant_keys, server_certificate, signing_keys
 from t2v_operator.cluster.store_address import StoreAddress
 from t2v_operator.config import ConfigurationError, EmbeddedStorage, OperatorConfig
 from t2v_operator.delivery.asgi import load_certificate, serve
@@ -102,6 +102,13 @@ class Delivery:
                 update={"certificate_authority": certificate.authority.decode()}
             )
             config = config.model_copy(update={"report_server": server})
+        if config.api_keys.enabled:
+            # Whoever mounts it waits for it.
+            try:
+                await grant_keys(client, namespace, config.gateway_secret)
+            except KeyInvalid as error:
+                text = f"gatewaySecret in {namespace}: {error}"
+                raise ConfigurationError(text) from None
         store = open_store(config, keys, session, address)
         return cls(config, session, store, certificate)
 

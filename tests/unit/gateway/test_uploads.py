@@ -125,7 +125,8 @@ def test_what_is_no_image_is_refused(image: Any, code: int, message: str) -> Non
         async with a_world(
             store=store, errors="HttpStatus", upload_bytes=4000, body_bytes=300_000
         ) as world:
-            told = await upload(world, json={"key": world.key.text, "image": image})
+            bearer = {"Authorization": f"Bearer {world.key.text}"}
+            told = await upload(world, json={"image": image}, headers=bearer)
             assert told["code"] == code
             assert message in told["message"]
             assert not store.files
@@ -139,6 +140,26 @@ def test_who_has_no_key_uploads_nothing() -> None:
         async with a_world(store=store, errors="HttpStatus") as world:
             assert (await upload(world, files={"image": a_png()}))["code"] == 401
             assert not store.files
+
+    asyncio.run(asked())
+
+
+def test_a_large_file_needs_a_key_that_is_known_before_it_comes() -> None:
+    async def asked() -> None:
+        store = Kept()
+        async with a_world(store=store, errors="HttpStatus", body_bytes=1024) as world:
+            image = base64.b64encode(a_png() + b"\0" * 2000).decode()
+            key = world.key.text
+            told = await upload(world, json={"key": key, "image": image})
+            assert told["code"] == 413
+            assert "as a bearer token" in told["message"]
+            bearer = {"Authorization": f"Bearer {key}"}
+            assert (await upload(world, json={"image": image}, headers=bearer))["code"] == 200
+            wrong = {"Authorization": f"Bearer {key[:-4]}0000"}
+            assert (await upload(world, json={"image": image}, headers=wrong))["code"] == 401
+            other, _ = world.keys.add()
+            both = {"key": other.text, "image": image}
+            assert (await upload(world, json=both, headers=bearer))["code"] == 401
 
     asyncio.run(asked())
 
