@@ -26,10 +26,10 @@ from t2v_gateway.gateway import Gateway
 FIELDS = ("image", "init_image", "file", "video", "init_video")
 """What the file may be called."""
 FOLDER = "uploads"
-UPLOAD_SECONDS = 300.0
+UPLOAD_SECONDS = 120.0
 STORE_SECONDS = 120.0
-AT_ONCE = 2
-"""Large ones: each is held in memory, several times over while it is read."""
+AT_ONCE = 1
+"""Large ones: each is held in memory, up to five times over while it is read."""
 MOST_NAME_DIGITS = 32
 
 
