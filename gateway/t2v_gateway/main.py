@@ -16,13 +16,15 @@ from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.client import Client, connect
 from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.health import health_server
+from t2v_operator.cluster.installed_store import installed_store
 from t2v_operator.cluster.own_namespace import own_namespace
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.reporting import outgoing_session
-from t2v_operator.cluster.secrets import gateway_secret, signing_keys
-from t2v_operator.config import ConfigurationError, EmbeddedStorage, OperatorConfig, load_config
+from t2v_operator.cluster.secrets import gateway_secret
+from t2v_operator.config import ConfigurationError, OperatorConfig, load_config
 from t2v_operator.delivery.asgi import serve
-from t2v_operator.delivery.stores import Store, open_store
+from t2v_operator.delivery.signatures import KeyInvalid
+from t2v_operator.delivery.stores import Store
 
 from t2v_gateway.app import application
 from t2v_gateway.callers import Callers
@@ -139,10 +141,11 @@ async def _secrets(
     while True:
         try:
             signer = await gateway_secret(client, namespace, config.gateway_secret)
-            keys = None
-            if isinstance(config.storage, EmbeddedStorage):
-                keys = await signing_keys(client, namespace, config.storage.keys_secret)
-            return signer, open_store(config, keys, session)
+            return signer, await installed_store(config, client, namespace, session)
+        except ConfigurationError:
+            raise
+        except KeyInvalid as error:
+            raise ConfigurationError(f"a Secret of the operator in {namespace}: {error}") from None
         except UNANSWERED as error:
             logger.warning("the operator's Secrets cannot be read yet: %s", error)
         await asyncio.sleep(RETRY_SECONDS)

@@ -21,16 +21,16 @@ from t2v_operator.cluster.callers import Callers
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError
+from t2v_operator.cluster.installed_store import installed_store
 from t2v_operator.cluster.leader import Leadership
 from t2v_operator.cluster.model_cache import ModelCache
-from t2v_operator.cluster.secrets import grant_keys, server_certificate, signing_keys
-from t2v_operator.cluster.store_address import StoreAddress
-from t2v_operator.config import ConfigurationError, EmbeddedStorage, OperatorConfig
+from t2v_operator.cluster.secrets import grant_keys, server_certificate
+from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.delivery.asgi import load_certificate, serve
 from t2v_operator.delivery.certificates import Certificate
 from t2v_operator.delivery.report_server import Caller, Outcome, report_app
 from t2v_operator.delivery.signatures import KeyInvalid
-from t2v_operator.delivery.stores import Store, open_store
+from t2v_operator.delivery.stores import Store
 
 RENEW_SECONDS = 3600
 """Between two looks at the certificate."""
@@ -88,13 +88,8 @@ class Delivery:
     async def _prepare(
         cls, config: OperatorConfig, client: Client, namespace: str, session: ClientSession
     ) -> "Delivery":
-        storage, server = config.storage, config.report_server
-        keys = address = None
-        if isinstance(storage, EmbeddedStorage):
-            keys = await signing_keys(client, namespace, storage.keys_secret)
-            if storage.service:
-                address = StoreAddress(client, namespace, storage.service, storage.url)
-        certificate = None
+        store = await installed_store(config, client, namespace, session)
+        server, certificate = config.report_server, None
         if server.url:
             names = [_host(server.url)]
             certificate = await server_certificate(client, namespace, server.secret, names)
@@ -109,7 +104,6 @@ class Delivery:
             except KeyInvalid as error:
                 text = f"gatewaySecret in {namespace}: {error}"
                 raise ConfigurationError(text) from None
-        store = open_store(config, keys, session, address)
         return cls(config, session, store, certificate)
 
 
