@@ -6,8 +6,10 @@ refuses the second, whichever gateway asks, and after a restart as well.
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from t2v_api.api_key import GRANT_ANNOTATION, KEY_LABEL, ApiKey, grant
 from t2v_api.resource import API_VERSION, KIND, ObjectMeta, TextToVideoJob, TextToVideoJobSpec
@@ -58,18 +60,25 @@ class Submitter:
         self._repeat = timedelta(seconds=repeat_seconds)
 
     async def submit(
-        self, key: ApiKey, spec: TextToVideoJobSpec, once: Once | None = None
+        self,
+        key: ApiKey,
+        spec: TextToVideoJobSpec,
+        once: Once | None = None,
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> Video:
-        """The video of this request: a new one, or the one that it made before. Raises Refused."""
+        """The video of this request: a new one, or the one that it made before. Raises Refused.
+
+        `labels`: of a new one, besides its key's.
+        """
         self._check(key, spec)
         if once is None or not self._repeat:
-            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}")
+            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}", labels)
         first = _name_of(key, once)
         for repeat in range(MOST_REPEATS):
             name = f"{first}-{repeat}" if repeat else first
             found = await self._find(key.namespace, name)
             if found is None:
-                return await self._create(key, spec, name)
+                return await self._create(key, spec, name, labels)
             if not self._is_over(found):
                 return found
         raise Refused(409, f"this was asked {MOST_REPEATS} times; use another track_id")
@@ -77,12 +86,17 @@ class Submitter:
     async def delete(self, video: Video) -> None:
         """With its Job. What is gone already is no fault. Raises Unavailable."""
         try:
-            await self._client.delete(RESOURCES, *video.key, {"propagationPolicy": "Background"})
+            left = await self._client.delete(
+                RESOURCES, *video.key, {"propagationPolicy": "Background"}
+            )
         except ClusterError as error:
             if error.status != 404:
                 raise _complaint(error) from None
         except UNANSWERED:
             raise Unavailable from None
+        else:
+            if left.get("kind") == KIND:  # it stays until its files are removed
+                self._videos.store.wrote(left)
 
     def _check(self, key: ApiKey, spec: TextToVideoJobSpec) -> None:
         """What the operator would refuse is refused at once. A model on its way is waited for."""
@@ -98,14 +112,16 @@ class Submitter:
         except RequestRefused as error:
             raise Refused(400, error.message) from None
 
-    async def _create(self, key: ApiKey, spec: TextToVideoJobSpec, name: str) -> Video:
+    async def _create(
+        self, key: ApiKey, spec: TextToVideoJobSpec, name: str, labels: Mapping[str, str]
+    ) -> Video:
         signed = grant(self._grant_secret, key.id, key.namespace, name, spec.request_hash)
         body: Manifest = {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {
                 "name": name,
-                "labels": {KEY_LABEL: key.id},
+                "labels": {**labels, KEY_LABEL: key.id},
                 "annotations": {GRANT_ANNOTATION: signed},
             },
             "spec": spec.document(),
