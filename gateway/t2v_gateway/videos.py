@@ -47,6 +47,11 @@ class Video:
         return observe_resource(orjson.loads(self.document))
 
     @property
+    def labels(self) -> dict[str, str]:
+        labels: dict[str, str] | None = orjson.loads(self.document)["metadata"].get("labels")
+        return labels or {}
+
+    @property
     def spec(self) -> TextToVideoJobSpec | None:
         return self.resource.spec
 

@@ -124,7 +124,7 @@ def about(video: Video, model: ModelDescription | None) -> VideoAnswer:
         seconds=f"{frames / fps:.5g}" if frames and fps else "0",
         size=f"{width}x{height}" if width and height else "",
         error=_error(status) if status and phase is Phase.FAILED else None,
-        remixed_from_video_id=resource.metadata.labels.get(REMIXED_FROM_LABEL),
+        remixed_from_video_id=video.labels.get(REMIXED_FROM_LABEL),
         num_frames=frames,
         fps=fps,
         seed=_first("seed", resolved, spec),

@@ -51,7 +51,7 @@ class World:
     key: NewKey
     """One that may use the gateway, in the namespace `films`."""
 
-    def change(self, video: Video, **status: Any) -> None:
+    def change(self, video: Video, /, **status: Any) -> None:
         """What the operator writes on the status, and what the watch tells of it."""
         document = self.server.objects[RESOURCES, video.namespace, video.name]
         document["status"] = {
