@@ -16,11 +16,12 @@ from t2v_api.schedulers import Scheduler
 from t2v_api.speed import Speed
 from t2v_api.store_name import STORE
 
+from t2v_gateway.bodies import File
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.openai.catalogue import model_of
 from t2v_gateway.openai.errors import PARAMETERS, BadParameter
-from t2v_gateway.openai.reading import FILE_FIELD, MOST_FIELDS, Parameters
+from t2v_gateway.openai.reading import FILE_FIELD, Parameters
 from t2v_gateway.uploads import keep
 
 PROMPT = Field(min_length=1, max_length=PROMPT_CHARACTERS, pattern=NOT_BLANK)
@@ -118,7 +119,7 @@ SPEC_NAMES = {name: field for field, name in PARAMETERS.items()} | {name: name f
 
 def asked_for(parameters: Parameters) -> CreateVideo:
     """The request as it was written, but for a file. Raises Refused."""
-    given = {n: value for n, value in parameters.items() if not isinstance(value, bytes)}
+    given = {n: value for n, value in parameters.items() if not isinstance(value, File)}
     return _parsed(CreateVideo, given)
 
 
@@ -185,8 +186,8 @@ async def _image(
     file: object, reference: Reference | str | None, key: ApiKey, gateway: Gateway
 ) -> str:
     """The address of what the video starts from."""
-    if isinstance(file, bytes):
-        return await _kept(file, key, gateway)
+    if isinstance(file, File):
+        return await _kept(file.data, key, gateway)
     if isinstance(reference, Reference):
         if reference.file_id is not None:
             raise BadParameter("file_id: there are no files here; upload the image", FILE_FIELD)
@@ -226,8 +227,6 @@ def _spec(document: dict[str, Any]) -> TextToVideoJobSpec:
 
 
 def _parsed(model: type[Parsed], given: Parameters) -> Parsed:
-    if len(given) > MOST_FIELDS:
-        raise Refused(400, f"there are {len(given)} parameters; at most {MOST_FIELDS} are taken")
     try:
         return model.model_validate(given)
     except ValidationError as error:

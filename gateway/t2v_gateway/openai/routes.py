@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Query, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 from t2v_api.api_key import ApiKey
-from t2v_api.resource import Phase
+from t2v_api.resource import Phase, TextToVideoJobSpec, hash_of
 
-from t2v_gateway.errors import NotFound
+from t2v_gateway.errors import NotFound, Refused
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.openai import answers, catalogue, content
 from t2v_gateway.openai.answers import VideoAnswer, VideoDeleted, VideoList
@@ -20,6 +20,7 @@ from t2v_gateway.submitting import Once
 from t2v_gateway.videos import Video
 
 PREFIX = "/v1"
+MOST_WORD_CHARACTERS = 256
 POLL_MILLISECONDS = {Phase.RUNNING: 1000}
 POLL_QUEUED_MILLISECONDS = 3000
 """How often the client's `poll` asks."""
@@ -84,14 +85,21 @@ def router(gateway: Gateway) -> APIRouter:
             raise NotFound(f"video {video_id[:80]!r}")
         return video
 
+    async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec, **labels: str) -> Video:
+        return await gateway.submitter.submit(
+            key,
+            spec,
+            _once(request, spec),
+            permit=lambda: gateway.callers.may_make_one(key),
+            labels=labels,
+        )
+
     @routes.post("/videos", openapi_extra=body_of(CreateVideo))
     async def create_video(request: Request, response: Response, key: Caller) -> VideoAnswer:
         """Make a video."""
         parameters = await read_parameters(request, gateway.settings)
-        gateway.callers.may_make_one(key)
         spec = await spec_of(parameters, key, gateway)
-        video = await gateway.submitter.submit(key, spec, _once(request))
-        return answer(video, response)
+        return answer(await made(request, key, spec), response)
 
     @routes.get("/videos")
     async def list_videos(
@@ -154,10 +162,8 @@ def router(gateway: Gateway) -> APIRouter:
             )  # fmt: skip
         seed = status.resolved.seed if status.resolved else spec.seed
         changed = spec.model_copy(update={"prompt": remix_in(parameters).prompt, "seed": seed})
-        gateway.callers.may_make_one(key)
         labels = {answers.REMIXED_FROM_LABEL: answers.id_of(video)}
-        made = await gateway.submitter.submit(key, changed, _once(request), labels)
-        return answer(made, response)
+        return answer(await made(request, key, changed, **labels), response)
 
     async def not_offered(request: Request, key: Caller) -> Response:
         what = ABSENT[request.url.path.rpartition("/")[2]]
@@ -181,6 +187,11 @@ def _place(video: Video) -> tuple[str, int]:
     return video.created, video.id
 
 
-def _once(request: Request) -> Once | None:
-    word = request.headers.get("idempotency-key")
-    return Once(f"idempotency-key {word}", "") if word else None
+def _once(request: Request, spec: TextToVideoJobSpec) -> Once | None:
+    """What tells a repeated request, and that the same was asked before."""
+    word = request.headers.get("idempotency-key", "").strip()
+    if not word:
+        return None
+    if len(word) > MOST_WORD_CHARACTERS:
+        raise Refused(400, f"Idempotency-Key has more than {MOST_WORD_CHARACTERS} characters")
+    return Once(f"idempotency-key {word}", "", hash_of(spec.document()))

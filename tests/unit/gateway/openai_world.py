@@ -37,7 +37,7 @@ class FakeStore:
         self.files: dict[str, bytes] = {}
         self.is_away = False
 
-    async def write(self, key: str, body: bytes) -> None:
+    async def write(self, key: str, body: bytes, seconds: float = 5) -> None:
         self._must_be_there()
         self.files[key] = body
 
