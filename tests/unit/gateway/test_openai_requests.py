@@ -16,12 +16,19 @@ PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
 )
-KEPT = r"store://uploads/[0-9a-f]{32}\.png"
+
+
+async def created(world: OpenAiWorld, reference: Any, **more: Any) -> str:
+    """OpenAI's client lets no object through but in its `extra_body`."""
+    if isinstance(reference, dict):
+        more |= {"extra_body": {"input_reference": reference}}
+    else:
+        more |= {"input_reference": reference}
+    return (await world.client.videos.create(prompt="it moves", **more)).id
 
 
 async def starts_from(world: OpenAiWorld, reference: Any) -> str:
-    video = await world.client.videos.create(prompt="it moves", input_reference=reference)
-    image: str = world.spec(video.id).init_image
+    image: str = world.spec(await created(world, reference)).init_image
     return image
 
 
@@ -86,9 +93,7 @@ def test_strength_goes_with_an_image() -> None:
 )
 def test_what_is_no_image_is_refused(reference: Any, words: str) -> None:
     async def asked(world: OpenAiWorld) -> None:
-        error = await refused(
-            world.client.videos.create(prompt="it moves", input_reference=reference)
-        )
+        error = await refused(created(world, reference))
         assert (error.status_code, error.param) == (400, "input_reference")
         assert words in error.message
         assert not documents(world)
@@ -138,9 +143,12 @@ def test_a_request_that_is_wrong_elsewhere_uploads_nothing() -> None:
     ("given", "status", "param", "code", "words"),
     [
         pytest.param(
-            {"model": "sora-2"}, 404, "model", "model_not_found", "known are tiny-shapes", id="model"
+            {"model": "sora-2"}, 404, "model", "model_not_found", "known are tiny-shapes",
+            id="model",
         ),
-        pytest.param({"size": "big"}, 400, "size", "invalid_value", "write it like 1280x720", id="size"),
+        pytest.param(
+            {"size": "big"}, 400, "size", "invalid_value", "write it like 1280x720", id="size"
+        ),
         pytest.param(
             {"size": "100x64"}, 400, "width", "invalid_value", "multiple of 8", id="no multiple"
         ),
@@ -151,9 +159,15 @@ def test_a_request_that_is_wrong_elsewhere_uploads_nothing() -> None:
             {"seconds": "12"}, 400, "seconds", "invalid_value",
             "tiny-shapes draws at most 32, which are 4 seconds", id="too long",
         ),
-        pytest.param({"seconds": "0"}, 400, "seconds", "invalid_value", "greater than 0", id="none"),
-        pytest.param({"seconds": "soon"}, 400, "seconds", "invalid_value", "'soon'", id="no number"),
-        pytest.param({"num_frames": 40}, 400, "num_frames", "invalid_value", "at most 32", id="frames"),
+        pytest.param(
+            {"seconds": "0"}, 400, "seconds", "invalid_value", "greater than 0", id="none"
+        ),
+        pytest.param(
+            {"seconds": "soon"}, 400, "seconds", "invalid_value", "'soon'", id="no number"
+        ),
+        pytest.param(
+            {"num_frames": 40}, 400, "num_frames", "invalid_value", "at most 32", id="frames"
+        ),
         pytest.param(
             {"seconds": "2", "num_frames": 16}, 400, "num_frames", "invalid_value", "give one of",
             id="two lengths",
@@ -257,23 +271,25 @@ def test_another_keys_video_is_as_one_that_does_not_exist() -> None:
         same_namespace, _ = world.world.keys.add("films")
         another, _ = world.world.keys.add("others")
         for key in (same_namespace, another):
-            other = world.as_holder_of(key)
-            for of in (video.id, "video_123", "video_0123", "nothing", "video_-1", "video_1e3"):
+            videos = world.as_holder_of(key).videos
+            for of in (video.id, "video_123", "video_0123"):
                 for asking in (
-                    other.videos.retrieve(of),
-                    other.videos.delete(of),
-                    other.videos.download_content(of),
-                    other.videos.remix(of, prompt="a blue circle"),
+                    videos.retrieve(of),
+                    videos.delete(of),
+                    videos.download_content(of),
+                    videos.remix(of, prompt="a blue circle"),
                 ):
                     error = await refused(asking)
-                    assert (error.status_code, error.code) == (404, "not_found")
-                    assert error.message.replace(of, "ID") == (
-                        "Error code: 404 - {'error': {'message': \"video 'ID' was not found\", "
-                        "'type': 'invalid_request_error', 'param': None, 'code': 'not_found'}}"
-                    )
-            assert (await other.videos.list()).data == []
+                    assert error.status_code == 404
+                    assert error.body == {
+                        "message": f"video {of!r} was not found",
+                        "type": "invalid_request_error",
+                        "param": None,
+                        "code": "not_found",
+                    }
+            assert (await videos.list()).data == []
             with pytest.raises(APIStatusError, match="was not found"):
-                await other.videos.list(after=video.id)
+                await videos.list(after=video.id)
         assert len(documents(world)) == 1
 
     ask(asked)
@@ -313,8 +329,7 @@ def test_a_list_is_asked_for_as_documented(query: str) -> None:
 
 def test_what_is_not_offered_says_so() -> None:
     async def asked(world: OpenAiWorld) -> None:
-        video = await world.client.videos.create(prompt="a red circle")
-        asking = world.client.videos.edit(prompt="a blue circle", video={"id": video.id})
+        asking = world.client.videos.edit(prompt="a blue circle", video=b"a video")
         error = await refused(asking)
         assert (error.status_code, error.code) == (404, "not_offered")
         error = await refused(world.client.get("/chat/completions", cast_to=dict[str, Any]))
