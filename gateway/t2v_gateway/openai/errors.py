@@ -37,7 +37,10 @@ PARAMETERS = {
     "numFrames": "num_frames",
 }
 """Fields of the resource that have another name here."""
-SAME_NAME = ("prompt", "width", "height", "seed", "fps", "scheduler", "speed", "strength", "pool")
+SAME_NAMES = ("prompt", "width", "height", "seed", "fps", "scheduler", "speed", "strength")
+NAMES = frozenset((*PARAMETERS.values(), *SAME_NAMES))
+FIELD = re.compile(rf"\b({'|'.join(PARAMETERS)})\b")
+BEGINNING = re.compile(r"'?([a-z]\w*)'?(?=:| is | goes )")
 
 
 class ErrorDetail(BaseModel):
@@ -108,17 +111,10 @@ def http_error(error: HTTPException) -> Response:
 
 
 def in_our_words(message: str) -> tuple[str | None, str]:
-    """The parameter that a message begins with, and the message with its name in this API."""
-    lines = [_renamed(line) for line in message.splitlines()]
-    return (lines[0][0] if lines else None), "; ".join(text for _, text in lines)
-
-
-def _renamed(line: str) -> tuple[str | None, str]:
-    found = re.match(r"([A-Za-z]\w*)(?=:| is )", line)
-    field = found[1] if found else ""
-    if field in PARAMETERS:
-        return PARAMETERS[field], PARAMETERS[field] + line[len(field) :]
-    return (field if field in SAME_NAME else None), line
+    """The parameter that a message begins with, and the message with our names in it."""
+    told = FIELD.sub(lambda found: PARAMETERS[found[0]], "; ".join(message.splitlines()))
+    begin = BEGINNING.match(told)
+    return (begin[1] if begin and begin[1] in NAMES else None), told
 
 
 def _bad_parameter(error: RequestValidationError) -> BadParameter:

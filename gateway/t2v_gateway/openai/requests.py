@@ -20,7 +20,7 @@ from t2v_gateway.bodies import File
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.openai.catalogue import model_of
-from t2v_gateway.openai.errors import PARAMETERS, BadParameter
+from t2v_gateway.openai.errors import PARAMETERS, SAME_NAMES, BadParameter
 from t2v_gateway.openai.reading import FILE_FIELD, Parameters
 from t2v_gateway.uploads import keep
 
@@ -38,7 +38,7 @@ Seconds = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+                {"type": "string", "pattern": r"^[1-9][0-9]{0,2}(\.[0-9]+)?$"},
                 {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_SECONDS},
             ]
         }
@@ -112,8 +112,9 @@ class RemixVideo(BaseModel):
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
-SAME = ("prompt", "width", "height", "fps", "seed", "scheduler", "strength", "speed")
-SPEC_NAMES = {name: field for field, name in PARAMETERS.items()} | {name: name for name in SAME}
+SPEC_NAMES = {name: field for field, name in PARAMETERS.items()} | {
+    name: name for name in SAME_NAMES
+}
 """Of the parameters that are fields of the resource as they stand."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +12,12 @@ from fastapi import FastAPI
 from openai import AsyncOpenAI
 from t2v_api.api_key import NewKey
 from t2v_api.resource import ResolvedRequest
-from t2v_gateway.app import application
 from t2v_gateway.openai.answers import number_in
 from t2v_gateway.videos import Video
 from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.request import resolve
-from t2v_operator.delivery.stores import Store, StoreUnavailable
+from t2v_operator.delivery.stores import StoreUnavailable
 
 from tests.unit.builders import a_config_with_a_store
 from tests.unit.gateway.world import World, a_world
@@ -145,10 +144,10 @@ async def an_openai_world(
     operator: OperatorConfig | None = None, with_store: bool = True, **settings: Any
 ) -> AsyncIterator[OpenAiWorld]:
     """`settings`: of the gateway."""
-    async with a_world(operator or a_config_with_a_store(), **settings) as world:
-        store: Any = FakeStore()
-        kept: Store | None = store if with_store else None
-        app = application(replace(world.gateway, store=kept))
+    operator, store = operator or a_config_with_a_store(), FakeStore()
+    async with a_world(operator, store=store if with_store else None, **settings) as world:
+        transport: Any = world.client._transport
+        app: FastAPI = transport.app
         seen: list[httpx2.Request] = []
         http = httpx2.AsyncClient(transport=_ByHost(app, seen), follow_redirects=True)
         client = AsyncOpenAI(

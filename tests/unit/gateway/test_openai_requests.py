@@ -185,7 +185,8 @@ def test_a_request_that_is_wrong_elsewhere_uploads_nothing() -> None:
             id="scheduler",
         ),
         pytest.param(
-            {"strength": 0.5}, 400, None, "invalid_value", "goes with", id="strength alone"
+            {"strength": 0.5}, 400, "strength", "invalid_value",
+            "goes with an 'input_reference'", id="strength alone",
         ),
         pytest.param(
             {"numframes": 3}, 400, "numframes", "unknown_parameter", "did you mean 'num_frames'?",
