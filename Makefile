@@ -33,7 +33,8 @@ verify: lint test
 # 10,000 requests made of the gateway's OpenAPI document, 100,000 bodies through its parser: half an hour.
 gateway-fuzz: setup
 	GATEWAY_FUZZ_BODIES=50000 GATEWAY_FUZZ_REQUESTS=10000 $(RUN)/python -m pytest -q \
-	  tests/unit/gateway/test_fuzz_bodies.py tests/unit/gateway/test_openapi.py
+	  tests/unit/gateway/test_fuzz_bodies.py tests/unit/gateway/test_openapi.py \
+	  tests/unit/gateway/test_openai_openapi.py
 
 bench: setup
 	$(RUN)/python benchmarks/runner.py

@@ -15,6 +15,8 @@ from t2v_gateway.endpoint import answers, documents, routes
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.metrics import Counting, Metrics
+from t2v_gateway.openai import errors as openai_errors
+from t2v_gateway.openai import routes as openai_routes
 from t2v_gateway.safety import Safety, WithoutSlash
 
 ENDPOINT = "/api/"
@@ -27,6 +29,7 @@ def application(gateway: Gateway, metrics: Metrics | None = None) -> FastAPI:
     """Everything that is served on the gateway's port."""
     app = FastAPI(title="Text to video", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(routes.router(gateway))
+    app.include_router(openai_routes.router(gateway))
     add_docs(app)
     _describe(app)
     _answer_errors(app, gateway)
@@ -43,6 +46,8 @@ def _answer_errors(app: FastAPI, gateway: Gateway) -> None:
 
     @app.exception_handler(HTTPException)
     async def no_such_address(request: Request, error: HTTPException) -> Response:
+        if request.url.path.startswith(f"{openai_routes.PREFIX}/"):
+            return openai_errors.http_error(error)
         if not request.url.path.startswith(ENDPOINT):
             return await http_exception_handler(request, error)
         told = HTTPStatus(error.status_code).phrase.lower()

@@ -6,9 +6,10 @@ refuses the second, whichever gateway asks, and after a restart as well.
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from t2v_api.api_key import GRANT_ANNOTATION, KEY_LABEL, ApiKey, grant
 from t2v_api.resource import API_VERSION, KIND, ObjectMeta, TextToVideoJob, TextToVideoJobSpec
@@ -66,22 +67,24 @@ class Submitter:
         spec: TextToVideoJobSpec,
         once: Once | None = None,
         permit: Callable[[], None] = lambda: None,
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> Video:
         """The video of this request: a new one, or the one that it made before.
 
-        `permit` is called before a new one is made, and may refuse it. Raises Refused.
+        `permit` is called before a new one is made, and may refuse it. `labels`: of a new one,
+        besides its key's. Raises Refused.
         """
         self._check(key, spec)
         if once is None or not self._repeat:
             permit()
-            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}")
+            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}", labels)
         first = _name_of(key, once)
         for repeat in range(MOST_REPEATS):
             name = f"{first}-{repeat}" if repeat else first
             found = await self._find(key.namespace, name)
             if found is None:
                 permit()
-                return await self._create(key, spec, name, once)
+                return await self._create(key, spec, name, labels, once)
             if not self._is_over(found):
                 return _same(found, once)
         raise Refused(409, f"this was asked {MOST_REPEATS} times; use another track_id")
@@ -95,7 +98,7 @@ class Submitter:
         if if_unchanged:
             options["preconditions"] = {"resourceVersion": video.resource_version}
         try:
-            await self._client.delete(RESOURCES, *video.key, options)
+            left = await self._client.delete(RESOURCES, *video.key, options)
         except ClusterError as error:
             if error.status == 409 and if_unchanged:
                 return False
@@ -103,6 +106,9 @@ class Submitter:
                 raise _complaint(error) from None
         except UNANSWERED:
             raise Unavailable from None
+        else:
+            if left.get("kind") == KIND:  # it stays until its files are removed
+                self._videos.store.wrote(left)
         return True
 
     def _check(self, key: ApiKey, spec: TextToVideoJobSpec) -> None:
@@ -120,7 +126,12 @@ class Submitter:
             raise Refused(400, error.message) from None
 
     async def _create(
-        self, key: ApiKey, spec: TextToVideoJobSpec, name: str, once: Once | None = None
+        self,
+        key: ApiKey,
+        spec: TextToVideoJobSpec,
+        name: str,
+        labels: Mapping[str, str],
+        once: Once | None = None,
     ) -> Video:
         signed = grant(self._grant_secret, key.id, key.namespace, name, spec.request_hash)
         body: Manifest = {
@@ -128,7 +139,7 @@ class Submitter:
             "kind": KIND,
             "metadata": {
                 "name": name,
-                "labels": {KEY_LABEL: key.id},
+                "labels": {**labels, KEY_LABEL: key.id},
                 "annotations": {GRANT_ANNOTATION: signed, **_kept(once)},
             },
             "spec": spec.document(),

@@ -59,6 +59,11 @@ class Video:
         return self.resource.metadata.resource_version
 
     @property
+    def labels(self) -> dict[str, str]:
+        labels: dict[str, str] | None = orjson.loads(self.document)["metadata"].get("labels")
+        return labels or {}
+
+    @property
     def spec(self) -> TextToVideoJobSpec | None:
         return self.resource.spec
 

@@ -239,7 +239,12 @@ def _answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(model: type[BaseModel]) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"$ref": f"#/components/schemas/{_name(model)}"}
+
+
+def _name(model: type[BaseModel]) -> str:
+    """Other rooms have an Error and a Model as well."""
+    return f"Endpoint{model.__name__}"
 
 
 def components() -> dict[str, Any]:
@@ -248,7 +253,7 @@ def components() -> dict[str, Any]:
     bearer = {"type": "http", "scheme": "bearer", "description": "Your API key."}
     models = (*bodies, *VIDEO, Done)
     return {
-        "schemas": {model.__name__: _flat(model.model_json_schema()) for model in models},
+        "schemas": {_name(model): _flat(model.model_json_schema()) for model in models},
         "securitySchemes": {"bearer": bearer},
     }
 

@@ -19,9 +19,9 @@ from t2v_gateway.bodies import Body, File, read_body
 from t2v_gateway.endpoint import answers, documents, values
 from t2v_gateway.endpoint.addresses import PREFIX
 from t2v_gateway.endpoint.asking import key_in, refuse_keys_in_the_address
-from t2v_gateway.endpoint.media import Media, media_in
 from t2v_gateway.errors import Refused, Unavailable
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.media import Media, media_in
 
 FIELDS = ("image", "init_image", "file", "video", "init_video")
 """What the file may be called."""

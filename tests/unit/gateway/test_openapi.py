@@ -32,7 +32,7 @@ FORMS = ["HttpStatus", "AsDocumented"] if REQUESTS else ["HttpStatus"]
 worlds = {form: a_standing_world(errors=ErrorForm(form)) for form in FORMS}
 """Keys with every right, so that what is behind them is reached."""
 schemas: dict[str, Any] = {
-    form: schemathesis.openapi.from_asgi("/openapi.json", world.app)
+    form: schemathesis.openapi.from_asgi("/openapi.json", world.app).include(path_regex="^/api/")
     for form, world in worlds.items()
 }
 fuzzed = settings(

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
-from t2v_gateway.endpoint.media import media_in
+from t2v_gateway.media import media_in
 from t2v_operator.core.places import key_of_init_media
 from t2v_operator.delivery.stores import StoreUnavailable
 

@@ -55,7 +55,7 @@ class World:
     metrics: Metrics
     app: FastAPI
 
-    def change(self, video: Video, **status: Any) -> None:
+    def change(self, video: Video, /, **status: Any) -> None:
         """What the operator writes on the status, and what the watch tells of it."""
         document = self.server.objects[RESOURCES, video.namespace, video.name]
         document["status"] = {
