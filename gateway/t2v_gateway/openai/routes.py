@@ -97,7 +97,7 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.post("/videos", openapi_extra=body_of(CreateVideo))
     async def create_video(request: Request, response: Response, key: Caller) -> VideoAnswer:
         """Make a video."""
-        parameters = await read_parameters(request, gateway.settings)
+        parameters = await read_parameters(request, gateway.settings, with_image=True)
         spec = await spec_of(parameters, key, gateway)
         return answer(await made(request, key, spec), response)
 
