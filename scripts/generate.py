@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from t2v_gateway.settings import GatewaySettings
 from t2v_operator.config import OperatorConfig
 from t2v_operator.crd import CUSTOM_KINDS, custom_resource_definition_yaml
 
@@ -19,6 +20,23 @@ TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 ANYTHING = {"type": "object"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 LIST = {"type": "array", "items": {"type": "object"}}
+COUNT = {"type": "integer", "minimum": 1}
+
+
+def _closed(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+SERVICE = _closed(
+    type={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    port=PORT,
+    nodePort={"type": ["integer", "null"]},
+    annotations=TEXTS,
+)
+INGRESS = _closed(enabled=BOOLEAN, className=TEXT, host=TEXT, tlsSecret=TEXT, annotations=TEXTS)
+HTTP_ROUTE = _closed(
+    enabled=BOOLEAN, hostname=TEXT, scheme={"enum": ["http", "https"]}, parentRefs=LIST
+)
 
 
 def generated() -> dict[Path, str]:
@@ -34,7 +52,8 @@ def generated() -> dict[Path, str]:
 def values_schema() -> dict[str, Any]:
     """The chart's values: its own, and the operator's configuration as the models have it."""
     config = OperatorConfig.model_json_schema(by_alias=True)
-    definitions = config.pop("$defs")
+    settings = GatewaySettings.model_json_schema(by_alias=True)
+    definitions = config.pop("$defs") | settings.pop("$defs")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_closed(
@@ -46,7 +65,7 @@ def values_schema() -> dict[str, Any]:
             ),
             imagePullSecrets=LIST,
             crds=_closed(install=BOOLEAN, keep=BOOLEAN),
-            replicas={"type": "integer", "minimum": 1},
+            replicas=COUNT,
             podDisruptionBudget=_closed(create=BOOLEAN),
             topologySpreadConstraints=LIST,
             logFormat={"enum": ["text", "json"]},
@@ -62,25 +81,32 @@ def values_schema() -> dict[str, Any]:
                 size=TEXT,
                 storageClassName={"type": ["string", "null"]},
                 existingClaim=TEXT,
-                service=_closed(
-                    type={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
-                    port=PORT,
-                    nodePort={"type": ["integer", "null"]},
-                    annotations=TEXTS,
-                ),
+                service=SERVICE,
                 resources=ANYTHING,
                 nodeSelector=TEXTS,
                 tolerations=LIST,
                 affinity=ANYTHING,
             ),
-            ingress=_closed(
-                enabled=BOOLEAN, className=TEXT, host=TEXT, tlsSecret=TEXT, annotations=TEXTS
-            ),
-            httpRoute=_closed(
+            ingress=INGRESS,
+            httpRoute=HTTP_ROUTE,
+            gateway=_closed(
                 enabled=BOOLEAN,
-                hostname=TEXT,
-                scheme={"enum": ["http", "https"]},
-                parentRefs=LIST,
+                replicas=COUNT,
+                config=settings,
+                service=SERVICE,
+                ingress=INGRESS,
+                httpRoute=HTTP_ROUTE,
+                autoscaling=_closed(
+                    enabled=BOOLEAN,
+                    minReplicas=COUNT,
+                    maxReplicas=COUNT,
+                    targetCPUUtilizationPercentage={**COUNT, "maximum": 100},
+                ),
+                networkPolicy=_closed(**{"enabled": BOOLEAN, "from": LIST}),
+                resources=ANYTHING,
+                nodeSelector=TEXTS,
+                tolerations=LIST,
+                affinity=ANYTHING,
             ),
             networkPolicies=_closed(
                 enabled=BOOLEAN,
@@ -96,10 +122,6 @@ def values_schema() -> dict[str, Any]:
         ),
         "$defs": definitions,
     }
-
-
-def _closed(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 if __name__ == "__main__":

@@ -38,6 +38,10 @@ class Reason(StrEnum):
     INIT_MEDIA_REFUSED = "InitMediaRefused"
     WEBHOOK_REFUSED = "WebhookRefused"
     """The webhook's URL leads where nobody may be called."""
+    POOL_NEEDS_KEY = "PoolNeedsKey"
+    """The GPU pool needs an API key, or one that opens it."""
+    KEY_REFUSED = "KeyRefused"
+    """The API key is not known, was revoked, or is not for this namespace or request."""
     STOPPED = "Stopped"
     RUNNER_FAULT = "RunnerFault"
     RUNNER_VANISHED = "RunnerVanished"
@@ -67,6 +71,8 @@ class Waiting(StrEnum):
     """The API server refused a change of the Job."""
     LARGER_POOL = "LargerPool"
     """The GPU's memory did not hold the video; its Job is made anew in a pool that has more."""
+    FREER_POOL = "FreerPool"
+    """The video would wait for less long in another pool; its Job is made anew there."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """A ResourceQuota of the namespace is full."""
     NOT_ANSWERED = "NotAnswered"
@@ -95,6 +101,8 @@ class Waiting(StrEnum):
     """Another resource makes the very same video just now; this one takes it when it is there."""
     QUEUE_NOT_AVAILABLE = "QueueNotAvailable"
     """The resource names a queue, or a priority in it, that cannot be used."""
+    KEY_NOT_AVAILABLE = "KeyNotAvailable"
+    """The Secret with the API key that the resource names is missing, or may not be read."""
     MODEL_NOT_READY = "ModelNotReady"
     """The VideoModel that the resource names is still being fetched, or cannot be used."""
 
@@ -140,6 +148,8 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.INIT_MEDIA_UNAVAILABLE: ExitCode.STORAGE_OR_NETWORK,
     Reason.INIT_MEDIA_REFUSED: ExitCode.INIT_MEDIA_REFUSED,
     Reason.WEBHOOK_REFUSED: ExitCode.REQUEST_REFUSED,
+    Reason.POOL_NEEDS_KEY: ExitCode.REQUEST_REFUSED,
+    Reason.KEY_REFUSED: ExitCode.REQUEST_REFUSED,
     Reason.STOPPED: ExitCode.STOPPED,
     Reason.RUNNER_FAULT: ExitCode.FAULT,
     Reason.RUNNER_VANISHED: ExitCode.FAULT,

@@ -184,9 +184,12 @@ class TextToVideoJobSpec(ContractModel):
     track_id: Annotated[str, Field(max_length=256)] | None = None
     """Returned in the webhook's body, as it is."""
     key_secret_ref: SecretKeyReference | None = None
-    """The API key, by reference: it opens GPU pools."""
+    """The API key, by reference to a Secret of this namespace: it opens GPU pools. It is read when
+    the Job is about to be made, and written nowhere."""
     load_balancer: bool = False
-    """False: the first GPU pool that the key opens. True: the least busy of them."""
+    """False: the first GPU pool that the key opens and that is not known to be too small. True: the
+    one of them with the shortest expected wait, which is its queued and running work over its GPUs;
+    `status.pool` says which."""
     num_frames: Annotated[int, FRAMES] | None = None
     """How many frames. Default: the model's."""
     fps: Annotated[int, FPS] | None = None
@@ -198,7 +201,8 @@ class TextToVideoJobSpec(ContractModel):
     loras: LoraReferences = ()
     """What is added to the model's weights: names in the operator's list of LoRAs."""
     pool: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
-    """The GPU pool to run in. Default: the one that the key opens."""
+    """The GPU pool to run in: one that the key opens, or that needs none. Default: the first of
+    them that holds the video."""
     queue_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
     """The Kueue LocalQueue of this namespace to wait in. Default: the pool's. It cannot change
     while the video is in the queue or is made."""

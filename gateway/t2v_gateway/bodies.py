@@ -40,18 +40,19 @@ async def read_bytes(request: Request, most: int, seconds: float = BODY_SECONDS)
     told = request.headers.get("content-length", "0")
     if told.isdecimal() and int(told[:20]) > most:
         raise _too_large(most)
-    body = bytearray()
+    size, chunks = 0, []
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
-                if len(body) + len(chunk) > most:
+                size += len(chunk)
+                if size > most:
                     raise _too_large(most)
-                body += chunk
+                chunks.append(chunk)
     except TimeoutError:
         raise Refused(408, f"the body took longer than {seconds:.0f} s") from None
     except ClientDisconnect:
         raise Refused(400, "the body ended before its end") from None
-    return bytes(body)
+    return b"".join(chunks)
 
 
 async def read_body(request: Request, most: int, seconds: float = BODY_SECONDS) -> Body:

@@ -90,7 +90,7 @@ def _webp(data: bytes) -> tuple[int, int] | None:
     if kind == b"VP8L" and data[20] == 0x2F:
         (bits,) = struct.unpack("<I", data[21:25])
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if kind == b"VP8X":
+    if kind == b"VP8X" and len(data) >= 30:
         width, height = (int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
         return width + 1, height + 1
     return None

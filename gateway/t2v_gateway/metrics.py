@@ -11,13 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BUCKETS = (0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NO_ROUTE = "none"
+NOBODY_THERE = 499
+"""No answer was sent: its client had gone."""
 
 
 class Metrics:
     """Counts requests."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
         self.requests = Counter(
             "t2v_gateway_requests_total",
             "Requests that were answered.",
@@ -49,7 +51,7 @@ class Counting:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.monotonic(), 499
+        began, status = time.monotonic(), NOBODY_THERE
 
         async def seen(message: Message) -> None:
             nonlocal status
@@ -60,6 +62,9 @@ class Counting:
         self._metrics.open.inc()
         try:
             await self._app(scope, receive, seen)
+        except Exception:
+            status = 500
+            raise
         finally:
             self._metrics.open.dec()
             route = getattr(scope.get("route"), "path", NO_ROUTE)

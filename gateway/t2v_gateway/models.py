@@ -25,21 +25,16 @@ class Models:
         self.by_name: dict[str, ObservedModel] = {}
         self.store: Store[ObservedModel] = Store(observe_model, self._index, lambda *_: None)
         self.catalogue = Catalogue(config, self.by_name)
-        self._reflector = (
-            Reflector(client, VIDEO_MODELS, None, self.store) if config.video_models else None
+        self.reflectors = (
+            [Reflector(client, VIDEO_MODELS, None, self.store)] if config.video_models else []
         )
 
     async def run(self) -> None:
         """Keep them in step with the API server until cancelled."""
-        await (self._reflector.run() if self._reflector else asyncio.Event().wait())
-
-    @property
-    def is_full(self) -> bool:
-        return self._reflector is None or self._reflector.is_full
-
-    async def wait_until_full(self) -> None:
-        if self._reflector:
-            await self._reflector.wait_until_full()
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.reflectors:
+                group.create_task(reflector.run())
+            await asyncio.Event().wait()
 
     async def put(self, name: str, spec: VideoModelSpec) -> None:
         """Make the VideoModel, or give it this spec. Raises Refused."""

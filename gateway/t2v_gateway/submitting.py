@@ -120,7 +120,7 @@ class Submitter:
             api_version="textto.video/v1alpha1", kind="TextToVideoJob", metadata=metadata, spec=spec
         )
         try:
-            job = resolve(resource, self._config, catalogue=self._models.catalogue)
+            job = resolve(resource, self._config, catalogue=self._models.catalogue, key=key)
             placed(job, self._config)
         except RequestRefused as error:
             raise Refused(400, error.message) from None

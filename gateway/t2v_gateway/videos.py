@@ -1,9 +1,10 @@
 """The resources as the gateway knows them: every one from a watch, found by id, waited for."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import orjson
@@ -19,6 +20,8 @@ from t2v_operator.core.observed import ObservedResource
 
 DIGEST_ANNOTATION = f"{GROUP}/idempotent-request"
 """On a resource made with an Idempotency-Key: the digest of the request that the key goes with."""
+EVERY: Key = ("", "")
+"""Stands for all videos."""
 READ = ("name", "namespace", "uid", "generation", "creationTimestamp", "resourceVersion", "labels")
 
 
@@ -57,6 +60,7 @@ class Video:
 
     @property
     def labels(self) -> dict[str, str]:
+        """The resource's."""
         labels: dict[str, str] | None = orjson.loads(self.document)["metadata"].get("labels")
         return labels or {}
 
@@ -105,7 +109,7 @@ class Videos:
         self._by_id: dict[int, Key] = {}
         self._by_key: defaultdict[str, dict[Key, None]] = defaultdict(dict)
         self._listeners: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
-        self._all_listeners: set[asyncio.Event] = set()
+        self._is_closed = False
 
     async def run(self) -> None:
         """Keep them in step with the API server until cancelled."""
@@ -113,12 +117,12 @@ class Videos:
             for reflector in self.reflectors:
                 group.create_task(reflector.run())
 
-    @property
-    def is_full(self) -> bool:
-        return all(each.is_full for each in self.reflectors)
-
-    async def wait_until_full(self) -> None:
-        await asyncio.gather(*(each.wait_until_full() for each in self.reflectors))
+    def close(self) -> None:
+        """Nobody waits any more: the process ends."""
+        self._is_closed = True
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.set()
 
     def get(self, key: Key) -> Video | None:
         return self.store.get(key)
@@ -132,37 +136,28 @@ class Videos:
         return filter(None, (self.store.get(key) for key in list(self._by_key.get(key_id, ()))))
 
     async def finished(self, key: Key, seconds: float) -> Video | None:
-        """The video once it is finished, or as it is after so many seconds; None once it is gone.
+        """The video once it is finished, or as it is after so long; None where it is gone."""
+        with self._listening(key) as changed, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (video := self.store.get(key)) and not (video.is_finished or self._is_closed):
+                    await changed.wait()
+                    changed.clear()
+        return self.store.get(key)
 
-        It need not be there yet: an own write may be ahead of the watch.
-        """
-        with self._listening(self._listeners[key]) as changed:
-            try:
-                async with asyncio.timeout(seconds):
-                    seen = False
-                    while True:
-                        video = self.store.get(key)
-                        if video is None and seen:
-                            return None
-                        if video is not None and video.is_finished:
-                            return video
-                        seen = seen or video is not None
-                        await changed.wait()
-                        changed.clear()
-            except TimeoutError:
-                return self.store.get(key)
-            finally:
-                if self._listeners[key] <= {changed}:
-                    del self._listeners[key]
-
-    @asynccontextmanager
-    async def changes(self) -> AsyncIterator[asyncio.Event]:
+    def changes(self) -> AbstractContextManager[asyncio.Event]:
         """An event that is set at each change of any video; whoever waits clears it."""
-        with self._listening(self._all_listeners) as changed:
-            yield changed
+        return self._listening(EVERY)
 
-    def _listening(self, listeners: set[asyncio.Event]) -> "_Listening":
-        return _Listening(listeners)
+    @contextlib.contextmanager
+    def _listening(self, key: Key) -> Iterator[asyncio.Event]:
+        changed = asyncio.Event()
+        self._listeners[key].add(changed)
+        try:
+            yield changed
+        finally:
+            self._listeners[key].discard(changed)
+            if not self._listeners[key]:
+                del self._listeners[key]
 
     def _index(self, key: Key, before: Video | None, after: Video | None) -> None:
         if before is not None and (after is None or after.id != before.id):
@@ -172,23 +167,8 @@ class Videos:
         if after is not None:
             self._by_id[after.id] = key
             self._by_key[after.key_id][key] = None
-        for listener in (*self._listeners.get(key, ()), *self._all_listeners):
+        for listener in (*self._listeners.get(key, ()), *self._listeners.get(EVERY, ())):
             listener.set()
 
     def _told(self, *_: object) -> None:
         """What watches say and what own writes say is all one here."""
-
-
-class _Listening:
-    """One waits as long as the block lasts."""
-
-    def __init__(self, listeners: set[asyncio.Event]) -> None:
-        self._listeners = listeners
-        self._event = asyncio.Event()
-
-    def __enter__(self) -> asyncio.Event:
-        self._listeners.add(self._event)
-        return self._event
-
-    def __exit__(self, *_: object) -> None:
-        self._listeners.discard(self._event)

@@ -1,6 +1,6 @@
 """Measure the exported model: sample prompts, let the checker judge, count.
 
-    python evaluate.py    # prints tables, writes scores.json and contact-sheet.png
+    python evaluate.py    # prints tables, writes scores.json, contact-sheet.png and seeds.png
 
 Knows nothing about the training: it loads this folder as any user would.
 """
@@ -11,7 +11,8 @@ import argparse
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,13 @@ GUIDANCE: Final = 2.0
 ALSO: Final = 12  # seen, and as many held-out, prompts at each of the other guidance scales
 SHEET_FRAMES: Final = (0, 3, 6, 9, 12, 15)
 SHEET_ROWS: Final = 10
+SEEDS: Final = 8
+SEED_PROMPTS: Final = (
+    "a red circle moving right on a white background",
+    "a small green triangle standing still",
+    "a blue square moving down on a gray background",
+    "a small yellow circle moving up",
+)
 
 Video = NDArray[np.uint8]  # (frames, height, width, 3)
 
@@ -198,6 +206,21 @@ def _sample_part(part: tuple[Setting, list[str], int]) -> list[Video]:
     return list(sample(pipeline, prompts, setting.guidance, setting.steps, seed))
 
 
+def seeds_apart(setting: Setting) -> tuple[float, Image.Image]:
+    """How much two seeds of one prompt differ, on average over pixels, pairs and SEED_PROMPTS, as a
+    share of the range; and a sheet with a row for each seed of the first two prompts."""
+    with get_context("spawn").Pool(setting.processes) as pool:
+        asked = [(setting, [prompt] * SEEDS, setting.seed) for prompt in SEED_PROMPTS]
+        videos = pool.map(_sample_part, asked)
+    pairs = [
+        np.abs(one.astype(np.float32) - other).mean() / 255
+        for same_prompt in videos
+        for one, other in combinations(same_prompt, 2)
+    ]
+    rows = [video for both in zip(*videos[:2], strict=True) for video in both]
+    return float(np.mean(pairs)), contact_sheet(rows)
+
+
 def _mistakes(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
@@ -226,10 +249,13 @@ def main() -> None:
     rounds = [(chosen.guidance, cases(chosen.seen, chosen.held_out))]
     rounds += [(guidance, cases(ALSO, ALSO)[: 2 * ALSO]) for guidance in chosen.also]
     scores: dict[str, Any] = {"scheduler": "DDIM", "steps": chosen.steps, "seed": chosen.seed}
-    scores |= {"by_guidance": {}, "mistakes": {}}
+    setting = Setting(chosen.model, chosen.guidance, chosen.steps, chosen.seed, chosen.processes)
+    apart, sheet = seeds_apart(setting)
+    sheet.save(chosen.output / "seeds.png", optimize=True)
+    print(f"two seeds of a prompt differ by {apart:.3f} of the range (n = {SEEDS} seeds each)")
+    scores |= {"two_seeds_differ_by": round(apart, 4), "by_guidance": {}, "mistakes": {}}
     for number, (guidance, asked) in enumerate(rounds):
-        setting = Setting(chosen.model, guidance, chosen.steps, chosen.seed, chosen.processes)
-        results, videos = evaluate(asked, setting)
+        results, videos = evaluate(asked, replace(setting, guidance=guidance))
         print(f"\nDDIM, {chosen.steps} steps, guidance {guidance:g}\n\n{table(summary(results))}")
         if number == 0:
             spread = np.linspace(0, len(videos) - 1, 2 * SHEET_ROWS).astype(int)

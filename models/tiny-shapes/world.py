@@ -17,8 +17,11 @@ SIZE_PX: Final = 64
 FPS: Final = 8
 # What no caption says, so that each seed of a prompt gives another video:
 PACES_PX: Final = (1.5, 2.0)  # how far a moving shape goes in a frame: 22 to 30 px in all
-SCALES: Final = (0.93, 1.07)  # of the radius that the size names
+SCALES: Final = (0.95, 1.05)  # of the radius that the size names
 MARGIN_PX: Final = 3  # from a shape to the edge, wherever it starts
+# Across its way, and at rest, a shape lies on a line of this grid: the latents' own. Between its
+# lines each place would be another picture to learn, and a small denoiser draws lumps for long.
+GRID_PX: Final = 8
 
 COLOURS: Final[dict[str, tuple[int, int, int]]] = {
     "red": (225, 25, 35),
@@ -100,8 +103,11 @@ def random_take(scene: Scene, rng: np.random.Generator) -> Take:
     radius = RADII_PX[scene.size] * rng.uniform(*SCALES)
     step = np.array(DIRECTIONS[scene.direction]) * rng.uniform(*PACES_PX)
     offsets = np.arange(FRAMES) - (FRAMES - 1) / 2
-    room = SIZE_PX / 2 - MARGIN_PX - radius - np.abs(step) * offsets[-1]
-    middle = SIZE_PX / 2 + rng.uniform(-1, 1, size=2) * np.maximum(room, 0)
+    room = np.maximum(SIZE_PX / 2 - MARGIN_PX - radius - np.abs(step) * offsets[-1], 0)
+    along = rng.uniform(-room, room)
+    lines = room // GRID_PX
+    across = GRID_PX * rng.integers(-lines, lines + 1)
+    middle = SIZE_PX / 2 + np.where(step, along, across)
     return Take(radius, (middle + offsets[:, None] * step).astype(np.float32))
 
 

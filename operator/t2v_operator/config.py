@@ -51,10 +51,16 @@ class GpuPool(ContractModel):
     """The Kueue LocalQueue, one of this name in each namespace, for resources that name none."""
     managed_by: Annotated[str, Field(max_length=63, pattern=MANAGER)] | None = None
     """The Jobs' `managedBy`: kueue.x-k8s.io/multikueue where other clusters run them."""
+    keys: Literal["required", "optional"] = "optional"
+    """required: nothing runs here without an API key that names this pool. Needs
+    `apiKeys.enabled`."""
     gpu_memory: Quantity | None = None
     """The memory of one GPU, such as 80Gi, at most what `nvidia-smi` shows as its total. A video
     that does not fit goes to another pool, or is refused, before a GPU is taken, where its model's
     `sizes` are known. Left out, nothing is known before."""
+    gpus: Annotated[int, Field(ge=1)] | None = None
+    """How many the pool has: `spec.loadBalancer` divides the pool's work by it. Left out it counts
+    as one GPU, so it should be set in every pool where load is balanced."""
 
     @field_validator("gpu_memory")
     @classmethod
@@ -246,11 +252,29 @@ class JobPolicy(ContractModel):
     """A pod whose node does not answer for that long is given up and replaced."""
 
 
+class LoadBalancing(ContractModel):
+    """What becomes of a video with `loadBalancer` whose pool is not the freest any more."""
+
+    reconsider: bool = False
+    """Whether it moves to another pool while it waits. As long as no pod of it has a node, its Job
+    is made anew there."""
+    minimum_gain_seconds: int = Field(default=60, ge=1)
+    """It moves only where it is expected to wait so much less."""
+
+
 class Kueue(ContractModel):
     """Queueing by Kueue (https://kueue.sigs.k8s.io)."""
 
     enabled: bool = False
     """True where Kueue is installed: its Workloads are then watched, which takes rights on them."""
+
+
+class ApiKeys(ContractModel):
+    """Keys that open GPU pools, kept as Secrets in the operator's namespace."""
+
+    enabled: bool = False
+    """True: the operator knows them from a watch, and reads the Secrets that `keySecretRef` names.
+    It takes rights: to list Secrets in its own namespace, to get those of the watched ones."""
 
 
 class LeaderElection(ContractModel):
@@ -283,7 +307,12 @@ class OperatorConfig(ContractModel):
     allowed_addresses: AllowedAddresses = AllowedAddresses()
     """Where webhooks and init media may be, besides the public internet."""
     jobs: JobPolicy = JobPolicy()
+    load_balancing: LoadBalancing = LoadBalancing()
     kueue: Kueue = Kueue()
+    api_keys: ApiKeys = ApiKeys()
+    gateway_secret: str = Field(default="text-to-video-operator-gateway", pattern=DNS_SUBDOMAIN)
+    """The Secret in the operator's namespace whose `current` signs what the gateway makes for a
+    key; `previous` is believed too while it is there. Made if missing, where keys are used."""
     leader_election: LeaderElection = LeaderElection()
     health_port: int = Field(default=8080, ge=1, le=65535)
     """Where /healthz, /readyz and /metrics are served."""
@@ -310,6 +339,16 @@ class OperatorConfig(ContractModel):
         if named and not self.kueue.enabled:
             raise ValueError(
                 f"pools: {', '.join(named)} names a queue; set kueue.enabled, or remove queueName"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _required_keys_are_used(self) -> Self:
+        required = [pool.name for pool in self.pools if pool.keys == "required"]
+        if required and not self.api_keys.enabled:
+            raise ValueError(
+                f"pools: {', '.join(required)} has keys: required; set apiKeys.enabled, or keys: "
+                "optional"
             )
         return self
 

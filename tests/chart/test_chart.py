@@ -59,6 +59,7 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
         "audience": "video.t2v-system",
     }
     assert config_map.pop("webhooks") == {"secret": "video-webhooks"}
+    assert config_map.pop("gatewaySecret") == "video-gateway"
     assert config_map.pop("storage") == {
         "kind": "embedded",
         "url": "http://localhost:8080",
@@ -262,6 +263,32 @@ def test_the_language_models_key_may_be_read_and_nothing_more(helm: Helm) -> Non
     assert (rule["resourceNames"], rule["verbs"]) == (["llm"], ["get"])
     assert len(rendered(helm)["Role", "video-secrets"]["rules"]) == 2
     assert the_config(documents)["promptEnhancement"] == section
+
+
+def test_rights_on_secrets_come_with_api_keys_alone(helm: Helm) -> None:
+    documents = rendered(helm, "--set", "config.apiKeys.enabled=true,config.namespaces={team-a}")
+    (anywhere,) = (
+        each for each in documents["Role", "video"]["rules"] if "secrets" in each["resources"]
+    )
+    assert (anywhere["verbs"], "resourceNames" in anywhere) == (["get"], False)
+    _, own, keys = documents["Role", "video-secrets"]["rules"]
+    assert own["resourceNames"] == [
+        "video-report",
+        "video-webhooks",
+        "video-store",
+        "video-gateway",
+    ]
+    assert (keys["resources"], keys["verbs"]) == (["secrets"], ["list", "watch"])
+    assert the_config(documents)["apiKeys"]["enabled"] is True
+
+
+def test_a_gateway_needs_keys_and_shares_the_secret_that_signs(helm: Helm) -> None:
+    with pytest.raises(CommandError, match=r"config\.apiKeys\.enabled"):
+        rendered(helm, "--set", "gateway.enabled=true")
+    documents = rendered(helm, "--set", "gateway.enabled=true,config.apiKeys.enabled=true")
+    _, one = documents["Role", "video-gateway-secrets"]["rules"]
+    assert one["resourceNames"] == [the_config(documents)["gatewaySecret"], "video-store"]
+    assert one["verbs"] == ["get"]
 
 
 def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:

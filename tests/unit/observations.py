@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from t2v_api.api_key import GRANT_ANNOTATION, KEY_LABEL, ApiKey
 from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import TextToVideoJobStatus
@@ -19,6 +20,7 @@ from t2v_operator.core.decision import Decision
 from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.enhancing import Answer
 from t2v_operator.core.job import build_job
+from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import APPLIED_ANNOTATION, POOL_LABEL, RECORD_ANNOTATION, job_name
 from t2v_operator.core.observe import observe_job, observe_pod, observe_resource, observe_workload
@@ -241,8 +243,10 @@ def a_resource_document(
     deleting: bool = False,
     record: str = "",
     name: str = "red-circle",
+    key_id: str = "",
+    signature: str = "",
 ) -> dict[str, Any]:
-    """A TextToVideoJob as the API server has it."""
+    """A TextToVideoJob as the API server has it; with `key_id`, one that the gateway made."""
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": "default",
@@ -254,6 +258,9 @@ def a_resource_document(
         metadata["deletionTimestamp"] = text(at(1))
     if record:
         metadata["annotations"] = {RECORD_ANNOTATION: record}
+    if key_id:
+        metadata["labels"] = {KEY_LABEL: key_id}
+        metadata["annotations"] = {GRANT_ANNOTATION: signature}
     # What the CRD gives to one that no operator has seen.
     written = status.document() if status else {"phase": "Pending", "observedGeneration": -1}
     return {"metadata": metadata, "spec": the_spec(**(spec or {})), "status": written}
@@ -277,6 +284,7 @@ def an_observation(
     earlier_runs: tuple[EarlierRun, ...] = (),
     models: Mapping[str, ObservedModel] = MappingProxyType({}),
     answer: Answer | None = None,
+    key: ApiKey | KeyProblem | None = None,
     now: float = 100,
     **resource: Any,
 ) -> Observed:
@@ -299,6 +307,7 @@ def an_observation(
         earlier_runs=earlier_runs,
         models=models,
         answer=answer,
+        key=key,
     )
 
 

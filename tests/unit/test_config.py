@@ -33,6 +33,11 @@ def test_the_documented_default_is_valid() -> None:
         ({"pools": [{"name": "a"}, {"name": "a"}]}, "pools: a stands twice"),
         ({"pools": [{"name": "GPU pool!"}]}, "pools.0.name: "),
         ({"pools": [{"name": "a", "queueName": "q"}]}, "pools: a names a queue; set kueue.enabled"),
+        (
+            {"pools": [{"name": "a", "keys": "required"}]},
+            "pools: a has keys: required; set apiKeys.enabled, or keys: optional",
+        ),
+        ({"pools": [{"name": "a", "keys": "yes"}]}, "pools.0.keys: "),
         ({"pools": [{"name": "a", "managedBy": "me"}]}, "pools.0.managedBy: "),
         ({"pools": [{"name": "a", "gpuMemory": "80 GB"}]}, "pools.0.gpuMemory: "),
         (

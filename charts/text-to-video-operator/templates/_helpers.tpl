@@ -43,12 +43,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and (ne .Values.store.service.type "ClusterIP") (not (include "t2v.embedded" .)) -}}
 {{- fail (printf "store.service.type is %s, and there is no store: config.storage.kind is %s" .Values.store.service.type .Values.config.storage.kind) -}}
 {{- end -}}
+{{- if and .Values.gateway.enabled (not (include "t2v.usesKeys" .)) -}}
+{{- fail "gateway.enabled is true: its clients show API keys, so set config.apiKeys.enabled as well" -}}
+{{- end -}}
 {{- $name := include "t2v.name" . -}}
 {{- $defaults := dict "leaderElection" (dict "name" $name) -}}
 {{- $_ := set $defaults "reportServer" (dict
       "url" (printf "https://%s-report.%s.svc" $name .Release.Namespace)
       "secret" (printf "%s-report" $name)
       "audience" (include "t2v.clusterName" .)) -}}
+{{- $_ := set $defaults "gatewaySecret" (printf "%s-gateway" $name) -}}
 {{- $_ := set $defaults "webhooks" (dict "secret" (printf "%s-webhooks" $name)) -}}
 {{- if include "t2v.embedded" . -}}
 {{- $_ := set $defaults "storage" (dict
@@ -95,6 +99,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if (.Values.config.kueue | default dict).enabled }}true{{ end -}}
 {{- end -}}
 
+{{- define "t2v.usesKeys" -}}
+{{- if (.Values.config.apiKeys | default dict).enabled }}true{{ end -}}
+{{- end -}}
+
 {{- /* What the operator may do in the namespaces that it watches. */ -}}
 {{- define "t2v.rules" -}}
 - apiGroups: [textto.video]
@@ -119,9 +127,42 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]
+{{- if include "t2v.usesKeys" . }}
+- apiGroups: [""]
+  resources: [secrets] # those that keySecretRef names: no rule can tell them from others
+  verbs: [get]
+{{- end }}
 {{- if include "t2v.usesKueue" . }}
 - apiGroups: [kueue.x-k8s.io]
   resources: [workloads] # patch: spec.active holds a video and lets it go on
   verbs: [list, watch, patch]
 {{- end }}
+{{- end -}}
+
+
+{{- define "t2v.gatewayName" -}}
+{{- printf "%s-gateway" (include "t2v.name" . | trunc 46 | trimSuffix "-") -}}
+{{- end -}}
+
+{{- define "t2v.gatewaySelector" -}}
+app.kubernetes.io/name: text-to-video-gateway
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "t2v.gatewayLabels" -}}
+{{ include "t2v.gatewaySelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- /* The gateway's settings: what its clients reach it by is known from its ways in. */ -}}
+{{- define "t2v.gatewayConfig" -}}
+{{- $defaults := dict -}}
+{{- if .Values.gateway.ingress.enabled -}}
+{{- $_ := set $defaults "publicUrl" (printf "%s://%s" (ternary "https" "http" (not (empty .Values.gateway.ingress.tlsSecret))) .Values.gateway.ingress.host) -}}
+{{- else if .Values.gateway.httpRoute.enabled -}}
+{{- $_ := set $defaults "publicUrl" (printf "%s://%s" .Values.gateway.httpRoute.scheme .Values.gateway.httpRoute.hostname) -}}
+{{- end -}}
+{{- mergeOverwrite $defaults (deepCopy .Values.gateway.config) | toYaml -}}
 {{- end -}}

@@ -33,7 +33,7 @@ def about(video: Video, fetch_url: str, tips: Iterable[str] = ()) -> Answer:
             "tip": f"{ON_ITS_WAY}; {tip}" if tip else ON_ITS_WAY,
             "eta": _eta(status),
             "fetch_result": fetch_url,
-            "message": in_words(status.message) if status else "waits for its turn",
+            "message": in_words(status.message if status else "") or "waits for its turn",
             "id": video.id,
             "output": [],
             "meta": meta,

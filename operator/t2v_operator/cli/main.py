@@ -10,6 +10,7 @@ from t2v_api.reasons import ExitCode
 
 from t2v_operator.cli import (
     crd,
+    key,
     link,
     loras,
     models,
@@ -38,6 +39,7 @@ COMMANDS = (
     Command(validate.validate, validate.arguments),
     Command(plan.plan, plan.arguments),
     Command(link.link, link.arguments),
+    Command(key.key, key.arguments),
     Command(models.models, models.arguments),
     Command(loras.loras, loras.arguments),
     Command(schedulers.schedulers, schedulers.arguments),

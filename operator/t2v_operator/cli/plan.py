@@ -26,6 +26,7 @@ from t2v_operator.cli.output import (
 from t2v_operator.cli.run import default_models_dir
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.core.earlier_runs import EarlierRuns, expected_seconds
+from t2v_operator.core.keys import assumed_key
 from t2v_operator.core.pools import placed, plan_for
 from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.errors import RequestRefused
@@ -94,7 +95,7 @@ def _job(
     if options.pool:
         spec = resource.spec.model_copy(update={"pool": options.pool})
         resource = resource.model_copy(update={"spec": spec})
-    job = resolve(resource, config)
+    job = resolve(resource, config, key=assumed_key(resource, config))
     job = replace(job, profile=_profile(job.profile, options))
     if options.gpu_memory:
         pool = job.pool.model_copy(update={"gpu_memory": options.gpu_memory})

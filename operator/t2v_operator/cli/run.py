@@ -26,6 +26,7 @@ from t2v_operator.cli.output import (
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.core.attempts import History
 from t2v_operator.core.job import build_job
+from t2v_operator.core.keys import assumed_key
 from t2v_operator.core.plan import read_plan
 from t2v_operator.core.request import resolve
 from t2v_operator.core.status import Subject, ended_status, failed_status
@@ -73,7 +74,7 @@ def _run_one(
 ) -> int:
     folder = output.absolute() / resource.metadata.name
     try:
-        job = resolve(resource, config)
+        job = resolve(resource, config, key=assumed_key(resource, config))
     except RequestRefused as refusal:
         subject = _subject(resource)
         status = failed_status(

@@ -13,6 +13,7 @@ from t2v_operator.cli.output import (
     with_uid,
 )
 from t2v_operator.config import load_config
+from t2v_operator.core.keys import assumed_key
 from t2v_operator.core.pools import placed
 from t2v_operator.core.request import resolve
 from t2v_operator.errors import RequestRefused
@@ -29,7 +30,7 @@ def validate(options: argparse.Namespace) -> int:
     refused = False
     for resource in read_all(options.filename):
         try:
-            placed(resolve(with_uid(resource), config), config)
+            placed(resolve(with_uid(resource), config, key=assumed_key(resource, config)), config)
         except RequestRefused as refusal:
             complain(f"{resource.metadata.name}: {refusal.reason}: {refusal.message}")
             refused = True

@@ -20,6 +20,7 @@ from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
 from t2v_operator.core.attempts import KEPT_ATTEMPTS
+from t2v_operator.core.balancing import Tally, begun, work_of
 from t2v_operator.core.earlier_runs import EarlierRuns
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
@@ -76,6 +77,8 @@ class Cache:
         self._unfinished_of = ByModel()
         self._users_of = ByModel()
         self._earlier_runs = EarlierRuns()
+        self.tally = Tally(self._earlier_runs.usual_seconds)
+        """The work of each pool; what the Jobs and pods show of it is taken in here."""
         self.jobs: Store[ObservedJob] = Store(observe_job, self._index_job, self._job_news)
         self.pods: Store[ObservedPod] = Store(observe_pod, self._index_pod, self._pod_news)
         self.workloads: Store[ObservedWorkload] = Store(
@@ -138,6 +141,8 @@ class Cache:
         """What is known about the resource and its children."""
         job, earlier = self._jobs(key, resource)
         pods = self._pods(key[0], job) if job else ()
+        spec = resource.spec
+        waits = spec is not None and spec.load_balancer and running_pod(pods) is None
         return Observed(
             resource=resource,
             job=job,
@@ -147,8 +152,9 @@ class Cache:
             earlier_pods=tuple(pod for each in earlier for pod in self._pods(key[0], each)),
             workload=self._workload(key[0], job),
             progress=self._progress_of(key, pods),
-            earlier_runs=self._earlier_runs.of(resource.spec.model_id) if resource.spec else (),
+            earlier_runs=self._earlier_runs.of(spec.model_id) if spec else (),
             models=self._models,
+            load=self.tally.load(now, but=key) if waits else {},
         )
 
     def unfinished_of(self, model: str) -> list[Key]:
@@ -188,6 +194,7 @@ class Cache:
     def report(self, key: Key, pod: str, progress: Progress) -> None:
         """Take in what the runner in a pod says of its progress."""
         self._progress[key] = pod, progress
+        self._weigh(key)
         self._news(key)
 
     def forget_progress(self, key: Key) -> None:
@@ -249,6 +256,22 @@ class Cache:
             names.discard(before.name)
             if not names:
                 del self._jobs_of[owner]
+        for job in (before, after):
+            if job is not None and (owner := _owner(key, job)):
+                self._weigh(owner)
+
+    def _weigh(self, owner: Key) -> None:
+        """Count anew what the Job of a resource adds to its pool."""
+        for job in self.jobs_of(owner):
+            work = work_of(job)
+            if work is None:
+                continue
+            pod = running_pod(self._pods(owner[0], job))
+            if pod and pod.started:
+                work = begun(work, pod.started, self._progress_of(owner, (pod,)))
+            self.tally.see(owner, work)
+            return
+        self.tally.see(owner, None)
 
     def _index_place(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         """A Job that somebody holds makes nothing; one that waits in a queue will."""
@@ -282,6 +305,10 @@ class Cache:
                 gone[before.name] = before.as_gone
                 while len(gone) > KEPT_ATTEMPTS:
                     del gone[next(iter(gone))]
+        pod = after or before
+        changed = (before and before.is_running) != (after and after.is_running)
+        if pod and changed and (owner := self._resource_of.get((key[0], pod.job_uid))):
+            self._weigh(owner)
 
     def _pod_news(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         pod = after or before

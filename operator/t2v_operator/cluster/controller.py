@@ -5,7 +5,6 @@ kopf brings start-up, clean-up, signals and logging. Its watches and handlers ar
 """
 
 import asyncio
-import contextlib
 import gc
 import itertools
 import logging
@@ -18,7 +17,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import kopf
@@ -26,6 +24,7 @@ from kubernetes.aio.client import ApiClient
 from t2v_api.reasons import REASONS
 from t2v_api.resource import TextToVideoJobStatus
 
+from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.capabilities import fitted
 from t2v_operator.cluster.client import Client, connect
@@ -33,7 +32,7 @@ from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Ask, Enhancing
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.health import health_server
-from t2v_operator.cluster.kinds import JOBS, RESOURCES, VIDEO_MODELS, WORKLOADS, Kind
+from t2v_operator.cluster.kinds import JOBS, RESOURCES, SECRETS, VIDEO_MODELS, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.model_cache import ModelCache
@@ -41,10 +40,12 @@ from t2v_operator.cluster.models import ModelReconciler
 from t2v_operator.cluster.output_cleaner import OutputCleaner
 from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.output_ttl import OutputTtl
+from t2v_operator.cluster.own_namespace import own_namespace
 from t2v_operator.cluster.reconcile import Reconciler
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.reflector import Reflector, WatchTooOld
 from t2v_operator.cluster.reporting import AuthorityChanged, Delivery, Reporting, outgoing_session
+from t2v_operator.cluster.resource_keys import ResourceKeys
 from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.cluster.secrets import endpoint_key, webhook_secrets
 from t2v_operator.cluster.store import Key
@@ -52,6 +53,7 @@ from t2v_operator.cluster.webhooks import WebhookSender
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.core.catalogue import Catalogue
+from t2v_operator.core.keys import key_named
 from t2v_operator.core.observed import ObservedResource, Settled
 from t2v_operator.core.status import reason_of
 from t2v_operator.delivery.prompt_endpoint import Endpoint
@@ -77,7 +79,7 @@ async def _run(config: OperatorConfig) -> None:
         # Not only the leader: its Secrets belong to every replica.
         client = Client(connection, lambda: True)
         config = await fitted(config, client)
-        delivery = await Delivery.prepare(config, client, _own_namespace(), session)
+        delivery = await Delivery.prepare(config, client, own_namespace(), session)
         operator = Operator(connection, delivery)
         await operator.check()
         registry = kopf.OperatorRegistry()
@@ -101,7 +103,7 @@ class Operator:
         self._client = Client(connection, lambda: self._leadership.is_held, self._metrics.called)
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
         self._models = ModelCache(
-            self._client, _own_namespace(), config, self._add_model, self._model_offered
+            self._client, own_namespace(), config, self._add_model, self._model_offered
         )
         self._catalogue = Catalogue(config, self._models.by_name)
         self._cache = Cache(
@@ -113,12 +115,12 @@ class Operator:
             self._add_model,
         )
         self._model_reconciler = ModelReconciler(
-            self._client, self._models, self._cache, config, _own_namespace(), _now
+            self._client, self._models, self._cache, config, own_namespace(), _now
         )
         self._recorder = Recorder(self._client)
         self._leadership = Leadership(
             self._client,
-            config.leader_election.namespace or _own_namespace(),
+            config.leader_election.namespace or own_namespace(),
             config.leader_election.name,
             f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
             address=_own_address(config.report_server.port),
@@ -128,6 +130,7 @@ class Operator:
         self._enhancing = Enhancing(
             self._ask_endpoint(delivery), delivery.store, config, self._queue.add
         )
+        self._api_keys = self._use_keys()
         self._reconciler = Reconciler(
             self._cache,
             effects,
@@ -138,11 +141,12 @@ class Operator:
             _now,
             self._is_current,
             self._wrote,
+            self._resource_keys(),
         )
         self._reporting = Reporting(
             delivery,
             Client(connection, lambda: True, self._metrics.called),
-            _own_namespace(),
+            own_namespace(),
             self._cache,
             self._models,
             effects,
@@ -165,7 +169,7 @@ class Operator:
             self._client,
             self._cache,
             PublicClient(config.allowed_addresses),
-            lambda: webhook_secrets(self._client, _own_namespace(), config.webhooks.secret),
+            lambda: webhook_secrets(self._client, own_namespace(), config.webhooks.secret),
             _now,
             self._output_ttl.consider,
         )
@@ -181,8 +185,19 @@ class Operator:
         if endpoint is None:
             return None
         secret = endpoint.key_secret
-        key = partial(endpoint_key, self._client, _own_namespace(), secret) if secret else None
+        key = partial(endpoint_key, self._client, own_namespace(), secret) if secret else None
         return Endpoint(endpoint, delivery.session, key).ask
+
+    def _use_keys(self) -> ApiKeys | None:
+        if not self._config.api_keys.enabled:
+            return None
+        return ApiKeys(self._client, own_namespace(), self._key_changed)
+
+    def _resource_keys(self) -> ResourceKeys | None:
+        if self._api_keys is None:
+            return None
+        secret = self._config.gateway_secret
+        return ResourceKeys(self._client, own_namespace(), self._api_keys, secret)
 
     async def check(self) -> None:
         """Raises ConfigurationError when the cluster lacks a kind that the operator needs."""
@@ -216,7 +231,9 @@ class Operator:
 
     async def start(self, **_: Any) -> None:
         """Begin in the background. Whatever ends by itself ends the operator."""
-        caches = (self._cache.run(), self._models.run())
+        caches = [self._cache.run(), self._models.run()]
+        if self._api_keys:
+            caches.append(self._api_keys.run())
         for work in (self._lead(), self._serve_health(), *caches, self._report()):
             task = asyncio.create_task(work)
             task.add_done_callback(_end_operator)
@@ -235,6 +252,8 @@ class Operator:
         """Wait for the lease, then do the work, as long as it is held."""
         await self._cache.wait_until_full()
         await self._models.wait_until_full()
+        if self._api_keys:
+            await self._api_keys.wait_until_full()
         # What was listed stays for long: the garbage collector need not look through it each time.
         gc.collect()
         gc.freeze()
@@ -303,6 +322,14 @@ class Operator:
         for key in self._cache.unfinished_of(name):
             self._add(key)
 
+    def _key_changed(self, _: str) -> None:
+        """Who has an API key is looked at: that one may be revoked, or may be there now."""
+        for key, resource in self._cache.resources.items() if self._works else ():
+            if isinstance(resource, Settled) or resource.is_finished:
+                continue
+            if key_named(resource.metadata, resource.spec):
+                self._add(key)
+
     async def _work(self, key: Key) -> float | None:
         began = time.monotonic()
         try:
@@ -358,12 +385,15 @@ class Operator:
 
     def _not_ready(self) -> str:
         kinds = self._cache.missing_kinds() | self._models.missing_kinds()
+        if self._api_keys and not self._api_keys.is_full:
+            kinds |= {SECRETS}
         missing = ", ".join(sorted(kind.plural for kind in kinds))
         return f"the caches are being filled: {missing}" if missing else ""
 
     @property
     def _reflectors(self) -> list[Reflector]:
-        return [*self._cache.reflectors, *self._models.reflectors]
+        of_keys = self._api_keys.reflectors if self._api_keys else []
+        return [*self._cache.reflectors, *self._models.reflectors, *of_keys]
 
     def _scopes(self) -> Iterable[str | None]:
         return self._config.namespaces or (None,)
@@ -441,13 +471,6 @@ def _own_address(port: int) -> str:
     address = os.environ.get("POD_IP", "")
     host = f"[{address}]" if ":" in address else address
     return f"{host}:{port}" if address else ""
-
-
-def _own_namespace() -> str:
-    """The pod's; outside of a cluster, `default`."""
-    with contextlib.suppress(OSError):
-        return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text().strip()
-    return "default"
 
 
 def _now() -> datetime:

@@ -6,7 +6,8 @@ what the API server itself says. Run twice, it does nothing the second time.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from t2v_operator.cluster.enhancing import Enhancing
 from t2v_operator.cluster.errors import ActionRefused, ClusterError, JobExists, TryAgain
 from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
+from t2v_operator.cluster.resource_keys import ResourceKeys
 from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
@@ -55,10 +57,12 @@ class Reconciler:
         clock: Callable[[], datetime],
         is_current: Callable[[str], bool],
         wrote: Callable[[ObservedResource, TextToVideoJobStatus], None],
+        keys: ResourceKeys | None = None,
     ) -> None:
         """`is_current` says whether the cache of a namespace is as new as our right to write.
 
-        `wrote` hears of each status that was written, with the resource as it was before.
+        `wrote` hears of each status that was written, with the resource as it was before. `keys`
+        is None where no API keys are used.
         """
         self._cache = cache
         self._effects = effects
@@ -69,6 +73,7 @@ class Reconciler:
         self._clock = clock
         self._is_current = is_current
         self._wrote = wrote
+        self._keys = keys
         self._since: dict[Key, tuple[Phase, float, float | None]] = {}
         """The phase seen last; since when, or since when it is written; since when it is not."""
         self._pace = Pace(STATUSES_PER_SECOND, STATUSES_BURST)
@@ -100,7 +105,8 @@ class Reconciler:
             if left is None or left > 0:
                 return left
             return await self._act_on_live(key)
-        observed = await self._with_answers(self._cache.observe(key, resource, self._clock()))
+        observed = await self._with_key(self._cache.observe(key, resource, self._clock()))
+        observed = await self._with_answers(observed)
         decision = decide(observed, self._config)
         begins = decision.makes_a_job or decision.question
         outdated = begins and not self._is_current(key[0])
@@ -120,11 +126,40 @@ class Reconciler:
             observed = replace(observed, answer=answer)
             decision = decide(observed, self._config)
         if not decision.makes_a_job:
-            return await self._carry_out(key, observed, decision)
+            return await self._take_place(key, observed, decision)
         async with self._reuse.looked_up(key, observed, decision) as found:
             if found is not observed:
                 decision = decide(found, self._config)
-            return await self._carry_out(key, found, decision)
+            return await self._take_place(key, found, decision)
+
+    async def _take_place(self, key: Key, observed: Observed, decision: Decision) -> float | None:
+        """Carry it out. Whoever looks meanwhile counts its work already, and it counts theirs."""
+        spec = observed.resource.spec
+        if decision.work and spec and spec.load_balancer:
+            # Between this and the promise below nobody else decides.
+            load = self._cache.tally.load(observed.now, but=key)
+            observed = replace(observed, load=load)
+            decision = decide(observed, self._config)
+        with self._promised(key, observed, decision):
+            return await self._carry_out(key, observed, decision)
+
+    @contextmanager
+    def _promised(self, key: Key, observed: Observed, decision: Decision) -> Iterator[None]:
+        """A Job that is made is in the cache at the end; one that moves comes with a later look."""
+        tally = self._cache.tally
+        if decision.work is None:
+            if observed.job is None:
+                tally.withdraw(key)
+            yield
+            return
+        tally.promise(key, decision.work)
+        try:
+            yield
+        except BaseException:
+            tally.withdraw(key)
+            raise
+        if decision.makes_a_job:
+            tally.withdraw(key)
 
     async def _carry_out(self, key: Key, observed: Observed, decision: Decision) -> float | None:
         resource, status = observed.resource, observed.resource.status
@@ -254,7 +289,14 @@ class Reconciler:
         pods = await self._effects.pods(namespace, job) if job else ()
         if job:
             pods = self._cache.with_gone_pods(namespace, job, pods)
-        return await self._with_answers(replace(observed, job=job, pods=pods))
+        observed = await self._with_key(replace(observed, job=job, pods=pods), now=True)
+        return await self._with_answers(observed)
+
+    async def _with_key(self, observed: Observed, now: bool = False) -> Observed:
+        """With the API key that the resource has, or why it has not the one that it names."""
+        if self._keys is None:
+            return observed
+        return replace(observed, key=await self._keys.of(observed, now))
 
     async def _with_its_model(self, observed: Observed) -> Observed:
         """With the VideoModel that it names, where the cache has not seen any of that name."""
@@ -306,6 +348,7 @@ class Reconciler:
         self._record_pace.forget(key)
         self._answers.pop(key, None)
         self._cache.forget_progress(key)
+        self._cache.tally.withdraw(key)
 
 
 def _log(resource: ObservedResource, decision: Decision) -> None:

@@ -21,16 +21,16 @@ from t2v_operator.cluster.callers import Callers
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError
+from t2v_operator.cluster.installed_store import installed_store
 from t2v_operator.cluster.leader import Leadership
 from t2v_operator.cluster.model_cache import ModelCache
-from t2v_operator.cluster.secrets import server_certificate, signing_keys
-from t2v_operator.cluster.store_address import StoreAddress
-from t2v_operator.config import ConfigurationError, EmbeddedStorage, OperatorConfig
+from t2v_operator.cluster.secrets import grant_keys, server_certificate
+from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.delivery.asgi import load_certificate, serve
 from t2v_operator.delivery.certificates import Certificate
 from t2v_operator.delivery.report_server import Caller, Outcome, report_app
 from t2v_operator.delivery.signatures import KeyInvalid
-from t2v_operator.delivery.stores import Store, open_store
+from t2v_operator.delivery.stores import Store
 
 RENEW_SECONDS = 3600
 """Between two looks at the certificate."""
@@ -88,13 +88,8 @@ class Delivery:
     async def _prepare(
         cls, config: OperatorConfig, client: Client, namespace: str, session: ClientSession
     ) -> "Delivery":
-        storage, server = config.storage, config.report_server
-        keys = address = None
-        if isinstance(storage, EmbeddedStorage):
-            keys = await signing_keys(client, namespace, storage.keys_secret)
-            if storage.service:
-                address = StoreAddress(client, namespace, storage.service, storage.url)
-        certificate = None
+        store = await installed_store(config, client, namespace, session)
+        server, certificate = config.report_server, None
         if server.url:
             names = [_host(server.url)]
             certificate = await server_certificate(client, namespace, server.secret, names)
@@ -102,7 +97,13 @@ class Delivery:
                 update={"certificate_authority": certificate.authority.decode()}
             )
             config = config.model_copy(update={"report_server": server})
-        store = open_store(config, keys, session, address)
+        if config.api_keys.enabled:
+            # Whoever mounts it waits for it.
+            try:
+                await grant_keys(client, namespace, config.gateway_secret)
+            except KeyInvalid as error:
+                text = f"gatewaySecret in {namespace}: {error}"
+                raise ConfigurationError(text) from None
         return cls(config, session, store, certificate)
 
 

@@ -13,6 +13,7 @@ from t2v_operator.cluster.errors import TryAgain
 from t2v_operator.cluster.store import Key
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import CreateJob, Decision
+from t2v_operator.core.keys import key_id
 from t2v_operator.core.observed import Observed, ObservedResource, StoredVideo
 from t2v_operator.core.places import key_in_store
 from t2v_operator.core.plan import Plan, read_plan
@@ -102,7 +103,7 @@ class Reuse:
         return read_plan(manifest) if manifest else None
 
     def _maker(self, key: Key, plan: Plan, observed: Observed) -> Key | None:
-        """Another resource that makes the video at least as soon: same pool, same queue."""
+        """Another resource that makes the video at least as soon: same key, pool and queue."""
         spec, status = observed.resource.spec, observed.resource.status
         small = too_small(status.attempts if status else ())
         for owner, job in self._cache.makers_of(key[0], plan.output_url):
@@ -110,6 +111,7 @@ class Reuse:
             if not isinstance(other, ObservedResource) or other.spec is None or spec is None:
                 continue
             same_way = (other.spec.pool, other.spec.queue_name) == (spec.pool, spec.queue_name)
+            same_way = same_way and job.key == key_id(observed.key)
             goes_on = not other.spec.suspend and other.metadata.uid == job.owner_uid
             goes_well = job.plan is None or job.plan.pool not in small
             if owner != key and same_way and goes_on and goes_well and not other.is_being_deleted:

@@ -41,6 +41,19 @@ async def signing_keys(client: Client, namespace: str, name: str) -> SigningKeys
     return SigningKeys.read(_data(secret))
 
 
+async def grant_keys(client: Client, namespace: str, name: str) -> tuple[bytes, ...]:
+    """What the gateway signs its requests with (`t2v_api.api_key.grant`), the present one first.
+
+    Raises ClusterError, KeyInvalid.
+    """
+    return (await signing_keys(client, namespace, name)).keys
+
+
+async def gateway_secret(client: Client, namespace: str, name: str) -> bytes:
+    """The one of `grant_keys` that signs."""
+    return (await grant_keys(client, namespace, name))[0]
+
+
 async def webhook_secrets(client: Client, namespace: str, name: str) -> WebhookSecrets:
     """What signs webhooks. Raises ClusterError, WebhookSecretInvalid."""
     secret = await client.get(SECRETS, namespace, name)

@@ -13,6 +13,10 @@ from t2v_operator.config import OperatorConfig
 from t2v_operator.core.attempts import history_on
 from t2v_operator.core.decision import CreateJob, Decision, Refusal
 from t2v_operator.core.observed import Observed
+from t2v_operator.core.rules.balancing import (
+    a_video_that_waits_moves_to_a_freer_pool,
+    looked_at_again,
+)
 from t2v_operator.core.rules.end import (
     a_complete_job_is_a_video,
     a_failed_job_is_a_failure,
@@ -28,6 +32,11 @@ from t2v_operator.core.rules.job import (
     a_request_without_a_job_gets_one,
     a_suspended_resource_gets_no_job,
     brought_into_line,
+)
+from t2v_operator.core.rules.key import (
+    a_job_whose_key_was_revoked_does_not_begin,
+    a_key_that_is_not_there_is_waited_for,
+    a_key_that_is_refused_makes_no_job,
 )
 from t2v_operator.core.rules.model import a_model_that_is_not_ready_is_waited_for
 from t2v_operator.core.rules.request import (
@@ -66,6 +75,8 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
     a_spec_that_does_not_fit_is_refused,
     a_job_of_somebody_else_is_left_alone,
     a_suspended_resource_gets_no_job,
+    a_key_that_is_not_there_is_waited_for,
+    a_key_that_is_refused_makes_no_job,
     a_model_that_is_not_ready_is_waited_for,
     a_video_that_is_stored_is_taken,
     a_video_that_another_resource_makes_is_waited_for,
@@ -78,6 +89,8 @@ AT_ITS_END: tuple[Rule, ...] = (
     a_complete_job_is_a_video,
     a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool,
     a_failed_job_is_a_failure,
+    a_job_whose_key_was_revoked_does_not_begin,
+    a_video_that_waits_moves_to_a_freer_pool,
     a_job_being_deleted_is_waited_for,
     a_job_that_is_disrupted_too_often_has_failed,
     a_runner_that_is_started_again_for_ever_has_failed,
@@ -104,7 +117,8 @@ def decide(observed: Observed, config: OperatorConfig) -> Decision:
     actions, after = brought_into_line(situation)
     decision = _first(ON_ITS_WAY, after)
     assert decision  # the last rule always has something to say
-    return replace(decision, actions=(*actions, *decision.actions))
+    decision = replace(decision, actions=(*actions, *decision.actions))
+    return looked_at_again(decision, after)
 
 
 def refused(

@@ -5,6 +5,7 @@ from typing import Any
 
 from t2v_api.resource import TextToVideoJobStatus
 
+from t2v_operator.core.balancing import Work
 from t2v_operator.core.enhancing import Question
 from t2v_operator.core.job import Manifest
 
@@ -76,6 +77,8 @@ class Decision:
     """None: when something changes."""
     rests_on_absence: bool = False
     """Something is missing: a cache that lags would show the same."""
+    work: Work | None = None
+    """What it adds to a pool, before that is to be seen."""
     question: Question | None = None
     """What a language model is to be asked; the next look knows the answer."""
 

@@ -39,12 +39,22 @@ class EarlierRuns:
 
     def __init__(self) -> None:
         self._latest: dict[tuple[str, str], tuple[EarlierRun, ...]] = {}
+        self._means: dict[tuple[str, str], float] = {}
 
     def of(self, model: str) -> tuple[EarlierRun, ...]:
         """In all pools; of each pool the latest last."""
         return tuple(
             run for (name, _), runs in self._latest.items() if name == model for run in runs
         )
+
+    def usual_seconds(self, model: str) -> float | None:
+        """What a video of the model takes, whatever it is asked for; None where none was made.
+
+        Of a model that nothing is known of: what a video of any model takes.
+        """
+        own = [mean for (name, _), mean in self._means.items() if name == model]
+        means = own or list(self._means.values())
+        return sum(means) / len(means) if means else None
 
     def take(self, resource: dict[str, Any]) -> None:
         """Keep what a resource tells of a finished video; from any other nothing is learnt."""
@@ -53,7 +63,8 @@ class EarlierRuns:
             return
         key = (run.request.model_id, run.pool)
         runs = sorted((*self._latest.get(key, ()), run), key=lambda each: each.completed)
-        self._latest[key] = tuple(runs[-KEPT_RUNS:])
+        self._latest[key] = latest = tuple(runs[-KEPT_RUNS:])
+        self._means[key] = sum(sum(run.timings.values()) for run in latest) / len(latest)
 
     def _new_run(self, status: dict[str, Any]) -> EarlierRun | None:
         """Of thousands of resources few are read whole: most are older than what is kept."""

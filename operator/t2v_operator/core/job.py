@@ -6,6 +6,7 @@ The operator applies the Job to a cluster; `t2v run` runs its container's comman
 import json
 from typing import Any
 
+from t2v_api.api_key import KEY_LABEL
 from t2v_api.reasons import ExitCode
 from t2v_api.resource import API_VERSION, KIND, Estimate, TextToVideoJobSpec
 
@@ -70,7 +71,7 @@ def build_job(
         "metadata": {
             "name": name or job_name(resource),
             "namespace": resource.metadata.namespace,
-            "labels": labels | queue,
+            "labels": labels | queue | ({KEY_LABEL: job.key.id} if job.key else {}),
             "annotations": resource_name
             | {
                 OUTPUT_URL_ANNOTATION: folder_url(

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from t2v_api.api_key import GRANT_ANNOTATION, KEY_LABEL
 from t2v_api.base import ContractError
 from t2v_api.reasons import Waiting
 from t2v_api.resource import (
@@ -120,8 +121,11 @@ def _metadata(document: dict[str, Any]) -> ObjectMeta:
     read = {
         RECORD_ANNOTATION: record if len(record) <= RECORD_CHARACTERS else "",
         RENEW_LINKS_ANNOTATION: _short(annotations.get(RENEW_LINKS_ANNOTATION)),
+        GRANT_ANNOTATION: _short(annotations.get(GRANT_ANNOTATION)),
     }
     kept["annotations"] = {name: text for name, text in read.items() if text}
+    key_id = (document.get("labels") or {}).get(KEY_LABEL)
+    kept["labels"] = {KEY_LABEL: key_id} if key_id else {}
     return ObjectMeta.parse(kept, at="metadata")
 
 
@@ -186,6 +190,7 @@ def observe_job(document: Manifest) -> ObservedJob:
         plan_text=find_plan(document),
         handed_in=_handed_in(metadata.get("annotations") or {}),
         model=labels.get(MODEL_LABEL, ""),
+        key=labels.get(KEY_LABEL, ""),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from t2v_api.api_key import ApiKey
 from t2v_api.progress import Progress
 from t2v_api.reasons import Waiting
 from t2v_api.resource import (
@@ -23,6 +24,7 @@ from t2v_api.result import GenerationResult
 
 from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.enhancing import Answer
+from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import (
     RECORD_ANNOTATION,
@@ -177,6 +179,8 @@ class ObservedJob:
     """The record that the runner handed in; empty without one."""
     model: str = ""
     """The model that it draws with."""
+    key: str = ""
+    """The id of the API key that it was made with; empty without one."""
 
     @property
     def is_finished(self) -> bool:
@@ -312,10 +316,16 @@ class Observed:
     """Whether the WorkloadPriorityClass that the resource names is there."""
     answer: Answer | None = None
     """What came of asking a language model for a better prompt; None where nobody was asked."""
+    key: ApiKey | KeyProblem | None = None
+    """The API key that it has, or why it has not the one that it names; None where it names none,
+    and where the operator uses no keys."""
     earlier_runs: tuple[EarlierRun, ...] = ()
     """How long the latest videos of its model took."""
     models: Mapping[str, ObservedModel] = field(default_factory=dict)
     """Every VideoModel by its name."""
+    load: Mapping[str, float] = field(default_factory=dict)
+    """GPU-seconds of other videos' work by pool, queued and running, where this one's pool is
+    chosen by it."""
 
 
 def running_pod(pods: Sequence[ObservedPod]) -> ObservedPod | None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from t2v_api.base import ContractError
-from t2v_api.profile import ModelSource, name_all
+from t2v_api.profile import ModelResources, ModelSource, name_all
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import Estimate, ResolvedRequest
 
@@ -63,6 +63,16 @@ class PlanText:
     output_url: str
     notices: str
     estimate: str
+
+    @property
+    def gpus(self) -> int:
+        """How many it holds while it runs; 0 where the parts do not tell."""
+        return _gpus(self.model)
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """As the estimate says; None where it says nothing."""
+        return _expected_seconds(self.estimate)
 
     @property
     def sources(self) -> tuple[ModelSource, ...]:
@@ -133,6 +143,25 @@ def _sources(model: str) -> tuple[ModelSource, ...]:
         return tuple(ModelSource.parse(each) for each in both if each)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ContractError("no source of a model") from None
+
+
+@lru_cache(maxsize=64)
+def _gpus(model: str) -> int:
+    """Of a profile of any version."""
+    try:
+        resources = json.loads(model).get("resources") or {}
+        gpus = resources.get("gpus", ModelResources.model_fields["gpus"].default)
+    except (ValueError, AttributeError, RecursionError):
+        return 0
+    return gpus if isinstance(gpus, int) else 0
+
+
+@lru_cache(maxsize=1024)
+def _expected_seconds(estimate: str) -> float | None:
+    try:
+        return Estimate.parse_json(estimate).seconds if estimate else None
+    except ContractError:
+        return None
 
 
 @lru_cache(maxsize=256)

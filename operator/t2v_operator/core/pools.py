@@ -1,11 +1,13 @@
-"""Which GPU pool a video runs in, as far as memory decides it, before a GPU is taken. Pure.
+"""Which GPU pool a video runs in, before a GPU is taken. Pure.
 
-Knows the model's sizes and what a pool's GPUs have; how a plan is chosen for one GPU is
-`t2v_api.memory`'s. Who names a pool gets that one or none.
+Knows the model's sizes and what a pool's GPUs have; which pools are open to a video is `keys`', how
+a plan is chosen for one GPU `t2v_api.memory`'s, where the wait is shortest `balancing`'s. Who names
+a pool gets that one or none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from t2v_api.memory import CUDA_CONTEXT, NoPlanFits, PlanChoice, choose
 from t2v_api.profile import ModelProfile
@@ -15,8 +17,13 @@ from t2v_api.request import GenerationRequest
 from t2v_api.resource import Attempt
 
 from t2v_operator.config import GpuPool, OperatorConfig
+from t2v_operator.core.balancing import Load, shortest_wait
+from t2v_operator.core.keys import open_pools
 from t2v_operator.core.request import ResolvedJob
 from t2v_operator.errors import RequestRefused
+
+NO_LOAD: Load = MappingProxyType({})
+Misfits = list[tuple[GpuPool, NoPlanFits]]
 
 
 def memory_plan(job: ResolvedJob) -> PlanChoice | None:
@@ -44,28 +51,66 @@ def plan_for(profile: ModelProfile, request: GenerationRequest, gpu_bytes: int) 
 
 
 def placed(
-    job: ResolvedJob, config: OperatorConfig, attempts: Sequence[Attempt] = ()
+    job: ResolvedJob,
+    config: OperatorConfig,
+    attempts: Sequence[Attempt] = (),
+    load: Load = NO_LOAD,
+    decided: str | None = None,
 ) -> ResolvedJob:
-    """`job` in the first pool that is not known to be too small for it.
+    """`job` in the first open pool that is not known to be too small for it.
 
-    After `attempts` that ran out of their GPU's memory: in the smallest that has more.
-    Raises RequestRefused.
+    With `loadBalancer`: in that of them with the shortest wait under `load`, or in the one that was
+    `decided` before. After `attempts` that ran out of their GPU's memory: in the smallest that has
+    more. Raises RequestRefused.
     """
     larger = _larger_pools(job, config, attempts)
-    pools = larger or (_others(config, attempts) if job.resource.spec.pool is None else (job.pool,))
-    misfits: list[tuple[GpuPool, NoPlanFits]] = []
-    for pool in pools:
-        there = replace(job, pool=pool)
-        try:
-            memory_plan(there)
-        except NoPlanFits as misfit:
-            misfits.append((pool, misfit))
-        else:
-            return there
+    is_named = job.resource.spec.pool is not None
+    pools = larger or ((job.pool,) if is_named else _others(job, config, attempts))
+    misfits: Misfits = []
+    fitting = _fitting(job, pools, misfits)
+    if job.resource.spec.load_balancer and not larger:
+        if found := tuple(fitting):
+            return _balanced(job, found, load, decided)
+    elif first := next(fitting, None):
+        return replace(job, pool=first)
     # What is missing in the largest is what would have to be had.
     largest, why = max(misfits, key=lambda each: each[0].gpu_bytes or 0)
     text = f"pool {largest.name} has GPUs of {largest.gpu_memory}; {why}"
     raise RequestRefused(Reason.OUT_OF_MEMORY, text)
+
+
+def _fitting(job: ResolvedJob, pools: Sequence[GpuPool], misfits: Misfits) -> Iterator[GpuPool]:
+    """Those that are not known to be too small; the others become `misfits`."""
+    for pool in pools:
+        try:
+            memory_plan(replace(job, pool=pool))
+        except NoPlanFits as misfit:
+            misfits.append((pool, misfit))
+        else:
+            yield pool
+
+
+def _balanced(
+    job: ResolvedJob, fitting: Sequence[GpuPool], load: Load, decided: str | None
+) -> ResolvedJob:
+    """In one of the pools that hold it, and whether there was anything to choose from."""
+    gpus = job.profile.resources.gpus
+    pools = [pool for pool in fitting if (pool.gpus or gpus) >= gpus] or list(fitting)
+    if notice := _nothing_to_balance(job, pools):
+        return replace(job, pool=pools[0], notices=(*job.notices, notice))
+    before = next((pool for pool in pools if pool.name == decided), None)
+    return replace(job, pool=before or shortest_wait(pools, load))
+
+
+def _nothing_to_balance(job: ResolvedJob, pools: Sequence[GpuPool]) -> str:
+    """Why loadBalancer has no effect; empty where it has."""
+    if job.resource.spec.pool is not None:
+        return f"loadBalancer has no effect: pool {job.resource.spec.pool} is asked for"
+    if not job.profile.resources.gpus:
+        return f"loadBalancer has no effect: model {job.profile.id} needs no GPU"
+    if len(pools) == 1:
+        return f"loadBalancer has nothing to balance: {pools[0].name} is the only pool for this"
+    return ""
 
 
 def larger_pool(
@@ -85,10 +130,12 @@ def larger_pool(
         return None
 
 
-def _others(config: OperatorConfig, attempts: Sequence[Attempt]) -> tuple[GpuPool, ...]:
-    """All but those that ran out, unless these are all."""
-    small = too_small(attempts)
-    return tuple(pool for pool in config.pools if pool.name not in small) or config.pools
+def _others(
+    job: ResolvedJob, config: OperatorConfig, attempts: Sequence[Attempt]
+) -> tuple[GpuPool, ...]:
+    """All that are open but those that ran out, unless these are all."""
+    pools, small = open_pools(job.resource, job.key, config), too_small(attempts)
+    return tuple(pool for pool in pools if pool.name not in small) or pools
 
 
 def too_small(attempts: Sequence[Attempt]) -> set[str | None]:
@@ -109,5 +156,6 @@ def _larger_pools(
         return ()
     known = {pool.name: pool.gpu_bytes for pool in config.pools if pool.gpu_bytes}
     least = max((known.get(name or "", 0) for name in too_small(attempts)), default=0)
-    larger = [pool for pool in config.pools if least and known.get(pool.name, 0) > least]
+    pools = open_pools(job.resource, job.key, config)
+    larger = [pool for pool in pools if least and known.get(pool.name, 0) > least]
     return tuple(sorted(larger, key=lambda pool: known[pool.name]))

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from t2v_api.api_key import ApiKey
 from t2v_api.base import nearest
 from t2v_api.lora import AppliedLora
 from t2v_api.profile import ModelProfile
@@ -20,6 +21,7 @@ from t2v_operator.core.beginning import Beginning, begin
 from t2v_operator.core.catalogue import Catalogue, CatalogueModel
 from t2v_operator.core.enhance import Enhanced, enhance
 from t2v_operator.core.enhancing import Answer, Question
+from t2v_operator.core.keys import NO_EFFECT, closed, open_pools
 from t2v_operator.core.loras import applied
 from t2v_operator.errors import RequestRefused
 
@@ -32,6 +34,8 @@ class ResolvedJob:
     request: GenerationRequest
     profile: ModelProfile
     pool: GpuPool
+    key: ApiKey | None = None
+    """What opens pools to it; None: those that need no key are open."""
     notices: tuple[str, ...] = ()
     """What is done otherwise than asked for, a sentence each, for the user to read."""
     model_is_prefetched: bool = False
@@ -54,11 +58,12 @@ def resolve(
     config: OperatorConfig,
     answer: Answer | None = None,
     catalogue: Catalogue | None = None,
+    key: ApiKey | None = None,
 ) -> ResolvedJob:
     """Decide every value of the request. Raises RequestRefused.
 
     `answer`: to the question that the job has without it. `catalogue`: with VideoModels; without it
-    the configuration's models alone are known.
+    the configuration's models alone are known. `key`: the one that the resource has.
     """
     spec = resource.spec
     model = _model(spec.model_id, catalogue or Catalogue(config))
@@ -72,16 +77,17 @@ def resolve(
     loras = applied(spec.loras, profile, config.loras)
     request = _request(resource, profile, beginning, sampling, enhanced, speed, loras)
     _keep_limits(request, profile)
-    pool = _pool(spec.pool, config)
+    pool = _pool(resource, key, config)
     notices = (
         *enhanced.notices,
         *beginning.notices,
         *sampling.notices,
         *unmet,
         *_unused(request, profile),
+        *((NO_EFFECT,) if spec.key_secret_ref and not config.api_keys.enabled else ()),
     )
     return ResolvedJob(
-        resource, request, profile, pool, notices, model.is_prefetched, enhanced.question
+        resource, request, profile, pool, key, notices, model.is_prefetched, enhanced.question
     )
 
 
@@ -129,13 +135,16 @@ def _model(model_id: str, catalogue: Catalogue) -> CatalogueModel:
     return model
 
 
-def _pool(name: str | None, config: OperatorConfig) -> GpuPool:
+def _pool(resource: TextToVideoJob, key: ApiKey | None, config: OperatorConfig) -> GpuPool:
+    pools, name = open_pools(resource, key, config), resource.spec.pool
     if name is None:
-        return config.pools[0]
-    for pool in config.pools:
+        return pools[0]
+    for pool in pools:
         if pool.name == name:
             return pool
     known = [pool.name for pool in config.pools]
+    if name in known:
+        raise closed(name, key)
     raise RequestRefused(
         Reason.INVALID_REQUEST, f"pool {name!r} is not configured{nearest(name, known)}"
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from t2v_api.api_key import ApiKey
 from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobSpec, TextToVideoJobStatus
 
@@ -47,6 +48,12 @@ class Situation:
         job = self.observed.job
         assert job  # the rules before those that ask have dealt with a missing one
         return job
+
+    @property
+    def key(self) -> ApiKey | None:
+        """The API key that the resource has."""
+        found = self.observed.key
+        return found if isinstance(found, ApiKey) else None
 
     @property
     def catalogue(self) -> Catalogue:

@@ -36,6 +36,7 @@ STALLED = frozenset(
         Waiting.JOB_NOT_CHANGED,
         Waiting.UNKNOWN_FIELD,
         Waiting.QUEUE_NOT_AVAILABLE,
+        Waiting.KEY_NOT_AVAILABLE,
     }
 )
 """These do not end by themselves: somebody has to look."""

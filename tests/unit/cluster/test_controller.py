@@ -11,10 +11,11 @@ from aiohttp import ClientConnectionError
 from t2v_operator.cluster import controller
 from t2v_operator.cluster.controller import Operator
 from t2v_operator.cluster.errors import ClusterError
-from t2v_operator.cluster.kinds import JOBS, LEASES, RESOURCES
+from t2v_operator.cluster.kinds import JOBS, LEASES, RESOURCES, SECRETS
 from t2v_operator.cluster.reporting import Delivery
 from t2v_operator.config import ConfigurationError
 
+from tests.unit.api_keys import a_config_with_keys
 from tests.unit.builders import a_config, a_config_with_kueue
 from tests.unit.cluster.api_server import ApiServer
 from tests.unit.observations import a_job_document, a_pod_document, a_resource_document
@@ -50,6 +51,27 @@ def test_who_does_not_lead_queues_nothing() -> None:
     operator = an_operator(ApiServer())
     hear(operator)
     assert operator._queue.depth == 0
+
+
+def test_who_has_a_key_is_looked_at_when_a_key_changes() -> None:
+    operator = an_operator(ApiServer(), a_config_with_keys())
+    operator._works = True
+    with_key = a_resource_document(name="with", spec={"keySecretRef": {"name": "alice"}})
+    labelled = a_resource_document(name="labelled", key_id="0123456789ab")
+    without = a_resource_document(name="without")
+    for version, document in enumerate((with_key, labelled, without), 1):
+        document["metadata"]["resourceVersion"] = str(version)
+        operator._cache.resources.wrote(document)
+    operator._key_changed("0123456789ab")
+    assert operator._queue.depth == 2
+
+
+def test_keys_are_watched_where_they_are_used_alone() -> None:
+    without, used = (an_operator(ApiServer(), each) for each in (None, a_config_with_keys()))
+    assert SECRETS not in [each.kind for each in without._reflectors]
+    assert SECRETS in [each.kind for each in used._reflectors]
+    assert "secrets" in used._not_ready()
+    assert "secrets" not in without._not_ready()
 
 
 class Refusing(ApiServer):

@@ -12,6 +12,7 @@ from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase, TextToVideoJobStatus
 from t2v_operator.cluster import reconcile
+from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Ask, Enhancing
@@ -26,11 +27,13 @@ from t2v_operator.cluster.kinds import (
     WORKLOADS,
 )
 from t2v_operator.cluster.reconcile import Reconciler
+from t2v_operator.cluster.resource_keys import ResourceKeys
 from t2v_operator.cluster.reuse import Reuse
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.names import JOB_LABEL, POOL_LABEL, RECORD_ANNOTATION
 from t2v_operator.core.observed import Settled
 
+from tests.unit.api_keys import SYSTEM
 from tests.unit.builders import a_config, a_config_of_pools, a_config_with_kueue
 from tests.unit.cluster.api_server import ApiServer, the_jobs, the_status
 from tests.unit.model_observations import MODEL, a_model_document
@@ -58,9 +61,13 @@ class World:
     """A cluster with one resource, and an operator's cache of it."""
 
     def __init__(
-        self, config: OperatorConfig | None = None, store: Any = None, ask: Ask | None = None
+        self,
+        config: OperatorConfig | None = None,
+        store: Any = None,
+        ask: Ask | None = None,
+        server: ApiServer | None = None,
     ) -> None:
-        self.server = ApiServer(self._time)
+        self.server = server or ApiServer(self._time)
         self.news: list[Any] = []
         self.told: list[str] = []
         self.ended: list[tuple[Phase | None, Phase]] = []
@@ -76,6 +83,9 @@ class World:
         )
         self.look_again: list[Any] = []
         self.enhancing = Enhancing(ask, store, config, self.look_again.append, lambda: self.uptime)
+        self.api_keys = ApiKeys(client, SYSTEM)
+        secret = config.gateway_secret
+        keys = ResourceKeys(client, SYSTEM, self.api_keys, secret, lambda: self.uptime)
         self.reconciler = Reconciler(
             self.cache,
             Effects(client, self.cache, store),
@@ -88,6 +98,7 @@ class World:
             lambda resource, status: self.ended.append(
                 (resource.status.phase if resource.status else None, status.phase)
             ),
+            keys if config.api_keys.enabled else None,
         )
 
     def _time(self) -> datetime:

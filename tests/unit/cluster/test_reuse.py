@@ -8,13 +8,15 @@ import pytest
 from t2v_api.delivery import RECORD_FILE, FileToUpload, Grant
 from t2v_api.result import read_outcome
 from t2v_operator.cluster.errors import TryAgain
-from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
+from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, SECRETS
 from t2v_operator.core.names import OUTPUT_URL_ANNOTATION
 from t2v_operator.delivery.stores import StoredFile, StoreUnavailable
 
+from tests.unit.api_keys import FAST, SLOW, a_key_secret
 from tests.unit.builders import a_config, a_config_with_a_store
 from tests.unit.cluster.api_server import the_jobs
 from tests.unit.cluster.test_reconcile import KEY, World
+from tests.unit.cluster.test_resource_keys import a_secret
 from tests.unit.observations import (
     a_pod_document,
     a_record_of,
@@ -198,6 +200,21 @@ def test_of_two_that_are_asked_for_at_once_one_is_made() -> None:
     world.hears()
     look(world, OTHER)
     assert status_of(world, OTHER[1])["reused"] is True
+
+
+def test_who_has_a_key_does_not_wait_for_who_has_none() -> None:
+    """The other may wait long for a pool that the key need not wait for."""
+    pools = [SLOW, FAST]
+    world, _ = a_world(pools=pools, apiKeys={"enabled": True})
+    world.server.put(SECRETS, a_key_secret())
+    world.server.put(SECRETS, a_secret())
+    world.has(spec=EXPLICIT)
+    look(world)
+    world.server.put(RESOURCES, another(spec=EXPLICIT | {"keySecretRef": {"name": "alice"}}))
+    world.hears()
+    look(world, OTHER)
+    labels = [job["metadata"]["labels"] for job in world.server.all_of(JOBS)]
+    assert [each["textto.video/pool"] for each in labels] == ["slow", "fast"]
 
 
 def test_where_the_one_fails_the_other_makes_its_own() -> None:

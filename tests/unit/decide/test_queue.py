@@ -358,6 +358,17 @@ def test_a_suspension_that_ends_before_its_own_effect_is_seen_lets_the_workload_
     assert PatchWorkload(WORKLOAD, is_active=True) in decision.actions
 
 
+def test_a_job_for_other_clusters_is_held_for_their_queue() -> None:
+    config = a_config_with_kueue(queueName="far", managedBy="kueue.x-k8s.io/multikueue")
+    job = the_job_made(decided(config, spec={"priorityClassName": "urgent"}))
+    kueue = "kueue.x-k8s.io"
+    labels = {name: value for name, value in job["metadata"]["labels"].items() if kueue in name}
+    assert labels == {f"{kueue}/queue-name": "far", f"{kueue}/priority-class": "urgent"}
+    assert (job["spec"]["managedBy"], job["spec"]["suspend"]) == (f"{kueue}/multikueue", True)
+    pod = job["spec"]["template"]["spec"]
+    assert "priorityClassName" not in pod, "a PriorityClass of another cluster"
+
+
 def test_managed_by_of_the_pool_is_on_the_job() -> None:
     config = a_config_with_kueue(queueName="far", managedBy="kueue.x-k8s.io/multikueue")
     assert the_job_made(decided(config))["spec"]["managedBy"] == "kueue.x-k8s.io/multikueue"

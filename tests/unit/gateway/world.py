@@ -14,7 +14,7 @@ from t2v_gateway.callers import Callers
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.metrics import Metrics
 from t2v_gateway.models import Models
-from t2v_gateway.settings import GatewaySettings
+from t2v_gateway.settings import ErrorForm, GatewaySettings
 from t2v_gateway.submitting import Submitter
 from t2v_gateway.videos import Video, Videos
 from t2v_operator.cluster.kinds import RESOURCES
@@ -53,6 +53,7 @@ class World:
     key: NewKey
     """One that may use the gateway, in the namespace `films`."""
     metrics: Metrics
+    app: FastAPI
 
     def change(self, video: Video, /, **status: Any) -> None:
         """What the operator writes on the status, and what the watch tells of it."""
@@ -100,10 +101,11 @@ async def a_world(
     """`settings`: of the gateway, which by default does not wait for videos."""
     parts = _parts(operator, store, settings)
     metrics = Metrics()
-    transport = httpx2.ASGITransport(app=application(parts.gateway, metrics))
+    app = application(parts.gateway, metrics)
+    transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
         key, _ = parts.keys.add()
-        yield World(parts.server, parts.gateway, parts.keys, client, key, metrics)
+        yield World(parts.server, parts.gateway, parts.keys, client, key, metrics, app)
 
 
 @dataclass
@@ -116,7 +118,8 @@ class _Parts:
 def _parts(operator: OperatorConfig | None, store: Any, settings: dict[str, Any]) -> _Parts:
     server: Any = ApiServer(lambda: datetime.now(UTC))
     operator = operator or a_config()
-    chosen = GatewaySettings(**{"wait_seconds": 0, **settings})
+    errors = ErrorForm(settings.pop("errors", ErrorForm.AS_DOCUMENTED))
+    chosen = GatewaySettings(**{"wait_seconds": 0, "errors": errors, **settings})
     videos, models, keys = Videos(server, ()), Models(server, operator), KeyRing()
     submitter = Submitter(server, operator, videos, models, SECRET, chosen.repeat_seconds)
     callers = Callers(keys, videos)

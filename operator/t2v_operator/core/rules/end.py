@@ -7,6 +7,7 @@ from t2v_api.result import GenerationFailure, GenerationResult
 from t2v_operator.config import MOST_RETRIES_IN_POD
 from t2v_operator.core.attempts import RunnerEnd, failed_attempt, handed_in, made_it, result_of
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
+from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.pools import larger_pool, ran_out
 from t2v_operator.core.request import resolve
 from t2v_operator.core.situation import Situation, removals
@@ -57,9 +58,13 @@ def a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool(
         return None
     if job.plan is None or last.pool != job.plan.pool:
         return None  # the run was an earlier Job's; this one left none
+    if isinstance(situation.observed.key, KeyProblem) and situation.observed.key.is_final:
+        return None  # another Job would need the key
     try:
         resource = situation.observed.resource.as_contract
-        resolved = resolve(resource, situation.config, catalogue=situation.catalogue)
+        resolved = resolve(
+            resource, situation.config, catalogue=situation.catalogue, key=situation.key
+        )
     except RequestRefused:
         return None
     pool = larger_pool(resolved, situation.config, history.latest)

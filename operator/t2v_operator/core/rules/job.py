@@ -11,6 +11,7 @@ from t2v_api.web_address import AddressRefused, check_literal
 
 from t2v_operator.config import VolumeStorage
 from t2v_operator.core.attempts import History, history_on, with_attempt
+from t2v_operator.core.balancing import work_in
 from t2v_operator.core.decision import (
     LOOK_AGAIN_SECONDS,
     Action,
@@ -33,6 +34,8 @@ from t2v_operator.errors import RequestRefused
 
 ENDED_BY_DELETION = (None, Reason.STOPPED, Reason.RUNNER_VANISHED)
 """How a run looks whose pod went with its Job."""
+SEEN_LATE = (Reason.MODEL_NOT_FOUND, Reason.POOL_NEEDS_KEY)
+"""A VideoModel that was applied with it, or a key that was just changed, may not be seen yet."""
 QUEUE_SECONDS = 60.0
 """How often a queue that cannot be used is looked for again."""
 
@@ -175,12 +178,15 @@ def _created(situation: Situation, history: History) -> Decision:
         return refused_url
     try:
         resource = situation.observed.resource.as_contract
-        resolved = resolve(resource, situation.config, _answer(situation), situation.catalogue)
-        resolved = placed(resolved, situation.config, history.latest)
+        resolved = resolve(
+            resource, situation.config, _answer(situation), situation.catalogue, situation.key
+        )
+        decided = situation.previous.pool if situation.previous else None
+        load = situation.observed.load
+        resolved = placed(resolved, situation.config, history.latest, load, decided)
     except RequestRefused as refusal:
         refused = situation.refused(refusal.reason, refusal.message)
-        # A VideoModel that was applied with it may not have been seen yet.
-        return replace(refused, rests_on_absence=refusal.reason is Reason.MODEL_NOT_FOUND)
+        return replace(refused, rests_on_absence=refusal.reason in SEEN_LATE)
     problem = _queue_problem(situation, resolved)
     if problem:
         status = situation.waiting(Phase.PENDING, Waiting.QUEUE_NOT_AVAILABLE, problem)
@@ -191,12 +197,8 @@ def _created(situation: Situation, history: History) -> Decision:
             Phase.PENDING, Waiting.ENHANCING_PROMPT, message, **history.fields
         )
         return Decision(status, again_seconds=LOOK_AGAIN_SECONDS, question=resolved.question)
-    manifest = build_job(
-        resolved,
-        situation.config,
-        situation.observed.resource.job_name,
-        estimate(resolved, situation.observed.earlier_runs),
-    )
+    expected = estimate(resolved, situation.observed.earlier_runs)
+    manifest = build_job(resolved, situation.config, situation.observed.resource.job_name, expected)
     plan = read_plan(manifest)
     text = with_notices(f"the Job {manifest['metadata']['name']} was made", plan)
     phase = Phase.SUSPENDED if situation.spec.suspend else Phase.QUEUED
@@ -208,7 +210,12 @@ def _created(situation: Situation, history: History) -> Decision:
         **(planned(plan) | history.fields),
         progress=None,
     )
-    return Decision(status, (CreateJob(manifest),), again_seconds=PATIENCE_SECONDS)
+    return Decision(
+        status,
+        (CreateJob(manifest),),
+        again_seconds=PATIENCE_SECONDS,
+        work=work_in(resolved, expected),
+    )
 
 
 def _answer(situation: Situation) -> Answer | None:

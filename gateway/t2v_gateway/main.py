@@ -1,0 +1,151 @@
+"""The gateway as a process: its caches fill, then it serves, until a signal ends it."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import kopf
+from aiohttp import ClientSession
+from prometheus_client import CollectorRegistry
+from t2v_operator.cluster.api_keys import ApiKeys
+from t2v_operator.cluster.client import Client, connect
+from t2v_operator.cluster.errors import UNANSWERED
+from t2v_operator.cluster.health import health_server
+from t2v_operator.cluster.installed_store import installed_store
+from t2v_operator.cluster.own_namespace import own_namespace
+from t2v_operator.cluster.reflector import Reflector
+from t2v_operator.cluster.reporting import outgoing_session
+from t2v_operator.cluster.secrets import gateway_secret
+from t2v_operator.config import ConfigurationError, OperatorConfig, load_config
+from t2v_operator.delivery.asgi import serve
+from t2v_operator.delivery.signatures import KeyInvalid
+from t2v_operator.delivery.stores import Store
+
+from t2v_gateway.app import application
+from t2v_gateway.callers import Callers
+from t2v_gateway.gateway import Gateway
+from t2v_gateway.metrics import Metrics
+from t2v_gateway.models import Models
+from t2v_gateway.settings import GatewaySettings, load_settings
+from t2v_gateway.submitting import Submitter
+from t2v_gateway.videos import Videos
+
+RETRY_SECONDS = 5.0
+HANGS_SECONDS = 300.0
+"""A watch that has not even tried anything for that long is dead."""
+
+logger = logging.getLogger("t2v_gateway")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal ends it; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="t2v-gateway", description=__doc__)
+    parser.add_argument("--config", type=Path, help="the operator's configuration")
+    parser.add_argument("--settings", type=Path, help="the gateway's own")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    options = parser.parse_args(arguments)
+    kopf.configure(
+        log_format=kopf.LogFormat.JSON if options.log_format == "json" else kopf.LogFormat.FULL
+    )
+    try:
+        asyncio.run(_run(load_config(options.config), load_settings(options.settings)))
+    except ConfigurationError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+async def _run(config: OperatorConfig, settings: GatewaySettings) -> None:
+    async with await connect() as connection, outgoing_session() as session:
+        client = Client(connection, lambda: True)
+        process = await Process.prepare(client, config, settings, session)
+        await process.run()
+
+
+class Process:
+    """The parts, and how they hang together."""
+
+    def __init__(
+        self, gateway: Gateway, keys: ApiKeys, registry: CollectorRegistry | None = None
+    ) -> None:
+        self._gateway = gateway
+        self._keys = keys
+        self._registry = registry or CollectorRegistry()
+
+    @classmethod
+    async def prepare(
+        cls,
+        client: Client,
+        config: OperatorConfig,
+        settings: GatewaySettings,
+        session: ClientSession,
+    ) -> "Process":
+        """Waits until the Secrets are there that the operator makes."""
+        namespace = own_namespace()
+        videos, models = Videos(client, config.namespaces), Models(client, config)
+        keys = ApiKeys(client, namespace)
+        secret, store = await _secrets(client, config, namespace, session)
+        submitter = Submitter(client, config, videos, models, secret, settings.repeat_seconds)
+        callers = Callers(keys, videos)
+        return cls(Gateway(settings, config, videos, models, callers, submitter, store), keys)
+
+    async def run(self) -> None:
+        """Serve until a signal."""
+        ended = asyncio.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(each, ended.set)
+        gateway = self._gateway
+        parts = (gateway.videos.run(), gateway.models.run(), self._keys.run(), self._serve())
+        tasks = [asyncio.create_task(part) for part in (*parts, ended.wait())]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        # Whoever waits for a video is told that it is on its way.
+        gateway.videos.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _serve(self) -> None:
+        port = self._gateway.settings.health_port
+        async with health_server(self._dead, self._not_ready, self._registry, port):
+            await asyncio.gather(*(each.wait_until_full() for each in self._reflectors))
+            app = application(self._gateway, Metrics(self._registry))
+            await serve(app, self._gateway.settings.port)
+
+    @property
+    def _reflectors(self) -> list[Reflector]:
+        gateway = self._gateway
+        return [*gateway.videos.reflectors, *gateway.models.reflectors, *self._keys.reflectors]
+
+    def _dead(self) -> str:
+        """What a restart would mend: a task that hangs. An API server that is away is none."""
+        now = time.monotonic()
+        hung = [r.kind.plural for r in self._reflectors if now - r.tried > HANGS_SECONDS]
+        return f"the watch of {', '.join(hung)} hangs" if hung else ""
+
+    def _not_ready(self) -> str:
+        missing = sorted({r.kind.plural for r in self._reflectors if not r.is_full})
+        return f"the caches are being filled: {', '.join(missing)}" if missing else ""
+
+
+async def _secrets(
+    client: Client, config: OperatorConfig, namespace: str, session: ClientSession
+) -> tuple[bytes, Store | None]:
+    """What signs the keys' requests, and the store. The operator makes the Secrets."""
+    while True:
+        try:
+            signer = await gateway_secret(client, namespace, config.gateway_secret)
+            return signer, await installed_store(config, client, namespace, session)
+        except ConfigurationError:
+            raise
+        except KeyInvalid as error:
+            raise ConfigurationError(f"a Secret of the operator in {namespace}: {error}") from None
+        except UNANSWERED as error:
+            logger.warning("the operator's Secrets cannot be read yet: %s", error)
+        await asyncio.sleep(RETRY_SECONDS)
