@@ -64,6 +64,7 @@ class Video:
 
     @property
     def labels(self) -> dict[str, str]:
+        """The resource's."""
         labels: dict[str, str] | None = orjson.loads(self.document)["metadata"].get("labels")
         return labels or {}
 

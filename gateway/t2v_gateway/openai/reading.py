@@ -16,14 +16,19 @@ UPLOAD_SECONDS = 300.0
 Parameters = dict[str, Any]
 
 
-async def read_parameters(request: Request, settings: GatewaySettings) -> Parameters:
+async def read_parameters(
+    request: Request, settings: GatewaySettings, with_image: bool = False
+) -> Parameters:
     """The parameters by name. Raises Refused.
 
     What is null, or empty as a form has it, is not given.
     """
-    # An image may stand in it, in base64: four letters for three bytes.
-    most = settings.body_bytes + settings.upload_bytes * 4 // 3
-    body = await read_body(request, most, UPLOAD_SECONDS)
+    if with_image:
+        # It may be in base64: four letters for three bytes.
+        most = settings.body_bytes + settings.upload_bytes * 4 // 3
+        body = await read_body(request, most, UPLOAD_SECONDS)
+    else:
+        body = await read_body(request, settings.body_bytes)
     if len(body) > MOST_PARAMETERS:
         raise BadParameter(f"there are more than {MOST_PARAMETERS} parameters", None)
     given: Parameters = {}

@@ -1,5 +1,7 @@
 """The addresses of the OpenAI Videos API."""
 
+import asyncio
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response, Security
@@ -21,6 +23,8 @@ from t2v_gateway.videos import Video
 
 PREFIX = "/v1"
 MOST_WORD_CHARACTERS = 256
+LAG_SECONDS = 0.5
+"""How far a watch may be behind."""
 POLL_MILLISECONDS = {Phase.RUNNING: 1000}
 POLL_QUEUED_MILLISECONDS = 3000
 """How often the client's `poll` asks."""
@@ -77,13 +81,24 @@ def router(gateway: Gateway) -> APIRouter:
         spec = video.spec
         return answers.about(video, catalogue.model_of(gateway, spec.model_id) if spec else None)
 
-    def own(key: ApiKey, video_id: str) -> Video:
-        """The key's video of this id. Raises NotFound."""
+    async def own(key: ApiKey, video_id: str) -> Video:
+        """The key's video of this id. Raises NotFound.
+
+        One that another replica has just made may be ahead of the watch here. What is not there
+        and what is another key's are waited for alike: the time tells nothing.
+        """
         number = answers.number_in(video_id)
-        video = gateway.videos.by_id(number) if number is not None else None
-        if video is None or not _is_of(video, key):
-            raise NotFound(f"video {video_id[:80]!r}")
-        return video
+        with gateway.videos.changes() as changed, suppress(TimeoutError):
+            async with asyncio.timeout(LAG_SECONDS if number is not None else 0):
+                while number is not None:
+                    video = gateway.videos.by_id(number)
+                    if video and video.key_id == key.id and video.namespace == key.namespace:
+                        if video.is_being_deleted:
+                            break
+                        return video
+                    await changed.wait()
+                    changed.clear()
+        raise NotFound(f"video {video_id[:80]!r}")
 
     async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec, **labels: str) -> Video:
         return await gateway.submitter.submit(
@@ -97,7 +112,7 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.post("/videos", openapi_extra=body_of(CreateVideo))
     async def create_video(request: Request, response: Response, key: Caller) -> VideoAnswer:
         """Make a video."""
-        parameters = await read_parameters(request, gateway.settings)
+        parameters = await read_parameters(request, gateway.settings, with_image=True)
         spec = await spec_of(parameters, key, gateway)
         return answer(await made(request, key, spec), response)
 
@@ -128,12 +143,12 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.get("/videos/{video_id}", responses=NOT_FOUND)
     async def retrieve_video(video_id: str, response: Response, key: Caller) -> VideoAnswer:
         """How far a video is."""
-        return answer(own(key, video_id), response)
+        return answer(await own(key, video_id), response)
 
     @routes.delete("/videos/{video_id}", responses=NOT_FOUND)
     async def delete_video(video_id: str, key: Caller) -> VideoDeleted:
         """Delete a video with its files, or stop it where it is not finished."""
-        video = own(key, video_id)
+        video = await own(key, video_id)
         await gateway.submitter.delete(video)
         return VideoDeleted(id=answers.id_of(video))
 
@@ -145,7 +160,7 @@ def router(gateway: Gateway) -> APIRouter:
         variant: content.Variant = content.Variant.VIDEO,
     ) -> Response:
         """The video's MP4, or its poster."""
-        return await content.answer(request, own(key, video_id), variant, gateway)
+        return await content.answer(request, await own(key, video_id), variant, gateway)
 
     @routes.post("/videos/{video_id}/remix", responses=NOT_FOUND, openapi_extra=body_of(RemixVideo))
     async def remix_video(
@@ -153,7 +168,7 @@ def router(gateway: Gateway) -> APIRouter:
     ) -> VideoAnswer:
         """Make a finished video anew from another prompt: same seed, same everything else."""
         parameters = await read_parameters(request, gateway.settings)
-        video = own(key, video_id)
+        video = await own(key, video_id)
         status, spec = video.resource.status, video.spec
         if video.phase is not Phase.SUCCEEDED or status is None or spec is None:
             raise BadParameter(

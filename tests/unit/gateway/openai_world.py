@@ -117,7 +117,7 @@ class OpenAiWorld:
     def forget(self, video: Video) -> None:
         """What the watch tells once it is gone."""
         document = orjson.loads(video.document)
-        document["metadata"]["resourceVersion"] = str(self.world.server.version + 1)
+        document["metadata"]["resourceVersion"] = str(self.world.server.version)
         self.world.gateway.videos.store.event("DELETED", document, None)
 
     def as_holder_of(self, key: NewKey | str) -> AsyncOpenAI:

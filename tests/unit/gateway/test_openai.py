@@ -80,7 +80,7 @@ def test_the_client_as_it_is_documented_over_a_real_connection() -> None:
 
 
 async def _finish_what_comes(world: OpenAiWorld) -> None:
-    async with world.world.gateway.videos.changes() as changed:
+    with world.world.gateway.videos.changes() as changed:
         while not world.world.videos:
             await changed.wait()
             changed.clear()
@@ -173,6 +173,20 @@ def test_a_video_that_failed_says_why() -> None:
         assert video.error.message == "the GPU's memory did not hold it"
         error = await refused(world.client.videos.download_content(video.id))
         assert (error.status_code, error.code) == (404, "video_not_ready")
+
+    ask(asked)
+
+
+def test_a_video_that_another_replica_has_just_made_is_waited_for() -> None:
+    async def asked(world: OpenAiWorld) -> None:
+        made = await world.client.videos.create(prompt="a red circle")
+        video = world.video(made.id)
+        world.forget(video)
+        asking = asyncio.create_task(world.client.videos.retrieve(made.id))
+        while not world.world.gateway.videos._listeners:
+            await asyncio.sleep(0)
+        world.world.change(video)
+        assert (await asking).status == "queued"
 
     ask(asked)
 
