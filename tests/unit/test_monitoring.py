@@ -1,6 +1,5 @@
 """Alerts, recorded figures, the dashboard and the runbook fit the metrics that there are."""
 
-import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -16,8 +15,9 @@ from t2v_gateway.metrics import Metrics as GatewayMetrics
 from t2v_operator.cluster.metrics import Levels, Metrics
 from t2v_operator.core.status import STALLED
 
+from tests.prometheus import RULES, dashboard_queries
+
 ROOT = Path(__file__).parents[2]
-FILES = ROOT / "charts" / "text-to-video-operator" / "files"
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 OF_PROMETHEUS = {"namespace", "job", "instance", "pod"}
 """Labels that whoever scrapes gives to everything."""
@@ -32,7 +32,7 @@ OF_USERS = {
 
 
 def rules() -> list[dict[str, Any]]:
-    groups = yaml.safe_load((FILES / "rules.yaml").read_text())["groups"]
+    groups = yaml.safe_load(RULES.read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -40,19 +40,10 @@ ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
 RECORDED = {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
 
 
-def queries_of_the_dashboard() -> dict[str, str]:
-    panels = json.loads((FILES / "dashboard.json").read_text())["panels"]
-    return {
-        f"{panel['title']} {target['refId']}": target["expr"]
-        for panel in panels
-        for target in panel.get("targets", ())
-    }
-
-
 QUERIES = {
     **{name: rule["expr"] for name, rule in ALERTS.items()},
     **RECORDED,
-    **queries_of_the_dashboard(),
+    **dashboard_queries(),
 }
 
 
@@ -145,7 +136,7 @@ def test_a_query_of_something_that_is_not_there_is_noticed() -> None:
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
-    asked = " ".join([*queries_of_the_dashboard().values(), *RECORDED.values()])
+    asked = " ".join([*dashboard_queries().values(), *RECORDED.values()])
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in metrics()}
     assert [name for name in sorted(families) if name not in asked] == []
 
