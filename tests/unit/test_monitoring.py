@@ -11,11 +11,13 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 from t2v_api.reasons import SUCCEEDED, ModelReason, Reason, Waiting
+from t2v_gateway.metrics import NO_ROUTE
 from t2v_gateway.metrics import Metrics as GatewayMetrics
 from t2v_operator.cluster.metrics import Levels, Metrics
 from t2v_operator.core.status import STALLED
 
 from tests.prometheus import RULES, dashboard_queries
+from tests.unit.gateway.world import a_standing_world
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -29,6 +31,10 @@ OF_USERS = {
     *(Reason.DEADLINE_EXCEEDED, Reason.QUEUE_DEADLINE_EXCEEDED),
 }
 """What a user asked for in vain, or ended: no alert."""
+
+
+OF_THE_PAGE = ("/page/api/events", "/page/api/videos")
+"""Routes that are not in the OpenAPI document."""
 
 
 def rules() -> list[dict[str, Any]]:
@@ -208,6 +214,15 @@ def reasons_in(query: str) -> set[str]:
 
 def test_what_users_asked_for_in_vain_is_no_fault() -> None:
     assert reasons_in(RECORDED["namespace_job_reason:t2v_faults:increase1h"]) == {*OF_USERS}
+
+
+def test_the_gateways_routes_that_may_take_long_are_those_that_it_has() -> None:
+    found = re.search(r'route!~"([^"]*)"', ALERTS["T2VGatewaySlow"]["expr"])
+    assert found
+    routes = {*a_standing_world().app.openapi()["paths"], *OF_THE_PAGE, NO_ROUTE}
+    for pattern in found[1].split("|"):
+        assert [route for route in routes if re.fullmatch(pattern, route)], pattern
+    assert not re.fullmatch(found[1], "/v1/videos/{video_id}")
 
 
 def test_what_stalls_is_told() -> None:
