@@ -7,6 +7,7 @@ from t2v_api.prefetch import PrefetchResult
 from t2v_api.progress import Progress, Stage
 from t2v_api.video_model import VideoModelStatus
 from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.core.models.nodes import observe_node
 from t2v_operator.core.models.observe import observe_model
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.models.prefetch_job import prefetch_job
@@ -128,8 +129,9 @@ def a_situation(
     users: Sequence[str] = (),
     config: OperatorConfig | None = None,
     now: float = 100,
+    nodes: Sequence[dict[str, Any]] = (),
 ) -> ModelSituation:
-    """`progress`: how many bytes of how many the pod that runs has told."""
+    """`progress`: how many bytes of how many each pod has told."""
     there, total = progress or (0, 0)
     told = Progress(
         stage=Stage.DOWNLOAD,
@@ -147,6 +149,7 @@ def a_situation(
         at(now),
         tuple(map(observe_job, jobs)),
         tuple(map(observe_pod, pods)),
-        told if progress else None,
+        {each["metadata"]["name"]: told for each in pods} if progress else {},
         users=users,
+        nodes=tuple(map(observe_node, nodes)),
     )

@@ -13,12 +13,24 @@ from t2v_operator.core.models.observed import ObservedModel
 
 
 @dataclass(frozen=True)
+class OnNodes:
+    """Of a model that single nodes have: where it is, or will be."""
+
+    pools: tuple[str, ...]
+    """All nodes of these GPU pools get it."""
+    lacking: tuple[str, ...] = ()
+    """The nodes of these that are known not to have it yet."""
+
+
+@dataclass(frozen=True)
 class CatalogueModel:
     """A model that a Job can draw with now."""
 
     profile: ModelProfile
     is_prefetched: bool = False
     """Whether its files are in the model cache."""
+    on_nodes: OnNodes | None = None
+    """None: the files are the same on every node."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +48,22 @@ class Catalogue:
             return CatalogueModel(configured)
         resource = self.resources.get(name)
         profile = resource.profile if resource else None
-        return CatalogueModel(profile, resource.is_prefetched) if resource and profile else None
+        if resource is None or profile is None:
+            return None
+        return CatalogueModel(profile, resource.is_prefetched, self._on_nodes(resource))
 
     def not_ready(self, name: str) -> ObservedModel | None:
         """The VideoModel of this name that videos have to wait for."""
         resource = None if name in self.config.catalogue else self.resources.get(name)
         return resource if resource and resource.profile is None else None
+
+    def _on_nodes(self, model: ObservedModel) -> OnNodes | None:
+        prefetch = model.spec.prefetch if model.spec else None
+        if prefetch is None or not self.config.model_cache.is_of_each_node:
+            return None
+        nodes = model.status.nodes if model.status else ()
+        lacking = tuple(node.name for node in nodes if not node.ready)
+        return OnNodes(prefetch.pools or (self.config.pools[0].name,), lacking)
 
     @property
     def names(self) -> list[str]:

@@ -15,7 +15,7 @@ from t2v_api.request import GenerationRequest
 from t2v_api.resource import Attempt
 
 from t2v_operator.config import GpuPool, OperatorConfig
-from t2v_operator.core.request import ResolvedJob
+from t2v_operator.core.request import ResolvedJob, pools_with
 from t2v_operator.errors import RequestRefused
 
 
@@ -52,7 +52,8 @@ def placed(
     Raises RequestRefused.
     """
     larger = _larger_pools(job, config, attempts)
-    pools = larger or (_others(config, attempts) if job.resource.spec.pool is None else (job.pool,))
+    is_free = job.resource.spec.pool is None
+    pools = larger or (_others(job, config, attempts) if is_free else (job.pool,))
     misfits: list[tuple[GpuPool, NoPlanFits]] = []
     for pool in pools:
         there = replace(job, pool=pool)
@@ -85,10 +86,12 @@ def larger_pool(
         return None
 
 
-def _others(config: OperatorConfig, attempts: Sequence[Attempt]) -> tuple[GpuPool, ...]:
+def _others(
+    job: ResolvedJob, config: OperatorConfig, attempts: Sequence[Attempt]
+) -> tuple[GpuPool, ...]:
     """All but those that ran out, unless these are all."""
-    small = too_small(attempts)
-    return tuple(pool for pool in config.pools if pool.name not in small) or config.pools
+    pools, small = pools_with(job.model_on_nodes, config), too_small(attempts)
+    return tuple(pool for pool in pools if pool.name not in small) or pools
 
 
 def too_small(attempts: Sequence[Attempt]) -> set[str | None]:
@@ -109,5 +112,6 @@ def _larger_pools(
         return ()
     known = {pool.name: pool.gpu_bytes for pool in config.pools if pool.gpu_bytes}
     least = max((known.get(name or "", 0) for name in too_small(attempts)), default=0)
-    larger = [pool for pool in config.pools if least and known.get(pool.name, 0) > least]
+    pools = pools_with(job.model_on_nodes, config)
+    larger = [pool for pool in pools if least and known.get(pool.name, 0) > least]
     return tuple(sorted(larger, key=lambda pool: known[pool.name]))

@@ -1,7 +1,7 @@
 """Resolve a resource: every value that the user left open is decided here. No I/O, no clock."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from t2v_api.base import nearest
@@ -17,10 +17,11 @@ from t2v_api.start import Start
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.beginning import Beginning, begin
-from t2v_operator.core.catalogue import Catalogue, CatalogueModel
+from t2v_operator.core.catalogue import Catalogue, CatalogueModel, OnNodes
 from t2v_operator.core.enhance import Enhanced, enhance
 from t2v_operator.core.enhancing import Answer, Question
 from t2v_operator.core.loras import applied
+from t2v_operator.core.model_volumes import tag_warnings
 from t2v_operator.errors import RequestRefused
 
 
@@ -36,6 +37,8 @@ class ResolvedJob:
     """What is done otherwise than asked for, a sentence each, for the user to read."""
     model_is_prefetched: bool = False
     """Whether the model's files are in the model cache: the Job fetches none."""
+    model_on_nodes: OnNodes | None = None
+    """Where the model is, where single nodes have it."""
     question: Question | None = None
     """What a language model is to be asked before this is made; Rules made this prompt."""
 
@@ -72,16 +75,24 @@ def resolve(
     loras = applied(spec.loras, profile, config.loras)
     request = _request(resource, profile, beginning, sampling, enhanced, speed, loras)
     _keep_limits(request, profile)
-    pool = _pool(spec.pool, config)
+    pool = _pool(spec.pool, pools_with(model.on_nodes, config), config)
     notices = (
         *enhanced.notices,
         *beginning.notices,
         *sampling.notices,
         *unmet,
         *_unused(request, profile),
+        *tag_warnings(profile),
     )
     return ResolvedJob(
-        resource, request, profile, pool, notices, model.is_prefetched, enhanced.question
+        resource,
+        request,
+        profile,
+        pool,
+        notices,
+        model.is_prefetched,
+        model.on_nodes,
+        enhanced.question,
     )
 
 
@@ -129,15 +140,29 @@ def _model(model_id: str, catalogue: Catalogue) -> CatalogueModel:
     return model
 
 
-def _pool(name: str | None, config: OperatorConfig) -> GpuPool:
+def pools_with(nodes: OnNodes | None, config: OperatorConfig) -> tuple[GpuPool, ...]:
+    """The pools where a model can be drawn with."""
+    having = (pool for pool in config.pools if nodes is None or pool.name in nodes.pools)
+    return tuple(having) or config.pools
+
+
+def _pool(name: str | None, having: Sequence[GpuPool], config: OperatorConfig) -> GpuPool:
+    """The pool of this name, or the first that has the model."""
     if name is None:
-        return config.pools[0]
-    for pool in config.pools:
+        return having[0]
+    for pool in having:
         if pool.name == name:
             return pool
     known = [pool.name for pool in config.pools]
+    if name not in known:
+        raise RequestRefused(
+            Reason.INVALID_REQUEST, f"pool {name!r} is not configured{nearest(name, known)}"
+        )
+    there = ", ".join(pool.name for pool in having)
     raise RequestRefused(
-        Reason.INVALID_REQUEST, f"pool {name!r} is not configured{nearest(name, known)}"
+        Reason.INVALID_REQUEST,
+        f"pool is {name!r}; the model is fetched onto the nodes of {there} alone: choose one of "
+        "them, or add it to the VideoModel's prefetch.pools",
     )
 
 

@@ -37,6 +37,17 @@ class ObservedModel:
         return self.spec.profile(self.name, self.status.commit, self.status.motion_adapter_commit)
 
     @property
+    def promised(self) -> ModelProfile | None:
+        """What has to stay in the model cache: what is ready, or is on some nodes already."""
+        if not self.is_prefetched or self.spec is None or self.is_being_deleted:
+            return None
+        status = self.status
+        is_somewhere = status is not None and any(node.ready for node in status.nodes)
+        if status is None or not is_somewhere or status.sources != self.spec.sources:
+            return self.profile
+        return self.spec.profile(self.name, status.commit, status.motion_adapter_commit)
+
+    @property
     def is_prefetched(self) -> bool:
         """Whether its files, once it is ready, are in the model cache."""
         return self.spec is not None and self.spec.prefetch is not None

@@ -1,4 +1,6 @@
-"""Rules about the Job that fetches a VideoModel into the model cache."""
+"""Rules about the Job that fetches a VideoModel into the model cache, or into one node's."""
+
+from collections.abc import Callable
 
 from t2v_api.base import ContractError
 from t2v_api.prefetch import PrefetchResult, read_prefetch
@@ -18,10 +20,8 @@ POD_SECONDS = 60.0
 
 def what_was_fetched_stays_ready(situation: ModelSituation) -> ModelDecision | None:
     """Its Job need not be there any more. Whatever else of the spec has changed takes effect."""
-    before, config = situation.model.status, situation.config
-    if before is None or before.commit is None:
-        return None
-    if (before.sources, before.cache) != (situation.spec.sources, config.model_cache.named):
+    before = situation.model.status
+    if before is None or before.commit is None or not situation.is_of_this_fetch:
         return None
     # Of a fetch that was given up, the numbers are another one's.
     total = before.bytes if before.percent == 100 else None
@@ -39,7 +39,9 @@ def what_was_fetched_stays_ready(situation: ModelSituation) -> ModelDecision | N
 def a_model_without_a_job_gets_one(situation: ModelSituation) -> ModelDecision | None:
     if situation.job is not None:
         return None
-    manifest = prefetch_job(situation.model, situation.config, situation.to_keep)
+    manifest = prefetch_job(
+        situation.model, situation.config, situation.to_keep, situation.node, situation.commits
+    )
     message = f"the Job {manifest['metadata']['name']} was made, which fetches it"
     return _on_the_way(situation, message, CreateJob(manifest))
 
@@ -109,6 +111,17 @@ def a_job_that_goes_tells_how_far_it_is(situation: ModelSituation) -> ModelDecis
     return _on_the_way(situation, _what_the_pod_does(pods))
 
 
+FETCHING: tuple[Callable[[ModelSituation], ModelDecision | None], ...] = (
+    what_was_fetched_stays_ready,
+    a_model_without_a_job_gets_one,
+    a_job_being_deleted_is_waited_for,
+    a_complete_job_has_fetched_the_model,
+    a_failed_job_is_told,
+    a_job_that_goes_tells_how_far_it_is,
+)
+"""The first that has something to say decides; the last always has."""
+
+
 def _on_the_way(
     situation: ModelSituation,
     message: str,
@@ -134,6 +147,7 @@ def _fetched(situation: ModelSituation, record: PrefetchResult) -> ModelDecision
         sha256=record.sha256,
         converted_to=record.converted_to,
         pools=situation.pools(ready=True),
+        nodes=(),
     )
     return ModelDecision(status)
 

@@ -1,8 +1,9 @@
 """What every rule about a VideoModel looks at, and the statuses that they write. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from t2v_api.progress import Progress
@@ -12,15 +13,24 @@ from t2v_api.video_model import PoolStatus, VideoModelSpec, VideoModelStatus
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.conditions import conditions
 from t2v_operator.core.decision import Action
+from t2v_operator.core.models.nodes import ObservedNode, is_of_pool
 from t2v_operator.core.models.observed import ObservedModel
-from t2v_operator.core.models.prefetch_job import prefetch_job_name, prefetch_pools
-from t2v_operator.core.observed import ObservedJob, ObservedPod
+from t2v_operator.core.models.prefetch_job import Commits, prefetch_job_name, prefetch_pools
+from t2v_operator.core.observed import ObservedJob, ObservedPod, running_pod
 
 READY = frozenset({ModelReason.AVAILABLE})
-ON_THE_WAY = frozenset({ModelReason.PREFETCHING, ModelReason.IN_USE})
+ON_THE_WAY = frozenset({ModelReason.PREFETCHING, ModelReason.NO_NODE, ModelReason.IN_USE})
 """All others do not end by themselves: somebody has to look."""
 
-KEPT = ("sources", "cache", "commit", "motion_adapter_commit", "sha256", "converted_to")
+KEPT = (
+    "sources",
+    "cache",
+    "commit",
+    "motion_adapter_commit",
+    "sha256",
+    "converted_to",
+    "nodes",
+)
 """Of what was fetched last: one status hands it on to the next."""
 
 
@@ -46,30 +56,80 @@ class ModelSituation:
     """Those that fetch it, for its spec as it is or was."""
     pods: Sequence[ObservedPod] = ()
     """Of all of them, the oldest first."""
-    progress: Progress | None = None
-    """The running pod's latest report."""
+    reports: Mapping[str, Progress] = field(default_factory=dict)
+    """The latest of each pod, by the pod's name."""
     to_keep: Sequence[str] = ()
     """What must stay in the model cache, as it names models."""
     users: Sequence[str] = ()
     """Who draws with it: `namespace/name` of each Job that has not ended."""
+    nodes: Sequence[ObservedNode] = ()
+    """All nodes, where each has a cache of its own."""
+    node: ObservedNode | None = None
+    """The one that this is about, as if there was no other."""
+    commits: Commits | None = None
+    """What is to be fetched there; None: what a branch or tag names then."""
 
     @property
     def spec(self) -> VideoModelSpec:
         assert self.model.spec  # the rule before those that ask has dealt with others
         return self.model.spec
 
+    def at(self, node: ObservedNode, commits: Commits | None) -> "ModelSituation":
+        """The same for one node alone, as if its cache was the only one."""
+        status = self.model.status if self.has_it(node) else None
+        of_node = status.model_copy(update={"percent": 100}) if status else None
+        return replace(self, model=replace(self.model, status=of_node), node=node, commits=commits)
+
+    def has_it(self, node: ObservedNode) -> bool:
+        """Whether the node has what the spec asks for, as far as the status knows."""
+        status = self.model.status
+        return self.is_of_this_fetch and any(
+            each.ready and (each.name, each.uid) == (node.name, node.uid)
+            for each in (status.nodes if status else ())
+        )
+
+    @property
+    def is_of_this_fetch(self) -> bool:
+        """Whether what the status knows of a fetch is of the spec as it is now."""
+        before = self.model.status
+        wanted = (self.spec.sources, self.config.model_cache.named)
+        return before is not None and (before.sources, before.cache) == wanted
+
+    @cached_property
+    def members(self) -> tuple[ObservedNode, ...]:
+        """The nodes that need it, by name."""
+        pools, needs_gpu = prefetch_pools(self.model, self.config), self.spec.resources.gpus > 0
+        members = (
+            node for node in self.nodes if any(is_of_pool(node, pool, needs_gpu) for pool in pools)
+        )
+        return tuple(sorted(members, key=lambda node: node.name))
+
     @property
     def job(self) -> ObservedJob | None:
         """The one that fetches it as the spec is now."""
         if self.model.spec is None or self.model.spec.prefetch is None:
             return None
-        name = prefetch_job_name(self.model, self.config)
+        if self.config.model_cache.is_of_each_node and self.node is None:
+            return None
+        name = prefetch_job_name(self.model, self.config, self.node)
         return next((job for job in self._own_jobs if job.name == name), None)
 
     @property
+    def progress(self) -> Progress | None:
+        """What the running pod of that Job told last."""
+        pod = running_pod(self.job_pods)
+        return self.reports.get(pod.name) if pod else None
+
+    @property
     def earlier_jobs(self) -> tuple[ObservedJob, ...]:
-        """Those for its spec as it was."""
-        return tuple(job for job in self._own_jobs if job is not self.job)
+        """Those that are not needed any more: for the spec as it was, or for nodes that have it."""
+        if self.model.spec is None or self.model.spec.prefetch is None:
+            return self._own_jobs
+        nodes: Sequence[ObservedNode | None] = (None,)
+        if self.config.model_cache.is_of_each_node:
+            nodes = [node for node in self.members if not self.has_it(node)]
+        wanted = {prefetch_job_name(self.model, self.config, node) for node in nodes}
+        return tuple(job for job in self._own_jobs if job.name not in wanted)
 
     @property
     def job_pods(self) -> tuple[ObservedPod, ...]:
@@ -99,6 +159,14 @@ class ModelSituation:
 
     def stalled(self, reason: ModelReason, message: str, **fields: Any) -> ModelDecision:
         return ModelDecision(self.status(reason, message, **fields))
+
+    def refused(self, decision: ModelDecision, message: str) -> VideoModelStatus:
+        """What follows where the API server refused a Job: what some nodes have is there anyway."""
+        decided = decision.status
+        if decided is None or decided.conditions[0].status != "True":
+            return self.status(ModelReason.JOB_NOT_CREATED, message)
+        still = self.status(ModelReason.AVAILABLE, f"{decided.message}; {message}")
+        return decided.model_copy(update={"conditions": still.conditions, "message": still.message})
 
     def pools(self, ready: bool) -> tuple[PoolStatus, ...]:
         """The pools that it is fetched for: where all share one cache, all of them or none."""
