@@ -24,8 +24,11 @@ ModelId = Annotated[
 
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-IMAGE_REFERENCE = r"^[a-z0-9][\w./:-]*(@sha256:[0-9a-f]{64})?$"
-"""`[REGISTRY/]NAME[:TAG][@DIGEST]`, as far as it matters here; registries know the rest."""
+IMAGE_REFERENCE = (
+    r"^[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*"
+    r"(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+"""`[REGISTRY[:PORT]/]NAME[:TAG][@DIGEST]`"""
 IMAGES_DIR = "/images"
 """In a runner's pod: below it stand the images that hold models."""
 

@@ -33,6 +33,32 @@ def a_config_with_a_cache(size: str | None = None, **more: Any) -> OperatorConfi
     return OperatorConfig.parse(load_config(None).document() | {"modelCache": cache} | more)
 
 
+def a_config_on_nodes(**more: Any) -> OperatorConfig:
+    """The default configuration with a model cache on each node."""
+    cache = {"kind": "hostPath", "path": "/var/lib/models"}
+    return OperatorConfig.parse(load_config(None).document() | {"modelCache": cache} | more)
+
+
+def a_node(
+    name: str,
+    labels: dict[str, str] | None = None,
+    taints: Sequence[dict[str, str]] = (),
+    gpus: int = 1,
+    is_ready: bool = True,
+    is_cordoned: bool = False,
+    uid: str = "",
+) -> dict[str, Any]:
+    """A node as the API server has it."""
+    return {
+        "metadata": {"name": name, "uid": uid or f"uid-of-{name}", "labels": labels or {}},
+        "spec": {"taints": list(taints), "unschedulable": is_cordoned},
+        "status": {
+            "capacity": {"cpu": "8", "memory": "64Gi", "nvidia.com/gpu": str(gpus)},
+            "conditions": [{"type": "Ready", "status": "True" if is_ready else "False"}],
+        },
+    }
+
+
 def a_model_document(
     status: dict[str, Any] | VideoModelStatus | None = None,
     name: str = MODEL,

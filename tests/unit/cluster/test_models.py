@@ -10,7 +10,7 @@ from t2v_api.progress import Progress, Stage
 from t2v_operator.cluster import models as looks
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.errors import ClusterError, TryAgain
-from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, VIDEO_MODELS
+from t2v_operator.cluster.kinds import JOBS, NODES, PODS, RESOURCES, VIDEO_MODELS
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.models import ModelReconciler
 from t2v_operator.config import OperatorConfig
@@ -20,8 +20,10 @@ from tests.unit.cluster.api_server import ApiServer
 from tests.unit.model_observations import (
     COMMIT,
     MODEL,
+    a_config_on_nodes,
     a_config_with_a_cache,
     a_model_document,
+    a_node,
     a_prefetch_job,
     a_record,
     ended,
@@ -68,6 +70,7 @@ class World:
             (VIDEO_MODELS, self.models.models, ""),
             (JOBS, self.models.jobs, PREFETCH_LABEL),
             (PODS, self.models.pods, ""),
+            (NODES, self.models.nodes, ""),
         ):
             every: Any = store
             documents = [
@@ -261,5 +264,42 @@ def test_a_status_that_rests_on_something_old_is_not_written(world: World) -> No
 def test_an_installation_without_models_watches_none() -> None:
     watched = [each.kind for each in World().models.reflectors]
     assert watched == [VIDEO_MODELS, JOBS, PODS]
-    other = World(a_config_with_a_cache(videoModels=False))
-    assert other.models.reflectors == []
+    for config in (a_config_with_a_cache, a_config_on_nodes):
+        assert World(config(videoModels=False)).models.reflectors == []
+
+
+def test_nodes_are_watched_only_where_each_has_a_cache_of_its_own() -> None:
+    watched = [each.kind for each in World(a_config_on_nodes()).models.reflectors]
+    assert watched == [VIDEO_MODELS, JOBS, PODS, NODES]
+
+
+def test_a_node_that_comes_is_news_of_all_that_is_fetched_and_its_heartbeat_is_none() -> None:
+    world = World(a_config_on_nodes())
+    world.has_model()
+    world.server.put(VIDEO_MODELS, a_model_document(name="by-each-job", prefetch=None))
+    world.hears()
+    world.news.clear()
+    world.server.put(NODES, a_node("gpu-1"))
+    world.hears()
+    assert world.news == [MODEL]
+    world.looks()
+    assert [each["name"] for each in world.model["status"]["nodes"]] == ["gpu-1"]
+    assert world.server.count("create", JOBS) == 1
+    world.news.clear()
+    beating = a_node("gpu-1")
+    beating["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-01-01T00:00:00Z"
+    world.server.put(NODES, beating)
+    world.hears()
+    assert world.news == []
+
+
+def test_what_a_pod_told_is_forgotten_with_it(world: World) -> None:
+    world.fetching()
+    world.tells(100)
+    pods = world.models.pods_of(world.models.jobs_of(MODEL))
+    assert world.models.reports_of(pods)
+    (key,) = (key for key in world.server.objects if key[0] == PODS)
+    del world.server.objects[key]
+    world.server.version += 1
+    world.hears()
+    assert not world.models.reports_of(pods)

@@ -17,6 +17,7 @@ from tests.unit.model_observations import (
     COMMIT,
     MODEL,
     OTHER_COMMIT,
+    a_config_on_nodes,
     a_config_with_a_cache,
     a_model,
     a_ready_model,
@@ -128,3 +129,78 @@ def test_other_models_have_nothing_of_the_cache() -> None:
     observed = an_observation(spec=SPEC, models={MODEL: a_ready_model(prefetch=None)})
     pod = made(decide(observed, a_config_with_a_cache())).manifest["spec"]["template"]["spec"]
     assert "models" not in [each["name"] for each in pod["volumes"]]
+
+
+POOLS = [{"name": "small"}, {"name": "large"}, {"name": "other"}]
+
+
+def on_nodes(*nodes: tuple[str, bool], **model: Any) -> ObservedModel:
+    """A model that is ready, and on these nodes or not."""
+    entries = [{"name": name, "uid": f"uid-{name}", "ready": ready} for name, ready in nodes]
+    status = told(True, sources="owner/name@main", commit=COMMIT, nodes=entries)
+    return a_model(status=status, **model)
+
+
+def the_pod_on_nodes(model: ObservedModel, **spec: Any) -> dict[str, Any]:
+    observed = an_observation(spec=SPEC | spec, models={MODEL: model})
+    manifest = made(decide(observed, a_config_on_nodes(pools=POOLS))).manifest
+    pod: dict[str, Any] = manifest["spec"]["template"]
+    return pod
+
+
+def test_a_job_reads_the_folder_of_its_node_and_waits_for_what_is_to_come_there() -> None:
+    model = on_nodes(("gpu-1", True), prefetch={"pools": ["small"]})
+    pod = the_pod_on_nodes(model)["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["T2V_MODELS_READ_ONLY"] == "1"
+    assert environment["T2V_MODELS_WAIT_SECONDS"] == "1800"
+    folder = {"path": "/var/lib/models", "type": "Directory"}
+    assert {"name": "models", "hostPath": folder} in pod["volumes"]
+    (mount,) = (each for each in container["volumeMounts"] if each["name"] == "models")
+    assert mount == {"name": "models", "mountPath": "/cache", "readOnly": True}
+    assert "affinity" not in pod, "every node has it"
+
+
+def test_a_job_rather_goes_where_its_model_is() -> None:
+    model = on_nodes(("gpu-1", True), ("gpu-2", False), ("gpu-3", False))
+    affinity = the_pod_on_nodes(model)["spec"]["affinity"]["nodeAffinity"]
+    assert list(affinity) == ["preferredDuringSchedulingIgnoredDuringExecution"], "no must"
+    ((only,),) = affinity.values()
+    assert only["preference"]["matchFields"] == [
+        {"key": "metadata.name", "operator": "NotIn", "values": [name]}
+        for name in ("gpu-2", "gpu-3")
+    ]
+
+
+def test_a_job_names_a_limited_number_of_nodes() -> None:
+    model = on_nodes(*((f"gpu-{number}", False) for number in range(500)), ("gpu-x", True))
+    affinity = the_pod_on_nodes(model)["spec"]["affinity"]["nodeAffinity"]
+    ((only,),) = affinity.values()
+    assert len(only["preference"]["matchFields"]) == 100
+
+
+def test_a_job_runs_in_a_pool_whose_nodes_have_its_model() -> None:
+    model = on_nodes(("gpu-1", True), prefetch={"pools": ["large", "other"]})
+    label = "textto.video/pool"
+    assert the_pod_on_nodes(model)["metadata"]["labels"][label] == "large", "not the first of all"
+    other = the_pod_on_nodes(model, pool="other")
+    assert other["metadata"]["labels"][label] == "other"
+
+
+def test_a_pool_whose_nodes_never_get_the_model_is_refused() -> None:
+    model = on_nodes(("gpu-1", True), prefetch={"pools": ["large"]})
+    observed = an_observation(spec=SPEC | {"pool": "small"}, models={MODEL: model})
+    status = decide(observed, a_config_on_nodes(pools=POOLS)).status
+    assert status
+    assert reason_of(status) == Reason.INVALID_REQUEST
+    assert status.message.startswith(
+        "pool is 'small'; the model is fetched onto the nodes of large alone: choose one of them"
+    )
+
+
+def test_one_cache_for_all_serves_every_pool() -> None:
+    config = a_config_with_a_cache(pools=POOLS)
+    ready = a_ready_model(prefetch={"pools": ["large"]})
+    observed = an_observation(spec=SPEC | {"pool": "small"}, models={MODEL: ready})
+    assert made(decide(observed, config))

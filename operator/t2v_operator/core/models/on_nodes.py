@@ -16,6 +16,7 @@ from t2v_operator.core.models.nodes import ObservedNode, is_of_pool
 from t2v_operator.core.models.prefetch_job import Commits, prefetch_pools
 from t2v_operator.core.models.prefetching import FETCHING
 from t2v_operator.core.models.situation import ModelDecision, ModelSituation
+from t2v_operator.core.situation import removals
 
 AT_ONCE = 8
 """So many nodes fetch at a time: a hub counts requests. One that failed keeps its place, so that
@@ -52,6 +53,8 @@ class _Filled:
     commits: Commits | None
     """What all of them get; None until one of them has found out what a branch or tag names."""
     told: dict[str, VideoModelStatus] = field(default_factory=dict)
+    going: int = 0
+    """How many fetch now. Who takes no pods just now may never go on, and holds up nobody."""
     turn_comes: list[str] = field(default_factory=list)
     """Others come before these."""
     actions: list[Action] = field(default_factory=list)
@@ -79,8 +82,8 @@ class _Filled:
     @property
     def may_begin(self) -> bool:
         """Whether one more node may; the first alone finds out which commit it is."""
-        going = len(self.on_the_way)
-        return going + len(self.failed) < AT_ONCE and (self.commits is not None or not going)
+        begun = self.going + len(self.failed)
+        return begun < AT_ONCE and (self.commits is not None or not self.going)
 
     def _with(self, reason: ModelReason) -> dict[str, VideoModelStatus]:
         return {name: status for name, status in self.told.items() if _is(status, reason)}
@@ -106,23 +109,41 @@ def _fill(situation: ModelSituation) -> _Filled:
 
 
 def _decide_at(node: ObservedNode, situation: ModelSituation, filled: _Filled) -> None:
-    decisions = (rule(situation.at(node, filled.commits)) for rule in FETCHING)
-    decision = next(decision for decision in decisions if decision)
+    there = situation.at(node, filled.commits)
+    decisions = (rule(there) for rule in FETCHING)
+    decision = _of_the_same(next(each for each in decisions if each), there)
     assert decision.status
     filled.told[node.name] = decision.status
     filled.actions += decision.actions
+    filled.going += node.takes_pods and _is(decision.status, ModelReason.PREFETCHING)
     if decision.again_seconds is not None:
         sooner = filled.again_seconds or LOOK_AGAIN_SECONDS
         filled.again_seconds = min(sooner, decision.again_seconds)
     if filled.commits is None and _is(decision.status, ModelReason.AVAILABLE):
-        filled.commits = decision.status.commit, decision.status.motion_adapter_commit
+        filled.commits = _commits_of(decision.status)
+
+
+def _of_the_same(decision: ModelDecision, there: ModelSituation) -> ModelDecision:
+    """Where a branch moved while two nodes looked what it names, one of them fetches again."""
+    status, job = decision.status, there.job
+    if status is None or job is None or not _is(status, ModelReason.AVAILABLE):
+        return decision
+    if there.commits in (None, _commits_of(status)):
+        return decision
+    message = f"it fetched commit {str(status.commit)[:12]}, and the others have another"
+    again = there.status(ModelReason.PREFETCHING, message, percent=0)
+    return ModelDecision(again, removals((job,)))
+
+
+def _commits_of(status: VideoModelStatus) -> Commits:
+    return status.commit, status.motion_adapter_commit
 
 
 def _known_commits(situation: ModelSituation) -> Commits | None:
     """From the spec, where it names nothing that may move, or from the node that was first."""
     before, spec = situation.model.status, situation.spec
     if before and before.commit and situation.is_of_this_fetch:
-        return before.commit, before.motion_adapter_commit
+        return _commits_of(before)
     hubs = [each for each in (spec.source, spec.motion_adapter) if each and each.hub]
     if not all(COMMIT.fullmatch(each.revision or "") for each in hubs):
         return None
