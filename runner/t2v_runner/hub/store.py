@@ -98,17 +98,19 @@ class ModelStore:
         """What a prefetch brings, which is waited for as long as the cache says."""
         assert source.hub
         assert source.revision
-        until = time.monotonic() + self.cache.wait_seconds
-        if source.is_pinned and self.cache.wait_seconds:
+        # No folder has the name of a branch.
+        seconds = self.cache.wait_seconds if source.is_pinned else 0
+        until = time.monotonic() + seconds
+        if seconds:
             logger.info("%s is not in the cache at %s yet: waiting", what, self.cache.root)
-        while source.is_pinned and time.monotonic() < until:
+        while time.monotonic() < until:
             # How many bytes are to come, only the one knows that fetches them.
             self.tell(0, 0)
             time.sleep(self.look_seconds)
             place = self._there(source.hub, source.revision, choose, file)
             if place:
                 return place
-        waited = f" after {self.cache.wait_seconds:.0f} s" if self.cache.wait_seconds else ""
+        waited = f" after {seconds:.0f} s" if seconds else ""
         raise ModelNotInCache(
             f"{what} is not in the cache at {self.cache.root}{waited}; "
             "the VideoModel has to be prefetched"

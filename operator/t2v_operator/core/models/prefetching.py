@@ -108,7 +108,9 @@ def a_job_that_goes_tells_how_far_it_is(situation: ModelSituation) -> ModelDecis
             pools=situation.pools(ready=False),
         )
         return ModelDecision(status, again_seconds=LOOK_AGAIN_SECONDS)
-    return _on_the_way(situation, _what_the_pod_does(pods))
+    if pods:
+        return _on_the_way(situation, _what_the_pod_does(pods))
+    return _without_a_pod(situation)
 
 
 FETCHING: tuple[Callable[[ModelSituation], ModelDecision | None], ...] = (
@@ -177,7 +179,23 @@ def _what_the_pod_does(pods: tuple[ObservedPod, ...]) -> str:
     failure = _last_failure(pods)
     if failure:
         return f"the last attempt failed ({failure.reason}: {failure.message}); another follows"
-    return "the Job controller is making the pod"
+    return "the Job controller is making another pod"
+
+
+def _without_a_pod(situation: ModelSituation) -> ModelDecision:
+    """The Job controller has a reason for that, which it tells in an Event of the Job alone."""
+    job = situation.job
+    assert job
+    begun = job.created or situation.now
+    left = POD_SECONDS - (situation.now - begun).total_seconds()
+    if left > 0:
+        message = "the Job controller is making the pod"
+        return _on_the_way(situation, message, again_seconds=left)
+    message = (
+        f"the Job controller makes no pod of {job.name}; its Events say why (kubectl describe "
+        "job), such as a quota, or a Pod Security Standard that forbids hostPath volumes"
+    )
+    return _on_the_way(situation, message)
 
 
 def _in_gb(count: int) -> str:
