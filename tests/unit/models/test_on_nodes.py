@@ -8,8 +8,8 @@ from t2v_api.video_model import VideoModelStatus
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import CreateJob, DeleteJob
 from t2v_operator.core.models.decide import decide_model
+from t2v_operator.core.models.filling import AT_ONCE
 from t2v_operator.core.models.nodes import observe_node
-from t2v_operator.core.models.on_nodes import AT_ONCE
 from t2v_operator.core.models.prefetch_job import prefetch_job
 from t2v_operator.core.models.situation import ModelDecision
 
@@ -154,10 +154,15 @@ def test_every_node_of_the_pools_gets_a_pinned_model_at_once() -> None:
 
 def test_what_is_known_to_be_there_needs_no_job_any_more() -> None:
     world = World("gpu-1", **PINNED)
-    status = world.is_filled()
-    assert (world.jobs, said(status)) == ({}, READY)
+    world.look()
+    world.ends("gpu-1")
+    status = world.look()
+    assert (said(status), list(world.jobs)) == (READY, ["gpu-1"]), "first it is written down"
+    assert world.decision.again_seconds == 1, "an own status is no news"
     assert world.look() == status
-    assert world.decision.actions == ()
+    assert world.jobs == {}
+    assert world.look() == status
+    assert (world.decision.actions, world.decision.again_seconds) == ((), None)
 
 
 def test_one_node_alone_finds_out_what_a_branch_names_and_the_others_get_just_that() -> None:
@@ -223,6 +228,15 @@ def test_a_node_that_takes_no_pods_is_not_waited_for_and_keeps_what_it_has(
     assert having(status) == {"gpu-1": True, "gpu-2": True}
 
 
+def test_a_node_that_is_drained_while_it_fetches_keeps_nobody_waiting() -> None:
+    world = World("gpu-1", "gpu-2", **PINNED)
+    world.look()
+    world.ends("gpu-1")
+    world.nodes["gpu-2"] = a_node("gpu-2", is_cordoned=True)
+    status = world.look()
+    assert (said(status), having(status)) == (READY, {"gpu-1": True, "gpu-2": False})
+
+
 def test_a_fetch_that_goes_is_not_broken_off_by_a_node_that_is_away_for_a_moment() -> None:
     world = World("gpu-1", **PINNED)
     world.look()
@@ -286,6 +300,8 @@ def test_a_node_that_cannot_have_it_is_told_and_can_be_let_alone() -> None:
     assert status.message.startswith("on 1 of 2 nodes; gpu-2: no space left; to try again,")
     world.nodes["gpu-2"] = a_node("gpu-2", is_cordoned=True)
     assert said(world.look()) == READY
+    world.nodes["gpu-1"] = a_node("gpu-1", uid="another", is_cordoned=True)
+    assert said(world.look()) == (ModelReason.PREFETCH_FAILED, "Stalled"), "nobody has it"
 
 
 def test_a_new_node_that_cannot_have_it_takes_nothing_from_the_others() -> None:
@@ -401,6 +417,16 @@ def test_its_job_is_restricted_but_for_the_folder_of_the_node() -> None:
         {"key": "nvidia.com/gpu", "operator": "Exists"},
     ]
     assert node_of(job) == "gpu-1"
+
+
+def test_what_is_wanted_of_all_pods_does_not_send_it_to_another_node() -> None:
+    wanted = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [wanted]}}
+    patch = {"spec": {"affinity": {"nodeAffinity": required}, "priorityClassName": "low"}}
+    node = observe_node(a_node("gpu-1"))
+    job = prefetch_job(a_model(), a_config_on_nodes(podTemplatePatch=patch), node=node)
+    assert node_of(job) == "gpu-1"
+    assert job["spec"]["template"]["spec"]["priorityClassName"] == "low"
 
 
 def test_where_pods_may_mount_no_folder_a_claim_shows_it() -> None:

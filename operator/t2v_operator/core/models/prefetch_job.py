@@ -85,12 +85,14 @@ def prefetch_job(
         **COMMON,
         nodeSelector=pool.node_selector,
         tolerations=tolerations_of(pool) if node else list(pool.tolerations),
-        affinity=only_on(node.name) if node else None,
         imagePullSecrets=[{"name": name} for name in config.runner.pull_secrets],
         containers=[_container(model, commits or (None, None), config, files)],
         volumes=files.volumes,
     )
-    template = {"metadata": {"labels": labels}, "spec": spec}
+    template = patched({"metadata": {"labels": labels}, "spec": spec}, config.pod_template_patch)
+    if node:
+        # Whatever else is wanted of all pods: what it leaves elsewhere would be looked for here.
+        template = patched(template, {"spec": {"affinity": only_on(node.name)}})
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -105,7 +107,7 @@ def prefetch_job(
             "backoffLimit": BACKOFF_LIMIT,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": _pod_failure_policy(),
-            "template": patched(template, config.pod_template_patch),
+            "template": template,
         },
     }
 

@@ -111,6 +111,8 @@ class ModelSituation:
             return None
         if self.config.model_cache.is_of_each_node and self.node is None:
             return None
+        if not self._own_jobs:
+            return None
         name = prefetch_job_name(self.model, self.config, self.node)
         return next((job for job in self._own_jobs if job.name == name), None)
 
@@ -123,7 +125,7 @@ class ModelSituation:
     @property
     def earlier_jobs(self) -> tuple[ObservedJob, ...]:
         """Those that are not needed any more: for the spec as it was, or for nodes that have it."""
-        if self.model.spec is None or self.model.spec.prefetch is None:
+        if not self._own_jobs or self.model.spec is None or self.model.spec.prefetch is None:
             return self._own_jobs
         nodes: Sequence[ObservedNode | None] = (None,)
         if self.config.model_cache.is_of_each_node:
@@ -136,7 +138,7 @@ class ModelSituation:
         job = self.job
         return tuple(pod for pod in self.pods if job and pod.job_uid == job.uid)
 
-    @property
+    @cached_property
     def _own_jobs(self) -> tuple[ObservedJob, ...]:
         return tuple(job for job in self.jobs if job.owner_uid == self.model.metadata.uid)
 
