@@ -28,25 +28,15 @@ class Filled:
 
     commits: Commits | None
     """What all of them get; None until one of them has found out what a branch or tag names."""
-    told: dict[str, VideoModelStatus] = field(default_factory=dict)
+    ready: dict[str, VideoModelStatus] = field(default_factory=dict)
+    failed: dict[str, VideoModelStatus] = field(default_factory=dict)
+    on_the_way: dict[str, VideoModelStatus] = field(default_factory=dict)
     going: int = 0
     """How many fetch now. Who takes no pods just now may never go on, and holds up nobody."""
     turn_comes: list[str] = field(default_factory=list)
     """Others come before these."""
     actions: list[Action] = field(default_factory=list)
     again_seconds: float | None = None
-
-    @property
-    def ready(self) -> dict[str, VideoModelStatus]:
-        return self._with(ModelReason.AVAILABLE)
-
-    @property
-    def failed(self) -> dict[str, VideoModelStatus]:
-        return self._with(ModelReason.PREFETCH_FAILED)
-
-    @property
-    def on_the_way(self) -> dict[str, VideoModelStatus]:
-        return self._with(ModelReason.PREFETCHING)
 
     @property
     def eta_seconds(self) -> float | None:
@@ -61,8 +51,11 @@ class Filled:
         begun = self.going + len(self.failed)
         return begun < AT_ONCE and (self.commits is not None or not self.going)
 
-    def _with(self, reason: ModelReason) -> dict[str, VideoModelStatus]:
-        return {name: status for name, status in self.told.items() if _is(status, reason)}
+    def take(self, name: str, status: VideoModelStatus) -> None:
+        """What is said of one node."""
+        kinds = {ModelReason.AVAILABLE: self.ready, ModelReason.PREFETCH_FAILED: self.failed}
+        reason = ModelReason(status.conditions[0].reason)
+        kinds.get(reason, self.on_the_way)[name] = status
 
 
 def _is(status: VideoModelStatus, reason: ModelReason) -> bool:
@@ -72,16 +65,23 @@ def _is(status: VideoModelStatus, reason: ModelReason) -> bool:
 def fill(situation: ModelSituation) -> Filled:
     """Decide about each node that needs it, what was begun first."""
     filled = Filled(_known_commits(situation))
-    places = [(node, situation.at(node, None)) for node in situation.members]
-    # Whatever the nodes are called.
-    places.sort(key=lambda each: (not situation.has_it(each[0]), each[1].job is None))
-    for node, there in places:
-        is_new = there.job is None and not situation.has_it(node)
+    jobs = {node.name: situation.at(node, None).job for node in situation.members}
+    members = sorted(
+        situation.members,
+        key=lambda node: (not situation.has_it(node), jobs[node.name] is None, node.name),
+    )
+    known: VideoModelStatus | None = None
+    for node in members:
+        if known and situation.has_it(node):
+            filled.take(node.name, known)
+            continue
+        is_new = jobs[node.name] is None and not situation.has_it(node)
         if is_new and not (node.takes_pods and filled.may_begin):
             if node.takes_pods:
                 filled.turn_comes.append(node.name)
             continue
         _decide_at(node, situation, filled)
+        known = known or filled.ready.get(node.name)
     return filled
 
 
@@ -90,7 +90,7 @@ def _decide_at(node: ObservedNode, situation: ModelSituation, filled: Filled) ->
     decisions = (rule(there) for rule in FETCHING)
     decision = _of_the_same(next(each for each in decisions if each), there)
     assert decision.status
-    filled.told[node.name] = decision.status
+    filled.take(node.name, decision.status)
     filled.actions += decision.actions
     filled.going += node.takes_pods and _is(decision.status, ModelReason.PREFETCHING)
     if decision.again_seconds is not None:

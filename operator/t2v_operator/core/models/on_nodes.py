@@ -46,7 +46,7 @@ def each_node_gets_it(situation: ModelSituation) -> ModelDecision | None:
 
 def _reason(situation: ModelSituation, filled: Filled) -> ModelReason:
     lacking = any(node.takes_pods and node.name not in filled.ready for node in situation.members)
-    if not lacking and not filled.told:
+    if not (lacking or filled.ready or filled.failed or filled.on_the_way):
         # Who makes nodes for pods that wait makes one for the first video.
         return ModelReason.AVAILABLE if filled.commits else ModelReason.NO_NODE
     if filled.ready and (not lacking or _was_ready(situation)):
@@ -100,8 +100,8 @@ def _percent(situation: ModelSituation, filled: Filled) -> int | None:
     """Of all nodes together."""
     if not situation.members:
         return None
-    parts = (100 if n in filled.ready else s.percent or 0 for n, s in filled.told.items())
-    return sum(parts) // len(situation.members)
+    parts = sum(status.percent or 0 for status in filled.on_the_way.values())
+    return (100 * len(filled.ready) + parts) // len(situation.members)
 
 
 def _pools(situation: ModelSituation, filled: Filled) -> tuple[PoolStatus, ...]:

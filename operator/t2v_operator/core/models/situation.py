@@ -77,16 +77,18 @@ class ModelSituation:
     def at(self, node: ObservedNode, commits: Commits | None) -> "ModelSituation":
         """The same for one node alone, as if its cache was the only one."""
         status = self.model.status if self.has_it(node) else None
-        of_node = status.model_copy(update={"percent": 100}) if status else None
+        of_node = status.model_copy(update={"percent": 100, "nodes": ()}) if status else None
         return replace(self, model=replace(self.model, status=of_node), node=node, commits=commits)
 
     def has_it(self, node: ObservedNode) -> bool:
         """Whether the node has what the spec asks for, as far as the status knows."""
-        status = self.model.status
-        return self.is_of_this_fetch and any(
-            each.ready and (each.name, each.uid) == (node.name, node.uid)
-            for each in (status.nodes if status else ())
-        )
+        return (node.name, node.uid) in self._having
+
+    @cached_property
+    def _having(self) -> frozenset[tuple[str, str]]:
+        status = self.model.status if self.is_of_this_fetch else None
+        nodes = status.nodes if status else ()
+        return frozenset((node.name, node.uid) for node in nodes if node.ready)
 
     @property
     def is_of_this_fetch(self) -> bool:
