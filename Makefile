@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -29,6 +29,13 @@ lint: setup
 	$(RUN)/lint-imports
 
 verify: lint test
+
+# 10,000 requests made of each of the OpenAPI documents, 100,000 bodies through the parser: some 20 minutes
+# of one core.
+gateway-fuzz: setup
+	GATEWAY_FUZZ_BODIES=50000 GATEWAY_FUZZ_REQUESTS=10000 $(RUN)/python -m pytest -q \
+	  tests/unit/gateway/test_fuzz_bodies.py tests/unit/gateway/test_openapi.py \
+	  tests/unit/gateway/test_openai_openapi.py
 
 bench: setup
 	$(RUN)/python benchmarks/runner.py

@@ -49,7 +49,9 @@ LARGEST = {
 
 CONTENT_TYPES = {
     ".mp4": "video/mp4",
+    ".webm": "video/webm",
     ".jpg": "image/jpeg",
+    ".png": "image/png",
     ".webp": "image/webp",
     ".json": "application/json",
 }

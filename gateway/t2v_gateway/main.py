@@ -29,6 +29,7 @@ from t2v_operator.delivery.stores import Store
 from t2v_gateway.app import application
 from t2v_gateway.callers import Callers
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.metrics import Metrics
 from t2v_gateway.models import Models
 from t2v_gateway.settings import GatewaySettings, load_settings
 from t2v_gateway.submitting import Submitter
@@ -114,7 +115,8 @@ class Process:
         port = self._gateway.settings.health_port
         async with health_server(self._dead, self._not_ready, self._registry, port):
             await asyncio.gather(*(each.wait_until_full() for each in self._reflectors))
-            await serve(application(self._gateway), self._gateway.settings.port)
+            app = application(self._gateway, Metrics(self._registry))
+            await serve(app, self._gateway.settings.port)
 
     @property
     def _reflectors(self) -> list[Reflector]:

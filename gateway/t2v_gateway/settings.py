@@ -21,6 +21,15 @@ class ErrorForm(StrEnum):
     """With the same body and a status of 400 and above."""
 
 
+class ContentForm(StrEnum):
+    """How /v1/videos/ID/content gives a file."""
+
+    REDIRECT = "Redirect"
+    """By a redirect to a fresh link of the store: no video goes through the gateway."""
+    STREAM = "Stream"
+    """Through the gateway, for clients that cannot reach the store. Not from a volume."""
+
+
 class GatewaySettings(ContractModel):
     """How the gateway behaves."""
 
@@ -36,6 +45,7 @@ class GatewaySettings(ContractModel):
     body_bytes: int = Field(default=MEBIBYTE, ge=1024)
     upload_bytes: int = Field(default=50 * MEBIBYTE, ge=1024)
     """Of an image or video to start from."""
+    content: ContentForm = ContentForm.REDIRECT
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] | None = None
     """What clients reach it by, for links in answers. Null: the address that was asked."""
     cors_origins: tuple[str, ...] = ()

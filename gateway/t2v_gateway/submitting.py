@@ -6,8 +6,10 @@ refuses the second, whichever gateway asks, and after a restart as well.
 
 import hashlib
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -24,7 +26,7 @@ from t2v_operator.errors import RequestRefused
 
 from t2v_gateway.errors import Refused, Unavailable
 from t2v_gateway.models import Models
-from t2v_gateway.videos import Video, Videos, video_of
+from t2v_gateway.videos import DIGEST_ANNOTATION, Video, Videos, video_of
 
 MOST_REPEATS = 100
 """Of one request with one track_id: each came too late to be the one before."""
@@ -38,6 +40,8 @@ class Once:
     """A track_id, or an Idempotency-Key."""
     request: str
     """Equal for equal bodies. Empty: the word alone says that it is the same."""
+    digest: str = ""
+    """Of a request that the word may not be used for anything else than; empty: it may."""
 
 
 class Submitter:
@@ -64,31 +68,54 @@ class Submitter:
         return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._grant_secret)
 
     async def submit(
-        self, key: ApiKey, spec: TextToVideoJobSpec, once: Once | None = None
+        self,
+        key: ApiKey,
+        spec: TextToVideoJobSpec,
+        once: Once | None = None,
+        permit: Callable[[], None] = lambda: None,
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> Video:
-        """The video of this request: a new one, or the one that it made before. Raises Refused."""
+        """The video of this request: a new one, or the one that it made before.
+
+        `permit` is called before a new one is made, and may refuse it. `labels`: of a new one,
+        besides its key's. Raises Refused.
+        """
         self._check(key, spec)
         if once is None or not self._repeat:
-            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}")
+            permit()
+            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}", labels)
         first = _name_of(key, once)
         for repeat in range(MOST_REPEATS):
             name = f"{first}-{repeat}" if repeat else first
             found = await self._find(key.namespace, name)
             if found is None:
-                return await self._create(key, spec, name)
+                permit()
+                return await self._create(key, spec, name, labels, once)
             if not self._is_over(found):
-                return found
+                return _same(found, once)
         raise Refused(409, f"this was asked {MOST_REPEATS} times; use another track_id")
 
-    async def delete(self, video: Video) -> None:
-        """With its Job. What is gone already is no fault. Raises Unavailable."""
+    async def delete(self, video: Video, if_unchanged: bool = False) -> bool:
+        """With its Job. What is gone already is no fault. Raises Unavailable.
+
+        `if_unchanged`: only as it is known here; False where it has gone on since.
+        """
+        options: Manifest = {"propagationPolicy": "Background"}
+        if if_unchanged:
+            options["preconditions"] = {"resourceVersion": video.resource_version}
         try:
-            await self._client.delete(RESOURCES, *video.key, {"propagationPolicy": "Background"})
+            left = await self._client.delete(RESOURCES, *video.key, options)
         except ClusterError as error:
+            if error.status == 409 and if_unchanged:
+                return False
             if error.status != 404:
                 raise _complaint(error) from None
         except UNANSWERED:
             raise Unavailable from None
+        else:
+            if left.get("kind") == KIND:  # it stays until its files are removed
+                self._videos.store.wrote(left)
+        return True
 
     def _check(self, key: ApiKey, spec: TextToVideoJobSpec) -> None:
         """What the operator would refuse is refused at once. A model on its way is waited for."""
@@ -104,15 +131,22 @@ class Submitter:
         except RequestRefused as error:
             raise Refused(400, error.message) from None
 
-    async def _create(self, key: ApiKey, spec: TextToVideoJobSpec, name: str) -> Video:
+    async def _create(
+        self,
+        key: ApiKey,
+        spec: TextToVideoJobSpec,
+        name: str,
+        labels: Mapping[str, str],
+        once: Once | None = None,
+    ) -> Video:
         signed = grant(self._grant_secret, key.id, key.namespace, name, spec.request_hash)
         body: Manifest = {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {
                 "name": name,
-                "labels": {KEY_LABEL: key.id},
-                "annotations": {GRANT_ANNOTATION: signed},
+                "labels": {**labels, KEY_LABEL: key.id},
+                "annotations": {GRANT_ANNOTATION: signed, **_kept(once)},
             },
             "spec": spec.document(),
         }
@@ -120,7 +154,7 @@ class Submitter:
             made = await self._client.create(RESOURCES, key.namespace, body)
         except ClusterError as error:
             if error.status == 409 and (found := await self._find(key.namespace, name)):
-                return found
+                return _same(found, once) if once else found
             raise _complaint(error) from None
         except UNANSWERED:
             raise Unavailable from None
@@ -140,6 +174,19 @@ class Submitter:
         """Whether it is too old to be what a client means that asks again."""
         age = datetime.now(UTC) - datetime.fromisoformat(video.created)
         return age > self._repeat or video.is_being_deleted
+
+
+def _kept(once: Once | None) -> dict[str, str]:
+    return {DIGEST_ANNOTATION: once.digest} if once and once.digest else {}
+
+
+def _same(found: Video, once: Once) -> Video:
+    """What the word was used for before. Raises Refused where that was something else."""
+    if once.digest != found.digest:
+        raise Refused(
+            422, "this Idempotency-Key went with another request; use another key for this one"
+        )
+    return found
 
 
 def _name_of(key: ApiKey, once: Once) -> str:

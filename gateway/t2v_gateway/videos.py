@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import orjson
 from t2v_api.api_key import KEY_LABEL
-from t2v_api.resource import Phase, TextToVideoJobSpec
+from t2v_api.resource import GROUP, Phase, TextToVideoJobSpec
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.cluster.reflector import Reflector
@@ -18,6 +18,8 @@ from t2v_operator.core.names import stable_id
 from t2v_operator.core.observe import observe_resource
 from t2v_operator.core.observed import ObservedResource
 
+DIGEST_ANNOTATION = f"{GROUP}/idempotent-request"
+"""On a resource made with an Idempotency-Key: the digest of the request that the key goes with."""
 EVERY: Key = ("", "")
 """Stands for all videos."""
 READ = ("name", "namespace", "uid", "generation", "creationTimestamp", "resourceVersion", "labels")
@@ -34,6 +36,8 @@ class Video:
     key_id: str
     """The key that it was made with; empty where none was."""
     track_id: str
+    digest: str
+    """Of the request that its Idempotency-Key goes with; empty where it has none."""
     created: str
     """In RFC 3339, which sorts by time."""
     phase: Phase
@@ -52,6 +56,17 @@ class Video:
     def resource(self) -> ObservedResource:
         """The whole of it."""
         return observe_resource(orjson.loads(self.document))
+
+    @property
+    def resource_version(self) -> str:
+        """The one that this is."""
+        return self.resource.metadata.resource_version
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The resource's."""
+        labels: dict[str, str] | None = orjson.loads(self.document)["metadata"].get("labels")
+        return labels or {}
 
     @property
     def spec(self) -> TextToVideoJobSpec | None:
@@ -73,6 +88,7 @@ def video_of(document: Manifest) -> Video:
         namespace=metadata["namespace"],
         name=metadata["name"],
         key_id=(metadata.get("labels") or {}).get(KEY_LABEL, ""),
+        digest=(metadata.get("annotations") or {}).get(DIGEST_ANNOTATION, ""),
         track_id=spec.get("trackId") or "",
         created=metadata["creationTimestamp"],
         phase=status.phase if status and resource.is_observed else Phase.PENDING,

@@ -83,8 +83,8 @@ class Store(Protocol):
         """
         ...
 
-    async def write(self, key: str, body: bytes) -> None:
-        """A small file whole. Raises StoreUnavailable."""
+    async def write(self, key: str, body: bytes, seconds: float | None = None) -> None:
+        """A file whole, in `ANSWER_SECONDS` unless told otherwise. Raises StoreUnavailable."""
         ...
 
     async def remove(self, keys: Sequence[str]) -> None:
@@ -148,10 +148,10 @@ class EmbeddedStore:
         size = int(headers.get("Content-Length", 0))
         return body if status == 200 and size <= SMALL_BYTES else None
 
-    async def write(self, key: str, body: bytes) -> None:
+    async def write(self, key: str, body: bytes, seconds: float | None = None) -> None:
         content = Content(len(body), hashlib.sha256(body).hexdigest())
         url = signed_url(self._inside, "PUT", key, self._keys, self._soon(), content)
-        status, _, _ = await self._request("PUT", url, body)
+        status, _, _ = await self._request("PUT", url, body, seconds)
         if status != 201:
             raise StoreUnavailable(f"the store answered {status}")
 
@@ -168,14 +168,14 @@ class EmbeddedStore:
         return await self._request(method, url)
 
     async def _request(
-        self, method: str, url: str, body: bytes | None = None
+        self, method: str, url: str, body: bytes | None = None, seconds: float | None = None
     ) -> tuple[int, Any, bytes]:
         try:
             async with self._session.request(
                 method,
                 url,
                 data=body,
-                timeout=ClientTimeout(ANSWER_SECONDS),
+                timeout=ClientTimeout(seconds or ANSWER_SECONDS),
                 allow_redirects=False,
             ) as answer:
                 if answer.status not in (200, 201, 204, 404):
@@ -256,16 +256,16 @@ class BucketStore:
         body = await self._answer(part)
         return None if body is None else bytes(body)
 
-    async def write(self, key: str, body: bytes) -> None:
-        await self._answer(self._obstore.put_async(self._store, key, body))
+    async def write(self, key: str, body: bytes, seconds: float | None = None) -> None:
+        await self._answer(self._obstore.put_async(self._store, key, body), seconds)
 
     async def remove(self, keys: Sequence[str]) -> None:
         await self._answer(self._obstore.delete_async(self._store, list(keys)))
 
-    async def _answer(self, question: Awaitable[Any]) -> Any:
-        """None where there is no such file. Raises StoreUnavailable, after `ANSWER_SECONDS` too."""
+    async def _answer(self, question: Awaitable[Any], seconds: float | None = None) -> Any:
+        """None where there is no such file. Raises StoreUnavailable, after that time too."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(seconds or ANSWER_SECONDS):
                 return await question
         except (self._missing, FileNotFoundError):
             return None

@@ -16,6 +16,7 @@ DOCUMENTED: dict[str, Any] = {
     "num_inference_steps": "30",
     "enhance_prompt": "yes",
     "guidance_scale": 7.5,
+    "strength": 0.7,
     "seed": None,
     "webhook": None,
     "track_id": None,

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
-from t2v_api.api_key import ApiKey, NewKey, new_key
+from fastapi import FastAPI
+from t2v_api.api_key import ApiKey, NewKey, Right, new_key
 from t2v_gateway.app import application
 from t2v_gateway.callers import Callers
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.metrics import Metrics
 from t2v_gateway.models import Models
-from t2v_gateway.settings import GatewaySettings
+from t2v_gateway.settings import ErrorForm, GatewaySettings
 from t2v_gateway.submitting import Submitter
 from t2v_gateway.videos import Video, Videos
 from t2v_operator.cluster.kinds import RESOURCES
@@ -56,6 +58,8 @@ class World:
     client: httpx2.AsyncClient
     key: NewKey
     """One that may use the gateway, in the namespace `films`."""
+    metrics: Metrics
+    app: FastAPI
 
     def change(self, video: Video, /, **status: Any) -> None:
         """What the operator writes on the status, and what the watch tells of it."""
@@ -82,17 +86,48 @@ class World:
         return [video for _, video in self.gateway.videos.store.items()]
 
 
+@dataclass
+class StandingWorld:
+    """A gateway that any event loop may ask, and a key that may do everything."""
+
+    app: FastAPI
+    key: NewKey
+
+
+def a_standing_world(store: Any = None, **settings: Any) -> StandingWorld:
+    parts = _parts(None, store, settings)
+    key, _ = parts.keys.add(rights=tuple(Right))
+    return StandingWorld(application(parts.gateway), key)
+
+
 @asynccontextmanager
-async def a_world(operator: OperatorConfig | None = None, **settings: Any) -> AsyncIterator[World]:
+async def a_world(
+    operator: OperatorConfig | None = None, store: Any = None, **settings: Any
+) -> AsyncIterator[World]:
     """`settings`: of the gateway, which by default does not wait for videos."""
+    parts = _parts(operator, store, settings)
+    metrics = Metrics()
+    app = application(parts.gateway, metrics)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        key, _ = parts.keys.add()
+        yield World(parts.server, parts.gateway, parts.keys, client, key, metrics, app)
+
+
+@dataclass
+class _Parts:
+    server: ApiServer
+    gateway: Gateway
+    keys: KeyRing
+
+
+def _parts(operator: OperatorConfig | None, store: Any, settings: dict[str, Any]) -> _Parts:
     server: Any = ApiServer(lambda: datetime.now(UTC))
     operator = operator or a_config()
-    chosen = GatewaySettings(**{"wait_seconds": 0, **settings})
+    errors = ErrorForm(settings.pop("errors", ErrorForm.AS_DOCUMENTED))
+    chosen = GatewaySettings(**{"wait_seconds": 0, "errors": errors, **settings})
     videos, models, keys = Videos(server, ()), Models(server, operator), KeyRing()
     submitter = Submitter(server, operator, videos, models, SECRET, chosen.repeat_seconds)
     callers = Callers(keys, videos)
-    gateway = Gateway(chosen, operator, videos, models, callers, submitter, store=None)
-    transport = httpx2.ASGITransport(app=application(gateway))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        key, _ = keys.add()
-        yield World(server, gateway, keys, client, key)
+    gateway = Gateway(chosen, operator, videos, models, callers, submitter, store)
+    return _Parts(server, gateway, keys)

@@ -1,0 +1,212 @@
+"""The addresses of the OpenAI Videos API."""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
+from t2v_api.api_key import ApiKey
+from t2v_api.resource import Phase, TextToVideoJobSpec, hash_of
+
+from t2v_gateway.errors import NotFound, Refused
+from t2v_gateway.gateway import Gateway
+from t2v_gateway.openai import answers, catalogue, content
+from t2v_gateway.openai.answers import VideoAnswer, VideoDeleted, VideoList
+from t2v_gateway.openai.document import body_of
+from t2v_gateway.openai.errors import BadParameter, ErrorAnswer, InOpenAiForm
+from t2v_gateway.openai.reading import read_parameters
+from t2v_gateway.openai.requests import CreateVideo, RemixVideo, remix_in, spec_of
+from t2v_gateway.submitting import Once
+from t2v_gateway.videos import Video
+
+PREFIX = "/v1"
+MOST_WORD_CHARACTERS = 256
+LAG_SECONDS = 0.5
+"""How far a watch may be behind."""
+POLL_MILLISECONDS = {Phase.RUNNING: 1000}
+POLL_QUEUED_MILLISECONDS = 3000
+"""How often the client's `poll` asks."""
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorAnswer, "description": "No key, or none that is valid"},
+    403: {"model": ErrorAnswer, "description": "The key may not do that"},
+    429: {"model": ErrorAnswer, "description": "Too often or too much; see Retry-After"},
+    503: {"model": ErrorAnswer, "description": "The cluster or the store does not answer"},
+    "4XX": {"model": ErrorAnswer, "description": "Refused; the error says why"},
+}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorAnswer, "description": "This key has no such video"}
+}
+CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file, where the gateway gives it itself",
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in ("video/mp4", "image/jpeg")
+        },
+    },
+    206: {"description": "The part of it that was asked for"},
+    304: {"description": "It is as it was"},
+    307: {"description": "Where the file is"},
+    404: {"model": ErrorAnswer, "description": "No such video, or no such file of it yet"},
+}
+ABSENT = {
+    "edits": "an edit of a video",
+    "extensions": "an extension of a video",
+    "characters": "a character",
+}
+
+
+def router(gateway: Gateway) -> APIRouter:
+    """All of them."""
+    routes = APIRouter(prefix=PREFIX, route_class=InOpenAiForm, responses=REFUSALS, tags=["OpenAI"])
+    bearer = HTTPBearer(auto_error=False, description="A key of this installation")
+
+    async def caller(
+        given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    ) -> ApiKey:
+        return gateway.callers.known(given.credentials if given else None)
+
+    Caller = Annotated[ApiKey, Depends(caller)]  # noqa: N806
+
+    def answer(video: Video, response: Response) -> VideoAnswer:
+        if not video.is_finished:
+            wait = POLL_MILLISECONDS.get(video.phase, POLL_QUEUED_MILLISECONDS)
+            response.headers["openai-poll-after-ms"] = str(wait)
+        return about(video)
+
+    def about(video: Video) -> VideoAnswer:
+        spec = video.spec
+        return answers.about(video, catalogue.model_of(gateway, spec.model_id) if spec else None)
+
+    async def own(key: ApiKey, video_id: str) -> Video:
+        """The key's video of this id. Raises NotFound.
+
+        One that another replica has just made may be ahead of the watch here. What is not there
+        and what is another key's are waited for alike: the time tells nothing.
+        """
+        number = answers.number_in(video_id)
+        with gateway.videos.changes() as changed, suppress(TimeoutError):
+            async with asyncio.timeout(LAG_SECONDS if number is not None else 0):
+                while number is not None:
+                    video = gateway.videos.by_id(number)
+                    if video and video.key_id == key.id and video.namespace == key.namespace:
+                        if video.is_being_deleted:
+                            break
+                        return video
+                    await changed.wait()
+                    changed.clear()
+        raise NotFound(f"video {video_id[:80]!r}")
+
+    async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec, **labels: str) -> Video:
+        return await gateway.submitter.submit(
+            key,
+            spec,
+            _once(request, spec),
+            permit=lambda: gateway.callers.may_make_one(key),
+            labels=labels,
+        )
+
+    @routes.post("/videos", openapi_extra=body_of(CreateVideo))
+    async def create_video(request: Request, response: Response, key: Caller) -> VideoAnswer:
+        """Make a video."""
+        parameters = await read_parameters(request, gateway.settings, with_image=True)
+        spec = await spec_of(parameters, key, gateway)
+        return answer(await made(request, key, spec), response)
+
+    @routes.get("/videos")
+    async def list_videos(
+        key: Caller,
+        after: Annotated[str | None, Query(description="The last id of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        order: Annotated[Literal["asc", "desc"], Query(description="By time")] = "desc",
+    ) -> VideoList:
+        """The videos that were made with this key, a page of them."""
+        found = [video for video in gateway.videos.of_key(key.id) if _is_of(video, key)]
+        found.sort(key=_place, reverse=order == "desc")
+        begin = 0
+        if after is not None:
+            ids = [answers.id_of(video) for video in found]
+            if after not in ids:
+                raise BadParameter(f"after: video {after[:80]!r} was not found", "after")
+            begin = ids.index(after) + 1
+        page = found[begin : begin + limit]
+        return VideoList(
+            data=[about(video) for video in page],
+            first_id=answers.id_of(page[0]) if page else None,
+            last_id=answers.id_of(page[-1]) if page else None,
+            has_more=begin + limit < len(found),
+        )
+
+    @routes.get("/videos/{video_id}", responses=NOT_FOUND)
+    async def retrieve_video(video_id: str, response: Response, key: Caller) -> VideoAnswer:
+        """How far a video is."""
+        return answer(await own(key, video_id), response)
+
+    @routes.delete("/videos/{video_id}", responses=NOT_FOUND)
+    async def delete_video(video_id: str, key: Caller) -> VideoDeleted:
+        """Delete a video with its files, or stop it where it is not finished."""
+        video = await own(key, video_id)
+        await gateway.submitter.delete(video)
+        return VideoDeleted(id=answers.id_of(video))
+
+    @routes.get("/videos/{video_id}/content", response_class=Response, responses=CONTENT)
+    async def download_content(
+        request: Request,
+        video_id: str,
+        key: Caller,
+        variant: content.Variant = content.Variant.VIDEO,
+    ) -> Response:
+        """The video's MP4, or its poster."""
+        return await content.answer(request, await own(key, video_id), variant, gateway)
+
+    @routes.post("/videos/{video_id}/remix", responses=NOT_FOUND, openapi_extra=body_of(RemixVideo))
+    async def remix_video(
+        request: Request, video_id: str, response: Response, key: Caller
+    ) -> VideoAnswer:
+        """Make a finished video anew from another prompt: same seed, same everything else."""
+        parameters = await read_parameters(request, gateway.settings)
+        video = await own(key, video_id)
+        status, spec = video.resource.status, video.spec
+        if video.phase is not Phase.SUCCEEDED or status is None or spec is None:
+            raise BadParameter(
+                f"{answers.id_of(video)} is {answers.STATUSES[video.phase]}; only a completed "
+                "video can be remixed", "video_id",
+            )  # fmt: skip
+        seed = status.resolved.seed if status.resolved else spec.seed
+        changed = spec.model_copy(update={"prompt": remix_in(parameters).prompt, "seed": seed})
+        labels = {answers.REMIXED_FROM_LABEL: answers.id_of(video)}
+        return answer(await made(request, key, changed, **labels), response)
+
+    async def not_offered(request: Request, key: Caller) -> Response:
+        what = ABSENT[request.url.path.rpartition("/")[2]]
+        raise BadParameter(f"{what} is not offered here", None, "not_offered", 404)
+
+    for name in ABSENT:
+        routes.add_api_route(
+            f"/videos/{name}", not_offered, methods=["POST"], include_in_schema=False
+        )
+    catalogue.add_routes(routes, gateway, caller)
+    return routes
+
+
+def _is_of(video: Video, key: ApiKey) -> bool:
+    is_own = video.key_id == key.id and video.namespace == key.namespace
+    return is_own and not video.is_being_deleted
+
+
+def _place(video: Video) -> tuple[str, int]:
+    """In the list: by time, and always the same among those of one second."""
+    return video.created, video.id
+
+
+def _once(request: Request, spec: TextToVideoJobSpec) -> Once | None:
+    """What tells a repeated request, and that the same was asked before."""
+    word = request.headers.get("idempotency-key", "").strip()
+    if not word:
+        return None
+    if len(word) > MOST_WORD_CHARACTERS:
+        raise Refused(400, f"Idempotency-Key has more than {MOST_WORD_CHARACTERS} characters")
+    return Once(f"idempotency-key {word}", "", hash_of(spec.document()))
