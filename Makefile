@@ -74,5 +74,5 @@ COMPILE = uv pip compile pyproject.toml --generate-hashes --universal --python-v
 
 constraints:
 	$(COMPILE) --all-extras -o constraints.txt
-	$(COMPILE) --extra operator --extra gateway --constraints constraints.txt -o operator/requirements.txt
+	$(COMPILE) --extra operator --extra gateway --extra tracing --constraints constraints.txt -o operator/requirements.txt
 	$(COMPILE) --extra runner --constraints constraints.txt -o runner/requirements.txt

@@ -1,4 +1,4 @@
-"""Write what is generated from the models: the CRDs, the chart's copies, the values' schema.
+"""Write what is generated: CRDs, the chart's copies, its dashboard, the schema of its values.
 
 python scripts/generate.py    # a test fails when a file differs from what this writes
 """
@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dashboard import dashboard_json
 from t2v_gateway.settings import GatewaySettings
 from t2v_operator.config import OperatorConfig
 from t2v_operator.crd import CUSTOM_KINDS, custom_resource_definition_yaml
@@ -39,12 +40,18 @@ HTTP_ROUTE = _closed(
 )
 
 
+MONITOR = _closed(
+    enabled=BOOLEAN, interval={**TEXT, "pattern": "^([0-9]+(ms|s|m|h))+$"}, labels=TEXTS
+)
+
+
 def generated() -> dict[Path, str]:
     """Each file with what it must hold."""
     crds = {of.name: custom_resource_definition_yaml(of) for of in CUSTOM_KINDS}
     return {
         **{ROOT / "crds" / f"{name}.yaml": text for name, text in crds.items()},
         **{CHART / "files" / "crds" / f"{name}.yaml": text for name, text in crds.items()},
+        CHART / "files" / "dashboard.json": dashboard_json(),
         CHART / "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
     }
 
@@ -113,6 +120,17 @@ def values_schema() -> dict[str, Any]:
                 namespaces={"type": "array", "items": TEXT},
                 internalRanges={"type": "array", "items": TEXT},
                 extraEgress=LIST,
+            ),
+            metrics=_closed(
+                podMonitor=MONITOR,
+                serviceMonitor=MONITOR,
+                rules=_closed(
+                    enabled=BOOLEAN,
+                    labels=TEXTS,
+                    runbookUrl=TEXT,
+                    disabled={"type": "array", "items": TEXT},
+                ),
+                dashboard=_closed(enabled=BOOLEAN, namespace=TEXT, labels=TEXTS, annotations=TEXTS),
             ),
             env=LIST,
             envFrom=LIST,

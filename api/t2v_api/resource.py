@@ -417,6 +417,8 @@ class TextToVideoJobStatus(ContractModel):
     """When the first attempt began."""
     completion_time: AwareDatetime | None = None
     """When the request came to its end."""
+    trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    """Of the request's OpenTelemetry trace. Null: the operator sends none."""
     message: str = ""
     """What happens or happened, for people."""
 

@@ -429,3 +429,83 @@ def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm, of: CustomKi
     original = yaml.safe_load((ROOT / "crds" / f"{name[1]}.yaml").read_text())
     assert json.dumps(crd["spec"], sort_keys=True) == json.dumps(original["spec"], sort_keys=True)
     assert name not in rendered(helm, "--set", "crds.install=false")
+
+
+WITH_GATEWAY = "gateway.enabled=true,config.apiKeys.enabled=true"
+
+
+def monitoring(helm: Helm, *values: str) -> Documents:
+    """What `values` of `metrics` bring beside the rest."""
+    switched = [word for value in values for word in ("--set", f"metrics.{value}")]
+    before = rendered(helm, "--set", WITH_GATEWAY)
+    after = rendered(helm, "--set", WITH_GATEWAY, *switched)
+    return {key: each for key, each in after.items() if before.get(key) != each}
+
+
+def test_nothing_of_the_prometheus_operator_is_needed_by_default(helm: Helm) -> None:
+    kinds = {kind for kind, _ in rendered(helm, "--set", WITH_GATEWAY)}
+    assert not kinds & {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
+    assert not [name for _, name in rendered(helm) if "dashboard" in name]
+
+
+def test_pods_are_monitored_at_a_port_that_they_have(helm: Helm) -> None:
+    made = monitoring(helm, "podMonitor.enabled=true", "podMonitor.labels.release=prometheus")
+    assert set(made) == {("PodMonitor", "video"), ("PodMonitor", "video-gateway")}
+    everything = rendered(helm, "--set", WITH_GATEWAY)
+    for (_, name), monitor in made.items():
+        assert monitor["metadata"]["labels"]["release"] == "prometheus"
+        template = everything["Deployment", name]["spec"]["template"]
+        selected = monitor["spec"]["selector"]["matchLabels"]
+        assert selected.items() <= template["metadata"]["labels"].items()
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        ports = [p["name"] for c in template["spec"]["containers"] for p in c["ports"]]
+        assert endpoint["port"] in ports
+
+
+def test_a_service_monitor_has_a_service_that_it_alone_selects(helm: Helm) -> None:
+    made = monitoring(helm, "serviceMonitor.enabled=true")
+    assert {kind for kind, _ in made} == {"Service", "ServiceMonitor"}
+    everything = rendered(
+        helm, "--set", WITH_GATEWAY, "--set", "metrics.serviceMonitor.enabled=true"
+    )
+    services = {name: each for (kind, name), each in everything.items() if kind == "Service"}
+    for name in ("video", "video-gateway"):
+        wanted = made["ServiceMonitor", name]["spec"]["selector"]["matchLabels"].items()
+        found = [n for n, each in services.items() if wanted <= each["metadata"]["labels"].items()]
+        assert found == [f"{name}-metrics"]
+        service, template = services[found[0]], everything["Deployment", name]["spec"]["template"]
+        assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+
+
+def test_two_monitors_would_count_everything_twice(helm: Helm) -> None:
+    both = "metrics.podMonitor.enabled=true,metrics.serviceMonitor.enabled=true"
+    with pytest.raises(CommandError, match="twice"):
+        rendered(helm, "--set", both)
+
+
+def test_the_rules_are_those_of_the_file_but_for_what_is_switched_off(helm: Helm) -> None:
+    groups = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["groups"]
+    made = monitoring(helm, "rules.enabled=true")
+    assert made["PrometheusRule", "video"]["spec"]["groups"] == groups
+    assert len(made) == 1
+    less = monitoring(
+        helm,
+        "rules.enabled=true",
+        "rules.disabled={T2VGatewayErrors,T2VGatewaySlow,T2VOutputsLeft}",
+        "rules.runbookUrl=https://ops.example.com/runbook",
+    )["PrometheusRule", "video"]["spec"]["groups"]
+    rules = [rule for group in less for rule in group["rules"]]
+    assert len(rules) == sum(len(group["rules"]) for group in groups) - 3
+    assert "text-to-video-operator.gateway" not in [group["name"] for group in less]
+    urls = [rule["annotations"]["runbook_url"] for rule in rules if "alert" in rule]
+    assert all(url.startswith("https://ops.example.com/runbook#t2v") for url in urls)
+
+
+def test_the_dashboard_is_where_grafanas_sidecar_looks(helm: Helm) -> None:
+    made = monitoring(helm, "dashboard.enabled=true", "dashboard.namespace=monitoring")
+    ((key, found),) = made.items()
+    assert key == ("ConfigMap", "video-dashboard")
+    assert found["metadata"]["namespace"] == "monitoring"
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    (text,) = found["data"].values()
+    assert json.loads(text) == json.loads((CHART / "files" / "dashboard.json").read_text())

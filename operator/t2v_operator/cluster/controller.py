@@ -28,12 +28,14 @@ from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.capabilities import fitted
 from t2v_operator.cluster.client import Client, connect
+from t2v_operator.cluster.counted_store import CountedStore
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Ask, Enhancing
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.health import health_server
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, SECRETS, VIDEO_MODELS, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
+from t2v_operator.cluster.log_fields import about
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.models import ModelReconciler
@@ -54,10 +56,13 @@ from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.keys import key_named
-from t2v_operator.core.observed import ObservedResource, Settled
+from t2v_operator.core.observed import FINAL, ObservedResource, Settled
+from t2v_operator.core.record import is_restored
 from t2v_operator.core.status import reason_of
+from t2v_operator.core.trace import spans_of_video, spans_of_webhook
 from t2v_operator.delivery.prompt_endpoint import Endpoint
 from t2v_operator.delivery.public_http import PublicClient
+from t2v_operator.delivery.tracing import Tracing, open_tracing
 
 WORKERS = 32
 """So many resources are worked on at a time; the work is waiting for the API server."""
@@ -75,12 +80,13 @@ def run_operator(config: OperatorConfig) -> None:
 
 
 async def _run(config: OperatorConfig) -> None:
+    tracing = open_tracing(os.environ)
     async with await connect() as connection, outgoing_session() as session:
         # Not only the leader: its Secrets belong to every replica.
         client = Client(connection, lambda: True)
         config = await fitted(config, client)
         delivery = await Delivery.prepare(config, client, own_namespace(), session)
-        operator = Operator(connection, delivery)
+        operator = Operator(connection, delivery, tracing)
         await operator.check()
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(_login)
@@ -97,9 +103,15 @@ async def _run(config: OperatorConfig) -> None:
 class Operator:
     """The parts, and how they hang together."""
 
-    def __init__(self, connection: ApiClient, delivery: Delivery) -> None:
+    def __init__(
+        self, connection: ApiClient, delivery: Delivery, tracing: Tracing | None = None
+    ) -> None:
         config = self._config = delivery.config
+        self._tracing = tracing
         self._metrics = Metrics()
+        if delivery.store:
+            counted = CountedStore(delivery.store, self._metrics.store_failed)
+            delivery = delivery.with_store(counted)
         self._client = Client(connection, lambda: self._leadership.is_held, self._metrics.called)
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
         self._models = ModelCache(
@@ -132,7 +144,7 @@ class Operator:
             f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
             address=_own_address(config.report_server.port),
         )
-        effects = Effects(self._client, self._cache, delivery.store)
+        effects = Effects(self._client, self._cache, delivery.store, tracing is not None)
         reuse = Reuse(self._cache, delivery.store, config)
         self._enhancing = Enhancing(
             self._ask_endpoint(delivery), delivery.store, config, self._queue.add
@@ -179,6 +191,7 @@ class Operator:
             lambda: webhook_secrets(self._client, own_namespace(), config.webhooks.secret),
             _now,
             self._output_ttl.consider,
+            self._tried_webhook,
         )
         self._must_reach: dict[tuple[Kind, str | None], int] = {}
         self._works = False
@@ -190,6 +203,7 @@ class Operator:
                 self._sizes,
                 self._ages,
                 lambda: self._queue.depth,
+                lambda: self._webhooks.backlog,
                 self._leads,
             )
         )
@@ -261,6 +275,8 @@ class Operator:
         await asyncio.gather(*leading, return_exceptions=True)
         await self._leadership.release()
         await asyncio.gather(*others, return_exceptions=True)
+        if self._tracing:
+            await asyncio.to_thread(self._tracing.close)
 
     async def _lead(self) -> None:
         """Wait for the lease, then do the work, as long as it is held."""
@@ -353,7 +369,9 @@ class Operator:
 
     def _wrote(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
         """An own write is no news of the cache: what follows from it is done here."""
-        self._count_end(resource, status)
+        if not is_restored(resource, status):
+            self._count_end(resource, status)
+            self._trace_end(resource, status)
         self._consider((resource.metadata.namespace, resource.metadata.name))
 
     def _consider(self, key: Key) -> None:
@@ -375,6 +393,20 @@ class Operator:
             waited_seconds=(started - begun).total_seconds() if started and begun else None,
         )
 
+    def _trace_end(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
+        before = resource.status
+        told = before and (before.request_hash, before.phase) == (status.request_hash, status.phase)
+        if self._tracing is None or told or status.phase not in FINAL:
+            return
+        since, reason = _beginning(resource, status), reason_of(status)
+        self._tracing.send(spans_of_video(resource.metadata, status, since, reason))
+
+    def _tried_webhook(self, resource: ObservedResource, status: TextToVideoJobStatus) -> None:
+        assert status.webhook
+        self._metrics.tried_webhook(status.webhook)
+        if self._tracing:
+            self._tracing.send(spans_of_webhook(resource.metadata, status))
+
     def _told(self, key: Key, error: Exception, delay: float) -> None:
         """A look failed. What is told on the status already is no news."""
         if isinstance(error, TryAgain | NotLeader):
@@ -382,8 +414,9 @@ class Operator:
             return
         self._metrics.look_failed()
         text = " ".join(str(error).split())[:300]
-        logger.warning("%s/%s: %s: %s; again in %.1f s", *key, type(error).__name__, text, delay)
-        logger.debug("in full", exc_info=error)
+        words = "%s/%s: %s: %s; again in %.1f s"
+        logger.warning(words, *key, type(error).__name__, text, delay, extra=about(key))
+        logger.debug("in full", exc_info=error, extra=about(key))
 
     async def _serve_health(self) -> None:
         async with health_server(

@@ -43,6 +43,7 @@ from t2v_operator.core.names import (
 from t2v_operator.core.observe import observe_job, observe_pod, observe_resource
 from t2v_operator.core.observed import ObservedJob, ObservedPod, ObservedResource
 from t2v_operator.core.record import Record
+from t2v_operator.core.trace import trace_id
 from t2v_operator.delivery.links import with_links
 from t2v_operator.delivery.stores import Store
 
@@ -50,10 +51,17 @@ from t2v_operator.delivery.stores import Store
 class Effects:
     """Reads and writes for single resources."""
 
-    def __init__(self, client: Client, cache: Cache, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        store: Store | None = None,
+        sends_traces: bool = False,
+    ) -> None:
         self._client = client
         self._cache = cache
         self._store = store
+        self._sends_traces = sends_traces
 
     async def resource(self, namespace: str, name: str) -> ObservedResource | None:
         """The resource as the API server has it now; None when it is gone."""
@@ -123,10 +131,14 @@ class Effects:
     ) -> ObservedResource | None:
         """Write the whole status, if the resource is still as it was seen; 409 if it is not.
 
-        The store's names become links. Returns the resource with it; None when it is gone.
+        The store's names become links, and the request gets the id of its trace. Returns the
+        resource with it; None when it is gone.
         """
         metadata = resource.metadata
         status = await with_links(status, metadata.namespace, self._store)
+        if self._sends_traces and status.request_hash and status.trace_id is None:
+            found = trace_id(metadata.uid, status.request_hash)
+            status = status.model_copy(update={"trace_id": found})
         answer = await put_status(self._client, metadata, status)
         if answer is None:
             return None

@@ -5,24 +5,37 @@ Labels are bounded: no name of a resource, namespace or pod, no prompt, no error
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client import Counter as CounterMetric
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from t2v_api.reasons import ModelReason
-from t2v_api.resource import Phase, TextToVideoJobStatus
+from t2v_api.reasons import REASONS, ModelReason
+from t2v_api.resource import Phase, TextToVideoJobStatus, WebhookStatus
 from t2v_api.video_model import VideoModelStatus
 
+from t2v_operator.cluster.counted_store import OPERATIONS
 from t2v_operator.cluster.kinds import Kind
 from t2v_operator.core.models.events import was_fetched
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.observed import FINAL
+from t2v_operator.core.status import reason_of
 
 WAIT_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 GENERATION_BUCKETS = (5, 15, 30, 60, 120, 300, 600, 1200, 3600, 3 * 3600)
 FETCH_BUCKETS = (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 12 * 3600)
 LOOK_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10)
+
+
+class WebhookOutcome(StrEnum):
+    """What came of one attempt."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """It is tried again."""
+    GIVEN_UP = "given-up"
+
 
 JobLabels = tuple[str, str, str, str]
 """Phase, model, pool, reason."""
@@ -84,6 +97,29 @@ class Metrics:
             "Looks that ended in an error and are tried again.",
             registry=self.registry,
         )
+        self.ended = CounterMetric(
+            "t2v_jobs_ended_total",
+            "Requests that came to their end.",
+            ("model", "pool", "outcome", "reason"),
+            registry=self.registry,
+        )
+        self._webhook_attempts = CounterMetric(
+            "t2v_webhook_attempts_total",
+            "Attempts to deliver a webhook.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._store_errors = CounterMetric(
+            "t2v_store_errors_total",
+            "What the store did not do, or not in time.",
+            ("operation",),
+            registry=self.registry,
+        )
+        # A rate sees the first one only where there was a 0 before it.
+        for outcome in WebhookOutcome:
+            self._webhook_attempts.labels(outcome)
+        for operation in OPERATIONS:
+            self._store_errors.labels(operation)
         self.outputs_left = CounterMetric(
             "t2v_outputs_left_total",
             "Videos whose files could not be removed with their resource.",
@@ -108,6 +144,19 @@ class Metrics:
         self._calls.labels(verb, kind.plural, str(status)).inc()
         if seconds:
             self._call_seconds.labels(verb).observe(seconds)
+
+    def store_failed(self, operation: str) -> None:
+        self._store_errors.labels(operation).inc()
+
+    def tried_webhook(self, told: WebhookStatus) -> None:
+        """An attempt was written down."""
+        if told.delivered_time:
+            outcome = WebhookOutcome.DELIVERED
+        elif told.given_up_time:
+            outcome = WebhookOutcome.GIVEN_UP
+        else:
+            outcome = WebhookOutcome.FAILED
+        self._webhook_attempts.labels(outcome).inc()
 
     def looked(self, seconds: float) -> None:
         self._looks.observe(seconds)
@@ -137,10 +186,17 @@ class Metrics:
         gpus: int,
         waited_seconds: float | None,
     ) -> None:
-        """A status was written: count what began or ended with it, unless it was restored."""
+        """A status was written: count what began or ended with it.
+
+        One that was restored counts nothing: it is not told here.
+        """
         if before and (before.request_hash, before.phase) == (after.request_hash, after.phase):
             return
         pool = pool or ""
+        if after.phase in FINAL:
+            reason = reason_of(after)
+            reason = reason if reason in REASONS else ""
+            self.ended.labels(model, pool, after.phase.value, reason).inc()
         same = before is not None and before.request_hash == after.request_hash
         is_first = not same or before is None or before.start_time is None
         if after.phase is Phase.RUNNING and is_first and waited_seconds is not None:
@@ -172,10 +228,11 @@ class Levels(Collector):
         sizes: Callable[[], dict[Kind, int]],
         ages: Callable[[], dict[Kind, float]],
         depth: Callable[[], int],
+        webhooks: Callable[[], int],
         leads: Callable[[], bool],
     ) -> None:
         self._jobs, self._models, self._sizes, self._ages = jobs, models, sizes, ages
-        self._depth, self._leads = depth, leads
+        self._depth, self._webhooks, self._leads = depth, webhooks, leads
 
     def collect(self) -> Iterable[Metric]:
         jobs = GaugeMetricFamily(
@@ -200,6 +257,11 @@ class Levels(Collector):
         depth = GaugeMetricFamily("t2v_queue_depth", "Resources that wait for a look.")
         depth.add_metric((), self._depth())
         yield depth
+        webhooks = GaugeMetricFamily(
+            "t2v_webhooks_waiting", "Webhooks that are to be delivered, now or later."
+        )
+        webhooks.add_metric((), self._webhooks())
+        yield webhooks
         leads = GaugeMetricFamily("t2v_leader", "1 on the replica that leads, 0 on the others.")
         leads.add_metric((), float(self._leads()))
         yield leads

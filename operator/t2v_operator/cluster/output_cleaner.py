@@ -15,6 +15,7 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.cluster.log_fields import about
 from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key, Manifest
@@ -104,7 +105,7 @@ class OutputCleaner:
             text = f"the files were not removed in {LETS_GO.seconds} s: {error}"
             notice = Notice("Warning", "OutputNotRemoved", text)
             self._recorder.tell(resource.metadata, notice, self._clock())
-            logger.warning("%s/%s: %s", *key, text)
+            logger.warning("%s/%s: %s", *key, text, extra=about(key))
 
     async def _write(self, metadata: Manifest, finalizers: list[str]) -> None:
         try:
@@ -116,4 +117,5 @@ class OutputCleaner:
 
     def _told(self, key: Key, error: Exception, delay: float) -> None:
         level = logging.DEBUG if isinstance(error, NotLeader | TryAgain) else logging.WARNING
-        logger.log(level, "%s/%s: its files: %s; again in %.1f s", *key, error, delay)
+        words = "%s/%s: its files: %s; again in %.1f s"
+        logger.log(level, words, *key, error, delay, extra=about(key))

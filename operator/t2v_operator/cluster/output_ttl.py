@@ -13,6 +13,7 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import Effects, put_status
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.cluster.log_fields import about
 from t2v_operator.cluster.output_files import OutputFiles
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.store import Key, Manifest
@@ -69,7 +70,8 @@ class OutputTtl:
         try:
             return await self._look(key)
         except StoreUnavailable as error:
-            logger.warning("%s/%s: its files are not removed yet: %s", *key, error)
+            words = "%s/%s: its files are not removed yet: %s"
+            logger.warning(words, *key, error, extra=about(key))
             raise TryAgain(str(error)) from error
         except ClusterError as error:
             if error.status == 409:
@@ -136,11 +138,13 @@ class OutputTtl:
     def _tell(self, resource: ObservedResource, text: str) -> None:
         metadata = resource.metadata
         self._recorder.tell(metadata, Notice("Normal", "OutputTtlOver", text), self._clock())
-        logger.info("%s/%s: %s", metadata.namespace, metadata.name, text)
+        key = (metadata.namespace, metadata.name)
+        logger.info("%s/%s: %s", *key, text, extra=about(key))
 
     def _told(self, key: Key, error: Exception, delay: float) -> None:
         level = logging.DEBUG if isinstance(error, NotLeader | TryAgain) else logging.WARNING
-        logger.log(level, "%s/%s: its outputTtlSeconds: %s; again in %.1f s", *key, error, delay)
+        words = "%s/%s: its outputTtlSeconds: %s; again in %.1f s"
+        logger.log(level, words, *key, error, delay, extra=about(key))
 
 
 def _is_about(found: ObservedResource, emptied: ObservedResource) -> bool:

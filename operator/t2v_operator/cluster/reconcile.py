@@ -17,6 +17,7 @@ from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Enhancing
 from t2v_operator.cluster.errors import ActionRefused, ClusterError, JobExists, TryAgain
+from t2v_operator.cluster.log_fields import about
 from t2v_operator.cluster.pace import Pace
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.resource_keys import ResourceKeys
@@ -234,7 +235,7 @@ class Reconciler:
         written = await self._effects.write_status(resource, decision.status)
         self._since[key] = decision.status.phase, time.monotonic(), None
         if written is not None:
-            _log(resource, decision)
+            _log(resource, written.status or decision.status, decision)
             self._wrote(resource, decision.status)
         return written
 
@@ -351,15 +352,13 @@ class Reconciler:
         self._cache.tally.withdraw(key)
 
 
-def _log(resource: ObservedResource, decision: Decision) -> None:
+def _log(resource: ObservedResource, status: TextToVideoJobStatus, decision: Decision) -> None:
     """A line for each decision that said something new. Never a prompt."""
-    status = decision.status
-    assert status
     before = resource.status
     same = before and (before.phase, before.message) == (status.phase, status.message)
+    key = (resource.metadata.namespace, resource.metadata.name)
     fields = {
-        "namespace": resource.metadata.namespace,
-        "resource": resource.metadata.name,
+        **about(key, status),
         "phase": str(status.phase),
         "reason": reason_of(status),
         "actions": [type(action).__name__ for action in decision.actions],
@@ -367,8 +366,7 @@ def _log(resource: ObservedResource, decision: Decision) -> None:
     logger.log(
         logging.DEBUG if same else logging.INFO,
         "%s/%s %s %s: %s",
-        resource.metadata.namespace,
-        resource.metadata.name,
+        *key,
         status.phase,
         reason_of(status),
         status.message,

@@ -106,6 +106,10 @@ class Delivery:
                 raise ConfigurationError(text) from None
         return cls(config, session, store, certificate)
 
+    def with_store(self, store: Store | None) -> "Delivery":
+        """The same with another store."""
+        return Delivery(self.config, self.session, store, self.certificate)
+
 
 class Reporting:
     """The report server of one replica."""

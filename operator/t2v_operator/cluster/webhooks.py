@@ -19,6 +19,7 @@ from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.effects import put_status
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import RESOURCES
+from t2v_operator.cluster.log_fields import about
 from t2v_operator.cluster.store import Key
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.core.observe import observe_resource
@@ -57,10 +58,12 @@ class WebhookSender:
         secrets: Callable[[], Awaitable[WebhookSecrets]],
         clock: Callable[[], datetime],
         ended: Callable[[Key], None],
+        tried: Callable[[ObservedResource, TextToVideoJobStatus], None] = lambda *_: None,
     ) -> None:
         """`secrets` is asked when the first webhook is sent.
 
-        `ended` hears of each resource whose webhook was delivered or given up.
+        `ended` hears of each resource whose webhook was delivered or given up, `tried` of each
+        attempt, with the status that tells it.
         """
         self._client = client
         self._cache = cache
@@ -69,12 +72,18 @@ class WebhookSender:
         self._secrets: WebhookSecrets | None = None
         self._clock = clock
         self._ended = ended
+        self._tried = tried
         self._under_way: Counter[str] = Counter()
         self._held: dict[Key, tuple[str, ...]] = {}
         """Whose receiver or namespace has enough attempts under way, in order."""
         self._answers: dict[Key, tuple[str, Answer]] = {}
         """What was answered and is not written down yet, by the message's id."""
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._told)
+
+    @property
+    def backlog(self) -> int:
+        """How many are to be delivered, now or later."""
+        return self._queue.known + len(self._held)
 
     def consider(self, key: Key) -> None:
         """Look whether somebody is to be told of this resource's end."""
@@ -176,6 +185,7 @@ class WebhookSender:
             identity,
             said,
             time.monotonic() - began,
+            extra=about((resource.metadata.namespace, resource.metadata.name), status),
         )
         return answer
 
@@ -203,6 +213,7 @@ class WebhookSender:
             if written is None:
                 return None
             self._cache.resources.wrote(written)
+            self._tried(found, status)
             if state.next_attempt_time:
                 return _seconds_left(status, url, now)
             self._ended(key)
@@ -212,7 +223,8 @@ class WebhookSender:
     def _told(self, key: Key, error: Exception, delay: float) -> None:
         level = logging.DEBUG if isinstance(error, NotLeader) else logging.WARNING
         text = str(error) if isinstance(error, ClusterError) else type(error).__name__
-        logger.log(level, "%s/%s: its webhook: %s; again in %.1f s", *key, text, delay)
+        words = "%s/%s: its webhook: %s; again in %.1f s"
+        logger.log(level, words, *key, text, delay, extra=about(key))
 
 
 def _is_due(resource: ObservedResource) -> bool:

@@ -68,6 +68,11 @@ class WorkQueue(Generic[Key]):
         """How many keys wait for a worker."""
         return len(self._waiting)
 
+    @property
+    def known(self) -> int:
+        """How many keys wait, are worked on, or are due later."""
+        return len(self._waiting | self._working | self._timers.keys())
+
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)
         self.add(key)

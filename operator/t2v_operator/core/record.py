@@ -87,6 +87,12 @@ def read_record(resource: ObservedResource) -> Record | None:
     return record if is_ours else None
 
 
+def is_restored(resource: ObservedResource, status: TextToVideoJobStatus) -> bool:
+    """Whether `status`, which is written to the resource, tells an end of which it had a record."""
+    record = read_record(resource)
+    return record is not None and record.request_hash == status.request_hash
+
+
 def restored_status(
     subject: Subject, record: Record, config: OperatorConfig
 ) -> TextToVideoJobStatus:

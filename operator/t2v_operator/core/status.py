@@ -26,6 +26,7 @@ KEPT = (
     "attempt_count",
     "disruptions",
     "start_time",
+    "trace_id",
 )
 """What one status of a request hands on to the next."""
 

@@ -1,5 +1,6 @@
 """What Prometheus is told: figures that stay few, whatever people name their things."""
 
+import asyncio
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,12 +8,13 @@ from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
-from t2v_api.resource import Phase
+from t2v_api.resource import Phase, WebhookStatus
 from t2v_operator.cluster.controller import Operator
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.reporting import Delivery
 from t2v_operator.core.models.observed import ObservedModel
+from t2v_operator.delivery.stores import StoreUnavailable
 
 from tests.unit.builders import a_config
 from tests.unit.model_observations import COMMIT, a_model, told
@@ -23,13 +25,14 @@ from tests.unit.observations import (
     a_resource_document,
     a_resource_seen,
     a_status,
+    at,
     queued,
     running,
     succeeded,
 )
 
 ROOT = Path(__file__).parents[3]
-LABELS = {"phase", "model", "pool", "reason", "outcome", "kind", "verb", "code", "le"}
+LABELS = {"operation", "phase", "model", "pool", "reason", "outcome", "kind", "verb", "code", "le"}
 
 
 def levels(jobs: Iterable[JobLabels] = (), models: Iterable[ObservedModel] = ()) -> Levels:
@@ -39,6 +42,7 @@ def levels(jobs: Iterable[JobLabels] = (), models: Iterable[ObservedModel] = ())
         sizes=lambda: {JOBS: 7},
         ages=lambda: {JOBS: 1.5},
         depth=lambda: 3,
+        webhooks=lambda: 4,
         leads=lambda: True,
     )
 
@@ -91,6 +95,7 @@ def test_the_operators_own_levels_are_told() -> None:
         't2v_cache_objects{kind="jobs"} 7.0',
         't2v_cache_age_seconds{kind="jobs"} 1.5',
         "t2v_queue_depth 3.0",
+        "t2v_webhooks_waiting 4.0",
         "t2v_leader 1.0",
     } <= set(lines(metrics))
 
@@ -295,3 +300,50 @@ def test_the_same_phase_again_counts_nothing(phase: Phase) -> None:
     status = running() if phase is Phase.RUNNING else succeeded()
     wrote(metrics, status, status, waited_seconds=1.0)
     assert not [line for line in lines(metrics) if re.match(r"t2v_(queue|gen|gpu)", line)]
+
+
+def test_an_end_is_counted_by_its_reason_and_once() -> None:
+    operator = an_operator()
+    failed = a_status(spec={"modelId": "no-such-model"})
+    assert failed.phase is Phase.FAILED
+    operator._wrote(a_resource_seen(spec={"modelId": "no-such-model"}), failed)
+    operator._wrote(a_resource_seen(status=running()), succeeded())
+    operator._wrote(a_resource_seen(status=succeeded()), succeeded())
+    record = a_record_of(succeeded())
+    operator._wrote(a_resource_seen(record=record), a_status(record=record))
+    assert set(figures(operator, "t2v_jobs_ended_total")) == {
+        't2v_jobs_ended_total{model="",outcome="Failed",pool="",reason="ModelNotFound"} 1.0',
+        't2v_jobs_ended_total{model="tiny-shapes",outcome="Succeeded",pool="default",'
+        'reason="Succeeded"} 1.0',
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ({"delivered_time": at(1)}, "delivered"),
+        ({"next_attempt_time": at(1)}, "failed"),
+        ({"given_up_time": at(1)}, "given-up"),
+    ],
+)
+def test_attempts_of_webhooks_are_counted_by_what_came_of_them(
+    told: dict[str, Any], outcome: str
+) -> None:
+    metrics = Metrics()
+    metrics.tried_webhook(WebhookStatus(attempts=1, **told))
+    counted = [line for line in lines(metrics) if line.startswith("t2v_webhook_attempts_total")]
+    assert f't2v_webhook_attempts_total{{outcome="{outcome}"}} 1.0' in counted
+    assert len(counted) == 3, "those that did not happen are 0"
+
+
+def test_what_the_store_does_not_do_is_counted() -> None:
+    class Away:
+        async def link(self, _: str) -> str:
+            raise StoreUnavailable("the store answered 500")
+
+    nothing: Any = None
+    store: Any = Away()
+    operator = Operator(nothing, Delivery(a_config(), nothing, store, certificate=None))
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(operator._reporting._delivery.store.link("key"))  # type: ignore[union-attr]
+    assert 't2v_store_errors_total{operation="link"} 1.0' in lines(operator._metrics)

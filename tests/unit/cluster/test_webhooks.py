@@ -90,6 +90,7 @@ class World:
         client: Any = self.server
         self.cache = Cache(client, (), with_workloads=False, news=lambda *_, **__: None)
         self.ended: list[Any] = []
+        self.tried: list[Any] = []
         self.sender = self.started()
 
     def started(self, secrets: WebhookSecrets | None = None) -> WebhookSender:
@@ -100,7 +101,15 @@ class World:
             return secrets or WebhookSecrets.read({"current": SECRET.encode()})
 
         public = PublicClient(LOOPBACK)
-        return WebhookSender(client, self.cache, public, read, self._time, self.ended.append)
+        return WebhookSender(
+            client,
+            self.cache,
+            public,
+            read,
+            self._time,
+            self.ended.append,
+            lambda _, status: self.tried.append(status.webhook),
+        )
 
     def _time(self) -> datetime:
         return at(self.now)
@@ -498,3 +507,35 @@ def test_a_url_that_was_refused_is_not_tried() -> None:
         assert world.sender._queue.depth == 0
 
     run(test)
+
+
+def test_each_attempt_is_told_when_it_is_written_down() -> None:
+    async def go(world: World, receiver: Receiver) -> None:
+        receiver.answers = [503, 204]
+        world.has(receiver.url)
+        await world.work()
+        world.now += FIRST_PAUSE.total_seconds() * 2
+        await world.work()
+        assert [told.attempts for told in world.tried] == [1, 2]
+        assert [told.delivered_time is not None for told in world.tried] == [False, True]
+
+    run(go)
+
+
+def test_what_is_to_be_delivered_is_the_backlog_also_between_two_attempts() -> None:
+    async def go(world: World, receiver: Receiver) -> None:
+        receiver.answers = [503]
+        world.has(receiver.url)
+        assert world.sender.backlog == 0
+        world.sender.consider(KEY)
+        assert world.sender.backlog == 1
+        worker = asyncio.create_task(world.sender.run())
+        async with asyncio.timeout(20):
+            while not world.tried:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        assert world.sender.backlog == 1
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    run(go)
