@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from t2v_api.base import ContractModel
 from t2v_api.family import ModelFamily
-from t2v_api.profile import ModelId, ModelProfile, ModelSource
+from t2v_api.profile import ModelId, ModelProfile, WeightsSource
 
 MOST_LORAS = 8
 LoraName = Annotated[
@@ -24,7 +24,7 @@ class Expert(StrEnum):
     LITTLE_NOISE = "transformer_2"
 
 
-class LoraSource(ModelSource):
+class LoraSource(WeightsSource):
     """Where a LoRA's weights are: a folder that the runner sees, or a hub repository's commit."""
 
     path: Annotated[str, Field(min_length=1)] | None = None

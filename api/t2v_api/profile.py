@@ -1,8 +1,9 @@
 """What is known of a model before it is loaded: where it is, its defaults and its limits."""
 
+import hashlib
 import re
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,6 +24,13 @@ ModelId = Annotated[
 
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+IMAGE_REFERENCE = (
+    r"^[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*"
+    r"(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+"""`[REGISTRY[:PORT]/]NAME[:TAG][@DIGEST]`"""
+IMAGES_DIR = "/images"
+"""In a runner's pod: below it stand the images that hold models."""
 
 
 class PromptEnhancement(StrEnum):
@@ -36,8 +44,8 @@ class PromptEnhancement(StrEnum):
     cannot be had, Rules do."""
 
 
-class ModelSource(ContractModel):
-    """Where the weights are: a folder the runner can see, or a hub repository at a revision."""
+class WeightsSource(ContractModel):
+    """Where weights are: a folder the runner can see, or a hub repository at a revision."""
 
     path: Annotated[str, Field(min_length=1)] | None = None
     """A folder in diffusers format; a relative one stands below the runner's models folder."""
@@ -50,6 +58,10 @@ class ModelSource(ContractModel):
     def _one_of(self) -> Self:
         if (self.path is None) == (self.hub is None):
             raise ValueError("give exactly one of 'path' and 'hub'")
+        return self
+
+    @model_validator(mode="after")
+    def _a_hub_has_a_revision(self) -> Self:
         if self.hub and not self.revision:
             raise ValueError("'hub' needs a 'revision', so that a video can be made again")
         return self
@@ -68,7 +80,57 @@ class ModelSource(ContractModel):
         return self.path is not None or bool(COMMIT.fullmatch(self.revision or ""))
 
 
-def name_all(*sources: ModelSource | None) -> str:
+class ModelSource(WeightsSource):
+    """Where a model's weights are: a folder, a hub repository at a revision, or an OCI image."""
+
+    image: Annotated[str, Field(max_length=512, pattern=IMAGE_REFERENCE)] | None = None
+    """An OCI image whose root is the folder in diffusers format; each pod mounts it. By its digest,
+    `NAME@sha256:…`, it names the same weights for ever; what a tag names may change."""
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """When a node pulls the image. Left out, what Kubernetes does: Always for the tag `latest` or
+    none, else IfNotPresent."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if [self.path, self.hub, self.image].count(None) != 2:
+            raise ValueError("give exactly one of 'path', 'hub' and 'image'")
+        return self
+
+    @model_validator(mode="after")
+    def _an_image_has_what_is_its(self) -> Self:
+        if self.image and self.revision:
+            raise ValueError("'revision' goes with 'hub'; an image has its digest: NAME@sha256:…")
+        if self.pull_policy and not self.image:
+            raise ValueError(f"pullPolicy is {self.pull_policy}; only an image is pulled")
+        return self
+
+    @property
+    def named(self) -> str:
+        """What names the weights: the hub commit, the folder, or the image's digest."""
+        return self.image_digest or (f"image:{self.image}" if self.image else super().named)
+
+    @property
+    def is_pinned(self) -> bool:
+        """As of any weights; and an image's digest names the same ones for ever, no tag does."""
+        return self.image_digest is not None if self.image else super().is_pinned
+
+    @property
+    def image_digest(self) -> str | None:
+        """`sha256:…` where the image is named by it."""
+        return (self.image or "").partition("@")[2] or None
+
+    @property
+    def folder(self) -> str | None:
+        """Where the runner sees it without fetching anything: `path`, or where an image is mounted.
+
+        One image has one place, whatever it is to the model.
+        """
+        if self.image is None:
+            return self.path
+        return f"{IMAGES_DIR}/{hashlib.sha256(self.image.encode()).hexdigest()[:16]}"
+
+
+def name_all(*sources: WeightsSource | None) -> str:
     """What names the weights of a model that comes from one source or more."""
     return "+".join(source.named for source in sources if source)
 
@@ -277,8 +339,14 @@ class ModelDescription(ContractModel):
         return both
 
     @property
+    def images(self) -> tuple[ModelSource, ...]:
+        """Those of its sources that are images, each once."""
+        both = (self.source, self.motion_adapter)
+        return tuple({each.folder: each for each in both if each and each.image}.values())
+
+    @property
     def revision(self) -> str:
-        """What names the weights: the hub commit or the folder of each source."""
+        """What names the weights: the hub commit, the folder or the image of each source."""
         return name_all(self.source, self.motion_adapter)
 
     @property

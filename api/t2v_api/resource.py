@@ -331,6 +331,8 @@ class Attempt(ContractModel):
     """The pod that it ran in."""
     pool: str | None = None
     """The GPU pool that it ran in."""
+    node_name: str | None = None
+    """The node that it ran on."""
     reason: Reason | None = None
     """Why it failed. Null while it runs and when it succeeded."""
     message: str = ""

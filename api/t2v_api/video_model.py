@@ -23,10 +23,18 @@ NAME_RULE = {
     "message": f"a model's name has at most {NAME_CHARACTERS} characters",
 }
 
+NOTHING_TO_FETCH = (
+    "'prefetch' goes with a source from a hub; remove it: a folder is there already, and an image "
+    "is pulled by the node"
+)
+
 SPEC_RULES = (
     {
-        "rule": "has(self.source.path) != has(self.source.hub)",
-        "message": "source: give exactly one of 'path' and 'hub'",
+        "rule": (
+            "[has(self.source.path), has(self.source.hub), has(self.source.image)]"
+            ".exists_one(is_given, is_given)"
+        ),
+        "message": "source: give exactly one of 'path', 'hub' and 'image'",
     },
     {
         "rule": "!has(self.source.hub) || has(self.source.revision)",
@@ -34,11 +42,19 @@ SPEC_RULES = (
     },
     {
         "rule": "!has(self.prefetch) || has(self.source.hub)",
-        "message": "'prefetch' goes with a source from a hub; remove it: a folder is there already",
+        "message": NOTHING_TO_FETCH,
     },
     {
         "rule": "!has(self.tokenSecretRef) || has(self.prefetch)",
         "message": "'tokenSecretRef' goes with 'prefetch': the pod of a video never has the token",
+    },
+    {
+        "rule": "!has(self.source.image) || !has(self.source.revision)",
+        "message": "source: 'revision' goes with 'hub'; an image has its digest: NAME@sha256:…",
+    },
+    {
+        "rule": "!has(self.source.pullPolicy) || has(self.source.image)",
+        "message": "source: 'pullPolicy' goes with 'image': only an image is pulled",
     },
 )
 """What the API server refuses; the models refuse the same, and more."""
@@ -70,9 +86,7 @@ class VideoModelSpec(ModelDescription):
     @model_validator(mode="after")
     def _what_is_fetched_is_on_a_hub(self) -> Self:
         if self.prefetch is not None and self.source.hub is None:
-            raise ValueError(
-                "'prefetch' goes with a source from a hub; remove it: a folder is there already"
-            )
+            raise ValueError(NOTHING_TO_FETCH)
         return self
 
     @model_validator(mode="after")
@@ -87,7 +101,7 @@ class VideoModelSpec(ModelDescription):
     def sources(self) -> str:
         """Names what is fetched, as the user wrote it: a branch may name another commit by now."""
         both = (self.source, self.motion_adapter)
-        named = "+".join(f"{each.hub or each.path}@{each.revision}" for each in both if each)
+        named = "+".join(_as_written(each) for each in both if each)
         return f"{named}, converted" if self.prefetch and self.prefetch.convert else named
 
     def profile(
@@ -101,8 +115,12 @@ class VideoModelSpec(ModelDescription):
         return ModelProfile(id=name, **fields)
 
 
+def _as_written(source: ModelSource) -> str:
+    return source.image or f"{source.hub or source.path}@{source.revision}"
+
+
 def _at(source: ModelSource, commit: str | None) -> ModelSource:
-    return source.model_copy(update={"revision": commit}) if commit else source
+    return source.model_copy(update={"revision": commit}) if commit and source.hub else source
 
 
 class PoolStatus(ContractModel):
@@ -114,6 +132,23 @@ class PoolStatus(ContractModel):
     """Whether its nodes have all of the model."""
     nodes: int | None = Field(default=None, ge=0)
     """How many nodes have it. Null where all nodes share one cache."""
+
+
+class NodeStatus(ContractModel):
+    """Whether one node has a model, where each has a cache of its own."""
+
+    name: str
+    """The node's."""
+    uid: str
+    """The node's: another of the same name has another disk."""
+    ready: bool
+    """Whether it has all of the model."""
+    fetched_time: AwareDatetime | None = None
+    """When it was last known to have all of it."""
+    fetched_bytes: int | None = Field(default=None, ge=0)
+    """What it had to download for that: 0 where all of it was there already. Null: not known."""
+    missing_time: AwareDatetime | None = None
+    """When a video's pod last looked for it there in vain, so that it was fetched again."""
 
 
 class VideoModelStatus(ContractModel):
@@ -133,7 +168,7 @@ class VideoModelStatus(ContractModel):
     motion_adapter_commit: str | None = None
     """The same of the motion adapter."""
     bytes: int | None = Field(default=None, ge=0)
-    """Of its files that are in the cache."""
+    """Of its files that are in the cache; where each node has one, in one that has them all."""
     total_bytes: int | None = Field(default=None, ge=0)
     """Of all its files."""
     percent: int | None = Field(default=None, ge=0, le=100)
@@ -143,9 +178,10 @@ class VideoModelStatus(ContractModel):
     fetched_time: AwareDatetime | None = None
     """When the cache was last known to have all of it."""
     fetched_bytes: int | None = Field(default=None, ge=0)
-    """What had to be downloaded for that: 0 where all of it was there already. Null: not known."""
+    """What had to be downloaded for that: 0 where all of it was there already. Null: not known.
+    Where each node has a cache, by all nodes together that got it then."""
     fetch_seconds: float | None = Field(default=None, ge=0)
-    """How long that took."""
+    """How long that took; where several nodes got it, the slowest."""
     missing_time: AwareDatetime | None = None
     """When a video's pod last looked for it in the cache in vain, so that it was fetched again."""
     sha256: Sha256 | None = None
@@ -154,6 +190,11 @@ class VideoModelStatus(ContractModel):
     """The number format that its weights were converted to. Null: all is as the hub has it."""
     pools: tuple[PoolStatus, ...] = ()
     """The GPU pools that it is fetched for."""
+    nodes: tuple[NodeStatus, ...] = ()
+    """These pools' nodes by name, where each has a cache of its own: those that have the model, and
+    those that are to get it."""
+    image_digest: str | None = None
+    """Of the image that new Jobs mount, where `source` names it by its digest."""
     message: str = ""
     """What happens or happened, for people."""
 

@@ -1,6 +1,7 @@
 """Keep what a client sends in the store, where a request may name it to start from."""
 
 import hashlib
+from dataclasses import dataclass
 
 from t2v_api.api_key import ApiKey
 from t2v_api.store_name import STORE
@@ -9,35 +10,62 @@ from t2v_operator.delivery.stores import StoreUnavailable
 
 from t2v_gateway.errors import Refused, Unavailable
 from t2v_gateway.gateway import Gateway
-from t2v_gateway.media import MOST_PIXELS, media_in
+from t2v_gateway.media import MOST_PIXELS, Media, media_in
 
 FOLDER = "uploads"
 """Of a namespace: beside its videos."""
 NAME_DIGITS = 32
 STORE_SECONDS = 120.0
+IMAGE = ("image",)
+IMAGE_OR_VIDEO = ("image", "video")
+TAKEN = {
+    IMAGE: "no image that can be used; give a PNG, JPEG or WebP image",
+    IMAGE_OR_VIDEO: "no image or video: PNG, JPEG, WebP, MP4 and WebM are taken",
+}
 
 
-async def keep(gateway: Gateway, key: ApiKey, content: bytes) -> str:
-    """The `store://` name of an image, for `initImage`. Equal images have one name.
+@dataclass(frozen=True)
+class Kept:
+    """A file in the store."""
 
-    Raises Refused where it is no image, or too large, or where there is no store.
+    reference: str
+    """`store://…`, for a request's init media."""
+    place: str
+    """Its key in the store."""
+    media: Media
+
+
+async def keep(
+    gateway: Gateway,
+    key: ApiKey,
+    content: bytes,
+    name: str = "the image",
+    kinds: tuple[str, ...] = IMAGE,
+) -> Kept:
+    """Keep a file for the key's namespace. Equal files have one name: who sends one twice has one.
+
+    `name` is what the client calls it. Raises Refused where it is none of `kinds`, or too large, or
+    where there is no store.
     """
     if gateway.store is None:
-        raise Refused(400, "this installation takes no uploads; give the image's https:// address")
+        raise Refused(
+            400,
+            "this installation keeps videos on a volume of each namespace, and takes no uploads: "
+            "give the https:// address of what it starts from",
+        )
     if len(content) > (most := gateway.settings.upload_bytes):
-        raise Refused(413, f"the image has {len(content)} bytes; at most {most} are taken")
+        raise Refused(413, f"{name} has {len(content)} bytes; at most {most} are taken")
     media = media_in(content)
-    if media is None or media.kind != "image":
-        raise Refused(400, "this is no image that can be used; give a PNG, JPEG or WebP image")
+    if media is None or media.kind not in kinds:
+        raise Refused(400, f"{name} is {TAKEN[kinds]}")
     if media.is_too_large:
         size = f"{media.width}x{media.height}"
-        raise Refused(400, f"the image is {size}; {MOST_PIXELS} on a side at most")
+        raise Refused(400, f"{name} is {size}; {MOST_PIXELS} on a side at most")
     digest = hashlib.sha256(content).hexdigest()[:NAME_DIGITS]
     path = f"{FOLDER}/{digest}.{media.ending}"
+    where = place(key.namespace, path, gateway.config)
     try:
-        await gateway.store.write(
-            place(key.namespace, path, gateway.config), content, STORE_SECONDS
-        )
+        await gateway.store.write(where, content, STORE_SECONDS)
     except StoreUnavailable:
-        raise Unavailable("the store does not take the image; try again soon") from None
-    return f"{STORE}{path}"
+        raise Unavailable("the store does not take the file; try again soon") from None
+    return Kept(f"{STORE}{path}", where, media)

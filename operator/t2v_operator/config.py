@@ -198,37 +198,48 @@ class PromptEndpoint(ContractModel):
 MOST_RETRIES_IN_POD = 10
 
 
+NODE_FOLDER = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
+"""Absolute; neither the root nor a way up is such a path."""
+
+
 class ModelCache(ContractModel):
     """Where the models of VideoModels are kept, once for all videos."""
 
-    kind: Literal["none", "claim"] = "none"
-    """claim: a volume that every node mounts. None: each Job downloads into its scratch."""
+    kind: Literal["none", "claim", "hostPath"] = "none"
+    """claim: a volume that every node mounts. hostPath: a folder of each node, which is filled on
+    each node of the pools that a model is fetched for. None: each Job downloads into its
+    scratch."""
     claim_name: Annotated[str, Field(pattern=DNS_SUBDOMAIN)] | None = None
     """A PersistentVolumeClaim, one of this name in the operator's namespace, which is written, and
-    in each namespace of videos, where it is read: all of them show the same files."""
+    in each namespace of videos, where it is read: all of them show the same files. With hostPath:
+    in the place of the folder itself, where pods may mount none; each node shows its own files."""
+    path: Annotated[str, Field(max_length=255, pattern=NODE_FOLDER)] | None = None
+    """The folder of each node, for hostPath: it has to be there, and user 65532 has to be able to
+    write it."""
     size: Quantity | None = None
-    """How much it may hold, such as 500Gi: before a model comes that would be more, those go that
-    no VideoModel and no Job has any more, the least recently used first. Left out, nothing goes."""
+    """How much it may hold, such as 500Gi (with hostPath on each node): before a model comes that
+    would be more, those go that no VideoModel and no Job has any more, the least recently used
+    first. Left out, nothing goes."""
 
     @property
     def named(self) -> str | None:
         """Tells caches apart; None where there is none."""
-        return f"{self.kind}/{self.claim_name}" if self.claim_name else None
+        place = {"claim": self.claim_name, "hostPath": self.path}.get(self.kind)
+        return f"{self.kind}/{place}" if place else None
 
-    @field_validator("kind", mode="before")
-    @classmethod
-    def _no_folders_of_nodes_yet(cls, kind: Any) -> Any:
-        if kind == "hostPath":
-            raise ValueError(
-                "hostPath is not there yet, a folder of each node; use a claim that every node "
-                "mounts, or none"
-            )
-        return kind
+    @property
+    def is_of_each_node(self) -> bool:
+        """Whether a node has what was fetched on it, and nothing else."""
+        return self.kind == "hostPath"
 
     @model_validator(mode="after")
-    def _a_claim_has_a_name(self) -> Self:
-        if (self.kind == "claim") != (self.claim_name is not None):
-            raise ValueError("kind claim goes with a claimName, and no other kind does")
+    def _it_is_somewhere(self) -> Self:
+        if self.kind != "hostPath" and (self.kind == "claim") != (self.claim_name is not None):
+            raise ValueError("kind claim goes with a claimName, and no other kind needs one")
+        if (self.kind == "hostPath") != (self.path is not None):
+            raise ValueError(
+                "kind hostPath goes with a path, the folder of each node, and no other kind does"
+            )
         if self.size and self.kind == "none":
             raise ValueError(f"size is {self.size}; without a cache there is nothing to limit")
         return self
@@ -299,6 +310,9 @@ class OperatorConfig(ContractModel):
     """Whether VideoModels are models of the catalogue, and fetched. Of several installations in one
     cluster one has them: the others say false, and neither read nor change any."""
     model_cache: ModelCache = ModelCache()
+    image_volumes: bool | None = None
+    """Whether pods can mount images, for models with `source.image`. Null: from Kubernetes 1.35 on;
+    true: earlier too, by its feature gate ImageVolume."""
     reuse: bool = True
     """A video that is in the store already is not made again."""
     prompt_enhancement: PromptEndpoint | None = None

@@ -4,6 +4,7 @@ pydantic writes JSON Schema; Kubernetes wants a structural OpenAPI v3 schema:
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,7 +217,8 @@ def _translated(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         return _translated({**referred, **_without(schema, "$ref")}, definitions)
     if "anyOf" in schema:
         return _nullable(schema, definitions)
-    translated = {name: schema[name] for name in KEPT if name in schema}
+    # Each its own copy: YAML would write what is the same list as an alias.
+    translated = {name: deepcopy(schema[name]) for name in KEPT if name in schema}
     if "const" in schema:
         translated["enum"] = [schema["const"]]
     if translated.get("type") == "integer":

@@ -77,14 +77,14 @@ def locate_motion_adapter(
 
 
 def weights_at_hand(profile: ModelProfile, models_dir: Path) -> list[Path]:
-    """The files of a model that lies in a folder; of one from the hub none are known yet.
+    """The files of a model in a folder or an image; of one from the hub none are known yet.
 
     Not those beside its components, nor those whose names say another precision.
     """
     adapter = profile.motion_adapter
     files = [
-        *(_weights(models_dir / profile.source.path, "*/") if profile.source.path else ()),
-        *(_weights(models_dir / adapter.path, "") if adapter and adapter.path else ()),
+        *(_weights(models_dir / profile.source.folder, "*/") if profile.source.folder else ()),
+        *(_weights(models_dir / adapter.folder, "") if adapter and adapter.folder else ()),
     ]
     return [file for file in files if "." not in file.stem]
 
@@ -126,8 +126,8 @@ def _locate_lora(lora: AppliedLora, models_dir: Path, store: ModelStore) -> Path
 def _locate(
     source: ModelSource, models_dir: Path, store: ModelStore | None, choose: Choose
 ) -> Path:
-    if source.path is not None:
-        return models_dir / source.path
+    if source.folder is not None:
+        return models_dir / source.folder
     assert store, "a hub model needs a store"
     return store.folder_of(source, choose)
 

@@ -388,6 +388,39 @@ def test_models_are_read_everywhere_and_fetched_in_the_releases_namespace(helm: 
     assert ("Role", "video-prefetch") not in without
 
 
+ON_NODES = "config.modelCache.kind=hostPath,config.modelCache.path=/var/lib/models"
+
+
+def test_nodes_are_read_only_where_each_has_a_cache_of_its_own(helm: Helm) -> None:
+    role = ("ClusterRole", f"{CLUSTER_NAME}:nodes")
+    documents = rendered(helm, "--set", ON_NODES)
+    (nodes,) = documents[role]["rules"]
+    assert (nodes["resources"], nodes["verbs"]) == (["nodes"], ["get", "list", "watch"])
+    binding = documents["ClusterRoleBinding", f"{CLUSTER_NAME}:nodes"]
+    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == role
+    assert binding["subjects"][0]["name"] == "video"
+    assert ("Role", "video-prefetch") in documents
+    for others in (CLAIM, f"{ON_NODES},config.videoModels=false"):
+        others_documents = rendered(helm, "--set", others)
+        assert role not in others_documents
+        rules = [r for d in others_documents.values() for r in d.get("rules", ())]
+        assert not any("nodes" in rule["resources"] for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ("config.modelCache.kind=hostPath,config.modelCache.path=models", "path"),
+        ("config.modelCache.kind=folder", "kind"),
+        ("config.models[0].source.pullPolicy=Sometimes", "pullPolicy"),
+    ],
+    ids=["no absolute path", "no such kind", "no such pull policy"],
+)
+def test_the_values_say_what_a_model_may_come_from(helm: Helm, values: str, complaint: str) -> None:
+    with pytest.raises(CommandError, match=complaint):
+        rendered(helm, "--set", values)
+
+
 @pytest.mark.parametrize("of", CUSTOM_KINDS, ids=lambda of: of.kind)
 def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm, of: CustomKind) -> None:
     name = ("CustomResourceDefinition", of.name)

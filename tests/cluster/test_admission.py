@@ -6,6 +6,8 @@ import pytest
 from harness.errors import CommandError
 from installation import Workspace, a_manifest
 
+from tests.cluster.test_models import a_model
+
 IMAGE = {"initImage": "https://example.com/a.png"}
 VIDEO = {"initVideo": "https://example.com/a.mp4"}
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -115,6 +117,36 @@ def test_values_at_their_limits_are_taken(workspace: Workspace) -> None:
     workspace.apply(a_manifest("limits", **AT_THE_LIMITS))
     status = workspace.wait_for_phase("limits", "Suspended", seconds=60)
     assert status["observedGeneration"] == 1
+
+
+DIGEST = f"registry.example.com/shapes@sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"source": {"image": DIGEST, "path": "a"}}, "give exactly one of 'path', 'hub' and"),
+        ({"source": {"image": DIGEST, "revision": "a"}}, "'revision' goes with 'hub'"),
+        ({"source": {"path": "a", "pullPolicy": "Never"}}, "'pullPolicy' goes with 'image'"),
+        ({"source": {"image": "https://example.com/a"}}, "spec.source.image"),
+        ({"source": {"image": DIGEST}, "prefetch": {}}, "an image is pulled by the node"),
+        ({"source": {"image": DIGEST, "pullPolicy": "Never"}, "prefetch": None}, ""),
+    ],
+    ids=["two sources", "a revision", "no image", "no reference", "a prefetch", "an image"],
+)
+def test_the_api_server_knows_what_a_model_may_come_from(
+    workspace: Workspace, spec: dict[str, Any], said: str
+) -> None:
+    import yaml
+
+    document = yaml.safe_dump(a_model("wrong", **{"prefetch": None, **spec}))
+    command = ("apply", "--dry-run=server", "-f", "-")
+    if not said:
+        assert "(server dry run)" in workspace.cluster.kubectl(*command, stdin=document)
+        return
+    with pytest.raises(CommandError) as refusal:
+        workspace.cluster.kubectl(*command, stdin=document)
+    assert said in str(refusal.value)
 
 
 def test_a_dry_run_checks_too(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from t2v_api.result import GenerationResult, read_outcome
 from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import CreateJob
@@ -20,8 +21,10 @@ from t2v_operator.core.models.observed import ObservedModel
 from tests.runner.hub_server import COMMIT, Hub, Repository, serving
 from tests.unit.model_observations import (
     MODEL,
+    a_config_on_nodes,
     a_config_with_a_cache,
     a_model_document,
+    a_node,
     a_situation,
 )
 from tests.unit.observations import a_pod_document, an_observation, at, text
@@ -52,9 +55,9 @@ def ran(manifest: Manifest, cache: Path, hub: Hub) -> str:
     return log.read_text()
 
 
-def fetched(model: dict[str, Any], cache: Path, hub: Hub) -> ObservedModel:
-    """The VideoModel after its Job has run."""
-    first = decide_model(a_situation(model))
+def fetched(model: dict[str, Any], cache: Path, hub: Hub, **seen: Any) -> ObservedModel:
+    """The VideoModel after its Job has run. `seen`: what else there is in the cluster."""
+    first = decide_model(a_situation(model, **seen))
     (created,) = first.actions
     assert isinstance(created, CreateJob)
     message = ran(created.manifest, cache, hub)
@@ -63,12 +66,20 @@ def fetched(model: dict[str, Any], cache: Path, hub: Hub) -> ObservedModel:
     job["metadata"] |= {"uid": "uid-of-the-job", "creationTimestamp": text(at(0))}
     job["status"] = {"conditions": [{"type": "Complete", "status": "True", **since}]}
     pod = a_pod_document(job_uid="uid-of-the-job", exit_code=0, message=message)
-    status = decide_model(a_situation(model, jobs=[job], pods=[pod])).status
+    status = decide_model(a_situation(model, jobs=[job], pods=[pod], **seen)).status
     assert status
     return observe_model(model | {"status": status.document()})
 
 
-def test_a_model_is_fetched_once_and_drawn_with_from_the_cache(tmp_path: Path) -> None:
+ON_A_NODE = {"config": a_config_on_nodes(), "nodes": [a_node("gpu-1")]}
+
+
+@pytest.mark.parametrize(
+    "seen", [{"config": a_config_with_a_cache()}, ON_A_NODE], ids=["one cache", "a node's own"]
+)
+def test_a_model_is_fetched_once_and_drawn_with_from_the_cache(
+    tmp_path: Path, seen: dict[str, Any]
+) -> None:
     files = {
         str(path.relative_to(MODELS / "tiny-shapes")): path.read_bytes()
         for path in (MODELS / "tiny-shapes").rglob("*")
@@ -76,7 +87,7 @@ def test_a_model_is_fetched_once_and_drawn_with_from_the_cache(tmp_path: Path) -
     }
     cache = tmp_path / "cache"
     with serving(Hub({"owner/name": Repository(files)})) as hub:
-        model = fetched(a_model_document(), cache, hub)
+        model = fetched(a_model_document(), cache, hub, **seen)
         assert model.profile
         assert model.profile.source.revision == COMMIT
         hub.sent.clear()
@@ -84,7 +95,7 @@ def test_a_model_is_fetched_once_and_drawn_with_from_the_cache(tmp_path: Path) -
         observed = an_observation(
             spec={"modelId": MODEL, "numInferenceSteps": 2}, models={MODEL: model}
         )
-        (created,) = decide(observed, a_config_with_a_cache()).actions
+        (created,) = decide(observed, seen["config"]).actions
         assert isinstance(created, CreateJob)
         record = read_outcome(ran(created.manifest, cache, hub))
     assert isinstance(record, GenerationResult)

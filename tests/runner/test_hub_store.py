@@ -275,6 +275,47 @@ def test_what_a_read_only_cache_has_not_is_not_fetched(
     assert EXIT_CODES[ModelNotInCache.reason] is ExitCode.FAULT, "another node's may have it"
 
 
+def watching(root: Path, seconds: float, tell: Callable[[int, int], None]) -> ModelStore:
+    """A read-only store that waits for what a prefetch brings."""
+    return ModelStore(Cache(root, is_read_only=True, wait_seconds=seconds), tell, 0.01)
+
+
+def test_what_is_to_come_into_a_read_only_cache_is_waited_for(hub: Hub, tmp_path: Path) -> None:
+    looks: list[tuple[int, int]] = []
+
+    def another_process_fetches(*told: int) -> None:
+        looks.append((told[0], told[1]))
+        if len(looks) == 3:
+            fetched(tmp_path)
+
+    with watching(tmp_path, DEADLINE_SECONDS, another_process_fetches) as store:
+        folder = store.folder_of(PINNED, pipeline_needs)
+    check_whole(folder)
+    assert looks == [(0, 0)] * 3, "how much is to come is not known here"
+
+
+def test_who_waits_for_a_model_can_be_stopped(hub: Hub, tmp_path: Path) -> None:
+    def stop(*told: int) -> None:
+        raise Stopped("asked")
+
+    with pytest.raises(Stopped), watching(tmp_path, DEADLINE_SECONDS, stop) as store:
+        store.folder_of(PINNED, pipeline_needs)
+
+
+@pytest.mark.parametrize(
+    ("source", "seconds", "looks_at_all"), [(PINNED, 0.05, True), (MAIN, DEADLINE_SECONDS, False)]
+)
+def test_what_does_not_come_is_not_waited_for_without_end(
+    hub: Hub, tmp_path: Path, source: ModelSource, seconds: float, looks_at_all: bool
+) -> None:
+    looks: list[int] = []
+    store = watching(tmp_path, seconds, lambda *told: looks.append(1))
+    with pytest.raises(ModelNotInCache, match="is not in the cache at"):
+        store.folder_of(source, pipeline_needs)
+    assert bool(looks) is looks_at_all, "a branch is in no cache"
+    assert not hub.listings
+
+
 def test_the_sums_are_those_of_the_files(hub: Hub, tmp_path: Path) -> None:
     folder = fetched(tmp_path)
     sums = folder.with_name(f"{COMMIT}.sha256")

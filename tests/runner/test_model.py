@@ -182,6 +182,20 @@ def test_weights_at_hand_are_those_that_will_be_loaded(tmp_path: Path) -> None:
     assert weights_at_hand(profile, tmp_path) == [tmp_path / name for name in loaded]
 
 
+def test_an_image_is_a_folder_where_the_pod_mounts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("t2v_api.profile.IMAGES_DIR", str(tmp_path))
+    source = ModelSource(image="registry.example.com/shapes:1")
+    profile = PROFILE.model_copy(update={"source": source})
+    assert source.folder
+    with pytest.raises(ModelNotLoadable, match="no such folder"):
+        locate_model(profile, Path("/models"))
+    folder = a_model_folder(Path(source.folder))
+    assert locate_model(profile, Path("/models")) == folder
+    assert weights_at_hand(profile, Path("/models"))
+
+
 def test_weights_in_their_own_format_are_not_copied(load: Loader) -> None:
     """As the kernel tells: their files are mapped into this process."""
     unet = load("AnimateDiff").folder / "unet" / "diffusion_pytorch_model.safetensors"

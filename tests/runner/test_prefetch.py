@@ -240,6 +240,10 @@ def test_the_environment_says_what_may_be_done_in_the_cache() -> None:
     assert cache.in_use == {"owner--a/0123", "owner--b/4567"}
     with pytest.raises(RequestRefused, match="T2V_MODELS_CACHE_BYTES is '1GB'; it is a number"):
         read_cache({"T2V_MODELS_CACHE_BYTES": "1GB"})
+    assert read_cache({"T2V_MODELS_WAIT_SECONDS": "1800"}).wait_seconds == 1800
+    assert read_cache({}).wait_seconds == 0
+    with pytest.raises(RequestRefused, match="'30m'; it is a number of seconds"):
+        read_cache({"T2V_MODELS_WAIT_SECONDS": "30m"})
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"kind": "GenerationResult"}'])

@@ -7,6 +7,8 @@ from t2v_api.prefetch import PrefetchResult
 from t2v_api.progress import Progress, Stage
 from t2v_api.video_model import VideoModelStatus
 from t2v_operator.config import OperatorConfig, load_config
+from t2v_operator.core.models.missing import Missed
+from t2v_operator.core.models.nodes import observe_node
 from t2v_operator.core.models.observe import observe_model
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.models.prefetch_job import prefetch_job
@@ -30,6 +32,32 @@ def a_config_with_a_cache(size: str | None = None, **more: Any) -> OperatorConfi
     """The default configuration with a model cache."""
     cache = {"kind": "claim", "claimName": "models", "size": size}
     return OperatorConfig.parse(load_config(None).document() | {"modelCache": cache} | more)
+
+
+def a_config_on_nodes(**more: Any) -> OperatorConfig:
+    """The default configuration with a model cache on each node."""
+    cache = {"kind": "hostPath", "path": "/var/lib/models"}
+    return OperatorConfig.parse(load_config(None).document() | {"modelCache": cache} | more)
+
+
+def a_node(
+    name: str,
+    labels: dict[str, str] | None = None,
+    taints: Sequence[dict[str, str]] = (),
+    gpus: int = 1,
+    is_ready: bool = True,
+    is_cordoned: bool = False,
+    uid: str = "",
+) -> dict[str, Any]:
+    """A node as the API server has it."""
+    return {
+        "metadata": {"name": name, "uid": uid or f"uid-of-{name}", "labels": labels or {}},
+        "spec": {"taints": list(taints), "unschedulable": is_cordoned},
+        "status": {
+            "capacity": {"cpu": "8", "memory": "64Gi", "nvidia.com/gpu": str(gpus)},
+            "conditions": [{"type": "Ready", "status": "True" if is_ready else "False"}],
+        },
+    }
 
 
 def a_model_document(
@@ -128,8 +156,10 @@ def a_situation(
     users: Sequence[str] = (),
     config: OperatorConfig | None = None,
     now: float = 100,
+    nodes: Sequence[dict[str, Any]] = (),
+    missed: Sequence[Missed] = (),
 ) -> ModelSituation:
-    """`progress`: how many bytes of how many the pod that runs has told."""
+    """`progress`: how many bytes of how many each pod has told."""
     there, total = progress or (0, 0)
     told = Progress(
         stage=Stage.DOWNLOAD,
@@ -147,6 +177,8 @@ def a_situation(
         at(now),
         tuple(map(observe_job, jobs)),
         tuple(map(observe_pod, pods)),
-        told if progress else None,
+        {each["metadata"]["name"]: told for each in pods} if progress else {},
         users=users,
+        missed=missed,
+        nodes=tuple(map(observe_node, nodes)),
     )

@@ -194,7 +194,7 @@ HUB = {"hub": "owner/motion", "revision": "a" * 40}
     [
         ("Wan", HUB, "motionAdapter: Wan models have none: leave it out"),
         ("AnimateDiff", {"hub": "owner/motion"}, "motionAdapter: 'hub' needs a 'revision'"),
-        ("AnimateDiff", {}, "motionAdapter: give exactly one of 'path' and 'hub'"),
+        ("AnimateDiff", {}, "motionAdapter: give exactly one of 'path', 'hub' and 'image'"),
     ],
 )
 def test_a_motion_adapter_is_animatediff_s_and_a_source(
@@ -235,8 +235,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         ({"kind": "claim"}, "modelCache: kind claim goes with a claimName"),
         ({"claimName": "models"}, "modelCache: kind claim goes with a claimName"),
+        ({"kind": "hostPath"}, "modelCache: kind hostPath goes with a path"),
+        ({"kind": "claim", "claimName": "m", "path": "/models"}, "modelCache: kind hostPath goes"),
+        ({"kind": "hostPath", "path": "models"}, "modelCache.path: String should match"),
+        ({"kind": "hostPath", "path": "/"}, "modelCache.path: String should match"),
+        ({"kind": "hostPath", "path": "/var/../etc"}, "modelCache.path: String should match"),
         ({"size": "1Gi"}, "modelCache: size is 1Gi; without a cache there is nothing to limit"),
-        ({"kind": "hostPath"}, "modelCache.kind: hostPath is not there yet"),
     ],
     ids=str,
 )

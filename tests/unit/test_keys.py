@@ -9,6 +9,7 @@ from t2v_api.api_key import ApiKey, digest_of, grant
 from t2v_api.reasons import Reason
 from t2v_api.resource import Attempt, ObjectMeta, SecretKeyReference
 from t2v_operator.config import OperatorConfig
+from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.job import build_job
 from t2v_operator.core.key_secret import KeySecretInvalid, key_secret, read_key_secret
 from t2v_operator.core.keys import (
@@ -27,6 +28,7 @@ from t2v_operator.errors import RequestRefused
 
 from tests.unit.api_keys import FAST, ID, OTHER, SLOW, TEXT, a_config_with_keys, a_key, a_key_secret
 from tests.unit.builders import a_config, a_resource
+from tests.unit.model_observations import COMMIT, MODEL, a_model, told
 
 SECRET = b"s" * 32
 REFERENCE = {"keySecretRef": {"name": "alice"}}
@@ -120,6 +122,56 @@ def test_a_video_moves_to_larger_pools_that_are_open_alone() -> None:
     assert with_key is not None
     assert with_key.name == "fast"
     assert larger_pool(resolve(a_resource(), config), config, ran_out) is None
+
+
+def on_nodes_of(*pools: str) -> tuple[OperatorConfig, Catalogue]:
+    """Keys, and a model that is fetched onto the nodes of these pools."""
+    cache = {"kind": "hostPath", "path": "/var/lib/models"}
+    config = OperatorConfig.parse(a_config_with_keys().document() | {"modelCache": cache})
+    told_ready = told(True, sources="owner/name@main", commit=COMMIT)
+    needs = {"gpus": 1, "memory": "4Gi"}
+    model = a_model(status=told_ready, prefetch={"pools": list(pools)}, resources=needs)
+    return config, Catalogue(config, {MODEL: model})
+
+
+def test_of_the_pools_that_are_open_one_is_taken_that_has_the_model() -> None:
+    config, catalogue = on_nodes_of("other", "slow")
+    named = a_resource(modelId=MODEL)
+    key = a_key(pools=["fast", "slow", "other"])
+    job = resolve(named, config, catalogue=catalogue, key=key)
+    assert job.pool.name == "slow"
+    assert placed(job, config, load={"slow": 50.0}).pool.name == "slow"
+    free = resolve(
+        a_resource(modelId=MODEL, loadBalancer=True), config, catalogue=catalogue, key=key
+    )
+    assert placed(free, config, load={"slow": 50.0, "other": 10.0}).pool.name == "other"
+    assert resolve(named, config, catalogue=catalogue).pool.name == "slow"
+
+
+@pytest.mark.parametrize(
+    ("pool", "reason", "words"),
+    [
+        (None, Reason.POOL_NEEDS_KEY, "the model is fetched onto the nodes of other alone; the"),
+        ("other", Reason.POOL_NEEDS_KEY, "the API key 0123456789ab (alice) does not open pool 'o"),
+        ("fats", Reason.POOL_NEEDS_KEY, "the model is fetched onto the nodes of other alone; the"),
+    ],
+)
+def test_a_model_in_no_pool_that_is_open_is_refused(
+    pool: str | None, reason: Reason, words: str
+) -> None:
+    config, catalogue = on_nodes_of("other")
+    resource = a_resource(modelId=MODEL, pool=pool)
+    with pytest.raises(RequestRefused) as refused:
+        resolve(resource, config, catalogue=catalogue, key=a_key())
+    assert refused.value.reason is reason
+    assert refused.value.message.startswith(words)
+
+
+def test_a_pool_that_is_open_and_has_not_the_model_is_refused() -> None:
+    config, catalogue = on_nodes_of("slow")
+    with pytest.raises(RequestRefused, match="fetched onto the nodes of slow alone") as refused:
+        resolve(a_resource(modelId=MODEL, pool="fast"), config, catalogue=catalogue, key=a_key())
+    assert refused.value.reason is Reason.INVALID_REQUEST
 
 
 def test_where_no_keys_are_used_a_reference_is_named_in_a_notice() -> None:

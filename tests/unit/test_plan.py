@@ -235,3 +235,25 @@ def test_the_example_is_planned_from_its_folder_without_torch() -> None:
     ).stdout
     assert "download:  nothing" in told
     assert "plan:      AllOnGpu" in told
+
+
+IMAGE = {"image": "registry.example.com/wan:2.1"}
+
+
+def test_an_image_is_planned_by_the_sizes_in_its_profile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(tmp_path, source=IMAGE, sizes=some_sizes().document()) == ExitCode.DONE
+    assert "nothing: the model is registry.example.com/wan:2.1" in capsys.readouterr().out
+    assert plan(tmp_path, source=IMAGE) != ExitCode.DONE
+    assert "tells those of a copy" in capsys.readouterr().err
+
+
+def test_an_image_is_not_drawn_with_on_a_machine_without_a_kubelet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan(tmp_path, source=IMAGE, sizes=some_sizes().document())
+    files = ("--config", str(tmp_path / "config.yaml"), "-f", str(tmp_path / "manifest.yaml"))
+    code = main(["run", *files, "-o", str(tmp_path / "out")])
+    assert code == ExitCode.MODEL_REFUSED
+    assert "which only a cluster mounts: unpack it" in capsys.readouterr().err

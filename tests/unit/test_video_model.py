@@ -35,6 +35,15 @@ def test_what_was_fetched_takes_the_place_of_the_branch_in_both_sources() -> Non
     assert profile.is_pinned
 
 
+def test_an_image_is_named_as_it_is_written_and_has_no_commit() -> None:
+    image = f"registry.example.com/shapes@sha256:{'a' * 64}"
+    spec = a_spec(source={"image": image}, motionAdapter={"hub": "owner/motion", "revision": "v1"})
+    assert spec.sources == f"{image}+owner/motion@v1"
+    profile = spec.profile("tiny", COMMIT, "d" * 40)
+    assert profile.revision == f"sha256:{'a' * 64}+{'d' * 40}"
+    assert ModelProfile.parse_json(profile.json_line()) == profile
+
+
 @pytest.mark.parametrize(
     ("spec", "told", "rule"),
     [
@@ -42,7 +51,11 @@ def test_what_was_fetched_takes_the_place_of_the_branch_in_both_sources() -> Non
         ({"source": {}}, "exactly one of", 0),
         ({"source": {"hub": "b/c"}}, "needs a 'revision'", 1),
         ({"source": {"path": "a"}, "prefetch": {}}, "a folder is there already", 2),
+        ({"source": {"image": "a", "hub": "b/c", "revision": "1"}}, "exactly one of", 0),
+        ({"source": {"image": "a"}, "prefetch": {}}, "an image is pulled by the node", 2),
         ({"tokenSecretRef": {"name": "hub"}}, "never has the token", 3),
+        ({"source": {"image": "a", "revision": "b"}}, "'revision' goes with 'hub'", 4),
+        ({"source": {"path": "a", "pullPolicy": "Never"}}, "only an image is pulled", 5),
     ],
     ids=str,
 )

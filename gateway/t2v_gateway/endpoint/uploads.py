@@ -4,15 +4,12 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from t2v_api.store_name import STORE
-from t2v_operator.core.places import place
 from t2v_operator.delivery.stores import StoreUnavailable
 
 from t2v_gateway.bodies import Body, File, read_body
@@ -21,22 +18,13 @@ from t2v_gateway.endpoint.addresses import PREFIX
 from t2v_gateway.endpoint.asking import key_in, refuse_keys_in_the_address
 from t2v_gateway.errors import Refused, Unavailable
 from t2v_gateway.gateway import Gateway
-from t2v_gateway.media import Media, media_in
+from t2v_gateway.uploads import IMAGE_OR_VIDEO, Kept, keep
 
 FIELDS = ("image", "init_image", "file", "video", "init_video")
 """What the file may be called."""
-FOLDER = "uploads"
 UPLOAD_SECONDS = 120.0
-STORE_SECONDS = 120.0
 AT_ONCE = 1
 """Large ones: each is held in memory, up to five times over while it is read."""
-MOST_NAME_DIGITS = 32
-
-
-@dataclass(frozen=True)
-class _Upload:
-    name: str
-    media: Media
 
 
 def add(routes: APIRouter, gateway: Gateway) -> None:
@@ -57,29 +45,16 @@ def add(routes: APIRouter, gateway: Gateway) -> None:
             body = await _read(request, most if known else 0, gateway.settings.body_bytes)
             text = key_in(body, request)
             key = known or gateway.callers.known(text)
-            if gateway.store is None:
-                raise Refused(
-                    404,
-                    "this installation keeps videos on a volume of each namespace, and takes no "
-                    "uploads: give init_image an address",
-                )
             name, given = _given(body)
             data = await asyncio.to_thread(_data, name, given, largest)
-            upload = await asyncio.to_thread(_checked, name, data)
-            path = f"{FOLDER}/{upload.name}"
-            where = place(key.namespace, path, gateway.config)
-            try:
-                await gateway.store.write(where, data, STORE_SECONDS)
-                link = await gateway.store.link(where)
-            except StoreUnavailable:
-                raise Unavailable("the store does not take the file; try again soon") from None
-        kept, media = f"{STORE}{path}", upload.media
+            kept = await keep(gateway, key, data, name, IMAGE_OR_VIDEO)
+        media = kept.media
         return JSONResponse(
             answers.done(
                 f"{media.kind} uploaded",
-                link=kept,
-                output=[link],
-                **{f"init_{media.kind}": kept},
+                link=kept.reference,
+                output=[await _link(gateway, kept)],
+                **{f"init_{media.kind}": kept.reference},
                 content_type=media.content_type,
                 width=media.width,
                 height=media.height,
@@ -130,12 +105,10 @@ def _decoded(name: str, given: str) -> bytes:
         raise values.refused(name, given, "it must be base64, or data:image/png;base64,…") from None
 
 
-def _checked(name: str, data: bytes) -> _Upload:
-    """Equal files have one name: who sends one twice has one. Raises Refused."""
-    media = media_in(data)
-    if media is None:
-        raise Refused(400, f"{name} is no image or video: PNG, JPEG, WebP, MP4 and WebM are taken")
-    if media.is_too_large:
-        raise Refused(400, f"{name} is {media.width}x{media.height}; 16384 on a side at most")
-    digest = hashlib.sha256(data).hexdigest()[:MOST_NAME_DIGITS]
-    return _Upload(f"{digest}.{media.ending}", media)
+async def _link(gateway: Gateway, kept: Kept) -> str:
+    """What opens it in a browser."""
+    assert gateway.store
+    try:
+        return await gateway.store.link(kept.place)
+    except StoreUnavailable:
+        raise Unavailable("the store gives no link; try again soon") from None

@@ -206,7 +206,7 @@ async def _image(
 
 async def _kept(content: bytes, key: ApiKey, gateway: Gateway) -> str:
     try:
-        return await keep(gateway, key, content)
+        return (await keep(gateway, key, content)).reference
     except Refused as error:
         if error.status != 400:
             raise

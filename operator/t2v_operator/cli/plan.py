@@ -167,7 +167,7 @@ def _plan_lines(choice: PlanChoice) -> tuple[str, ...]:
 
 def _download(profile: ModelProfile, sizes: ModelSizes, is_prefetched: bool) -> str:
     if profile.source.hub is None:
-        return "nothing: the model is a folder"
+        return f"nothing: the model is {profile.source.image or 'a folder'}"
     if sizes.download is None:
         return f"{profile.source.hub}; the profile's `sizes.download` does not say how much"
     told = f"{in_gib(sizes.download)} from {profile.source.hub}"
@@ -193,6 +193,11 @@ def _sizes(profile: ModelProfile, models_dir: Path) -> ModelSizes:
         raise SizesUnknown(
             f"model {profile.id} is {hubs[0]}, and its profile has no `sizes`; "
             "see docs/memory.md, or `python -m t2v_runner.weights FOLDER` for a copy of it"
+        )
+    if profile.images:
+        raise SizesUnknown(
+            f"model {profile.id} is {profile.images[0].image}, and its profile has no `sizes`; "
+            "`python -m t2v_runner.weights FOLDER` tells those of a copy"
         )
     folders = [str(models_dir / each.path) for each in sources if each.path]
     command = [sys.executable, "-m", "t2v_runner.weights", *folders]

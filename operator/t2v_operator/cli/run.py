@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
-from t2v_api.reasons import EXIT_CODES, ExitCode
+from t2v_api.reasons import EXIT_CODES, ExitCode, Reason
 from t2v_api.resource import Phase, TextToVideoJob, TextToVideoJobStatus
 from t2v_api.result import VIDEO_FILE
 
@@ -31,7 +31,7 @@ from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.job import build_job
 from t2v_operator.core.keys import assumed_key
 from t2v_operator.core.plan import read_plan
-from t2v_operator.core.request import resolve
+from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.core.status import Subject, ended_status, failed_status
 from t2v_operator.errors import RequestRefused
 
@@ -85,6 +85,7 @@ def _run_one(
     folder = output.absolute() / resource.metadata.name
     try:
         job = resolve(resource, config, catalogue=known, key=assumed_key(resource, config))
+        _check_model(job)
     except RequestRefused as refusal:
         subject = _subject(resource)
         status = failed_status(
@@ -108,6 +109,16 @@ def _run_one(
     if _draw_contact_sheet(folder):
         complain(f"contact sheet: {folder / CONTACT_SHEET}")
     return ExitCode.DONE
+
+
+def _check_model(job: ResolvedJob) -> None:
+    """Raises RequestRefused where only a node could show the model."""
+    for source in job.profile.images:
+        raise RequestRefused(
+            Reason.MODEL_NOT_LOADABLE,
+            f"model {job.profile.id} is the image {source.image}, which only a cluster mounts: "
+            "unpack it, and name the folder as source.path",
+        )
 
 
 def _draw_contact_sheet(folder: Path) -> bool:

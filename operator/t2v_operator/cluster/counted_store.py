@@ -44,8 +44,8 @@ class CountedStore:
     async def read(self, key: str) -> bytes | None:
         return await self._counted("read", self._store.read(key))
 
-    async def write(self, key: str, body: bytes) -> None:
-        await self._counted("write", self._store.write(key, body))
+    async def write(self, key: str, body: bytes, seconds: float | None = None) -> None:
+        await self._counted("write", self._store.write(key, body, seconds))
 
     async def remove(self, keys: Sequence[str]) -> None:
         await self._counted("remove", self._store.remove(keys))

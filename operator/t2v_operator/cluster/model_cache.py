@@ -1,5 +1,7 @@
 """What is known of VideoModels and of the Jobs that fetch them, from watches of their own.
 
+Of nodes as well, where each has a cache of its own: nothing else needs to know them.
+
 The neighbour that knows the videos' resources and Jobs is `cache`.
 """
 
@@ -11,15 +13,16 @@ from t2v_api.progress import Progress
 from t2v_api.video_model import MODEL_KIND
 
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.kinds import JOBS, PODS, VIDEO_MODELS, Kind
+from t2v_operator.cluster.kinds import JOBS, NODES, PODS, VIDEO_MODELS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Scope, Store
 from t2v_operator.config import OperatorConfig
+from t2v_operator.core.models.nodes import ObservedNode, observe_node
 from t2v_operator.core.models.observe import observe_model
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import PREFETCH_LABEL
 from t2v_operator.core.observe import observe_job, observe_pod
-from t2v_operator.core.observed import ObservedJob, ObservedPod, running_pod
+from t2v_operator.core.observed import ObservedJob, ObservedPod
 
 Told = Callable[[str], None]
 """Called with the name of a model."""
@@ -44,13 +47,17 @@ class ModelCache:
         )
         self.jobs: Store[ObservedJob] = Store(observe_job, _nothing, self._job_news)
         self.pods: Store[ObservedPod] = Store(observe_pod, _nothing, self._pod_news)
-        self._progress: dict[str, tuple[str, Progress]] = {}
+        self.nodes: Store[ObservedNode] = Store(observe_node, _nothing, self._node_news)
+        self._reports: dict[str, Progress] = {}
+        """Of pods that fetch, by their names."""
         watched: list[tuple[Kind, Store[Any], Scope, str | None]] = []
         if config.video_models:
             watched.append((VIDEO_MODELS, self.models, None, None))
         if config.video_models and config.model_cache.named:
             watched.append((JOBS, self.jobs, namespace, PREFETCH_LABEL))
             watched.append((PODS, self.pods, namespace, PREFETCH_LABEL))
+        if config.video_models and config.model_cache.is_of_each_node:
+            watched.append((NODES, self.nodes, None, None))
         self.reflectors = [
             Reflector(client, kind, scope, store, selector)
             for kind, store, scope, selector in watched
@@ -89,17 +96,16 @@ class ModelCache:
 
     def report(self, name: str, pod: str, progress: Progress) -> None:
         """Take in what a pod that fetches the model says of its progress."""
-        self._progress[name] = pod, progress
+        self._reports[pod] = progress
         self._news(name)
 
-    def progress_of(self, name: str, pods: tuple[ObservedPod, ...]) -> Progress | None:
-        """The running pod's own."""
-        told_by, progress = self._progress.get(name, ("", None))
-        pod = running_pod(pods)
-        return progress if pod and pod.name == told_by else None
+    def reports_of(self, pods: tuple[ObservedPod, ...]) -> dict[str, Progress]:
+        """What each of them said last, by their names."""
+        return {pod.name: self._reports[pod.name] for pod in pods if pod.name in self._reports}
 
-    def forget_progress(self, name: str) -> None:
-        self._progress.pop(name, None)
+    def all_nodes(self) -> tuple[ObservedNode, ...]:
+        """Those of the cluster; none where it does not matter."""
+        return tuple(node for _, node in self.nodes.items())
 
     def _index_model(
         self, key: Key, before: ObservedModel | None, after: ObservedModel | None
@@ -118,14 +124,26 @@ class ModelCache:
 
     def _pod_news(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         pod = after or before
+        if after is None:
+            self._reports.pop(key[1], None)
         fetched = self.fetched_by(key[0], pod.job_uid) if pod and before != after else None
         if fetched:
             self._news(fetched[0])
 
+    def _node_news(self, key: Key, before: ObservedNode | None, after: ObservedNode | None) -> None:
+        if before != after:
+            for name, model in self.by_name.items():
+                if model.is_prefetched:
+                    self._news(name)
+
 
 def _offer(model: ObservedModel | None) -> object:
     """What videos make of it."""
-    return (model.profile, model.reason, model.is_being_deleted) if model else None
+    if model is None:
+        return None
+    # Where each node has a cache, a loss is told of while the model stays ready.
+    missing = model.status.missing_time if model.status else None
+    return model.profile, model.reason, model.is_being_deleted, missing
 
 
 def _model_of(job: ObservedJob) -> str | None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from t2v_api.reasons import ModelReason
 from t2v_api.resource import API_VERSION
 from t2v_api.video_model import MODEL_KIND, VideoModelStatus
 
@@ -87,7 +86,6 @@ class ModelReconciler:
         model = self._models.by_name.get(name)
         if model is None:
             self._written.pop(name, None)
-            self._models.forget_progress(name)
             return None
         try:
             return await self._look_at(model)
@@ -110,7 +108,7 @@ class ModelReconciler:
             if error.status == 409:
                 raise
             message = f"the API server refused the Job that fetches it: {error.message}"
-            refused = situation.status(ModelReason.JOB_NOT_CREATED, message)
+            refused = situation.refused(decision, message)
             if refused != model.status:
                 await self._write(model, refused)
             raise TryAgain(message) from error
@@ -132,10 +130,11 @@ class ModelReconciler:
             self._clock(),
             jobs,
             pods,
-            self._models.progress_of(model.name, pods),
+            self._models.reports_of(pods),
             self._to_keep(),
             ["/".join(key) for key in self._cache.users_of(model.name)],
             self._cache.missed_of(model.name),
+            self._models.all_nodes(),
         )
 
     def _to_keep(self) -> tuple[str, ...]:

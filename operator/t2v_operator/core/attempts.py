@@ -125,6 +125,7 @@ class RunnerEnd:
     completion_time: datetime
     pod_name: str | None = None
     pool: str | None = None
+    node_name: str | None = None
 
     @property
     def attempt(self) -> Attempt:
@@ -133,6 +134,7 @@ class RunnerEnd:
         return Attempt(
             pod_name=self.pod_name,
             pool=self.pool,
+            node_name=self.node_name,
             reason=failure.reason if failure else None,
             message=failure.message if failure else "",
             exit_code=self.exit_code,
@@ -168,6 +170,7 @@ def _end(pod: ObservedPod, end: ContainerEnd | None) -> RunnerEnd:
         completion_time=(end.finished if end else None) or since,
         pod_name=pod.name,
         pool=pod.pool or None,
+        node_name=pod.node or None,
     )
 
 
@@ -198,7 +201,12 @@ def _attempts(pod: ObservedPod, before: History) -> Iterator[Attempt]:
     end = end_of(pod)
     if end is None:
         if pod.started:
-            yield Attempt(pod_name=pod.name, pool=pod.pool or None, start_time=pod.started)
+            yield Attempt(
+                pod_name=pod.name,
+                pool=pod.pool or None,
+                node_name=pod.node or None,
+                start_time=pod.started,
+            )
         return
     going_on = [a for a in before.latest if a.pod_name == pod.name and not a.completion_time]
     if going_on and pod.end is None:

@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from t2v_api.profile import ModelProfile
 
 from t2v_operator.config import OperatorConfig
+from t2v_operator.core.models.missing import Missed, is_missed
 from t2v_operator.core.models.observed import ObservedModel
+
+
+@dataclass(frozen=True)
+class OnNodes:
+    """Of a model that single nodes have: where it is, or will be."""
+
+    pools: tuple[str, ...]
+    """All nodes of these GPU pools get it."""
+    lacking: tuple[str, ...] = ()
+    """The nodes of these that are known not to have it yet."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +30,8 @@ class CatalogueModel:
     profile: ModelProfile
     is_prefetched: bool = False
     """Whether its files are in the model cache."""
+    on_nodes: OnNodes | None = None
+    """None: the files are the same on every node."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,9 @@ class Catalogue:
             return CatalogueModel(configured)
         resource = self.resources.get(name)
         profile = resource.profile if resource else None
-        return CatalogueModel(profile, resource.is_prefetched) if resource and profile else None
+        if resource is None or profile is None:
+            return None
+        return CatalogueModel(profile, resource.is_prefetched, self._on_nodes(resource))
 
     def not_ready(self, name: str) -> ObservedModel | None:
         """The VideoModel of this name that videos have to wait for."""
@@ -47,6 +62,22 @@ class Catalogue:
         """The VideoModel of this name, where the model cache is to have it."""
         resource = None if name in self.config.catalogue else self.resources.get(name)
         return resource if resource and resource.is_prefetched else None
+
+    def is_missed(self, model: ObservedModel, missed: Missed | None) -> bool:
+        """Whether it is said to be where a pod did not find it: in the cache, or on its node."""
+        if missed is None or not self.config.model_cache.is_of_each_node:
+            return is_missed(model, missed)
+        nodes = model.status.nodes if model.status else ()
+        there = next((node for node in nodes if node.name == missed.node), None)
+        return is_missed(model.on_node(there), missed)
+
+    def _on_nodes(self, model: ObservedModel) -> OnNodes | None:
+        prefetch = model.spec.prefetch if model.spec else None
+        if prefetch is None or not self.config.model_cache.is_of_each_node:
+            return None
+        nodes = model.status.nodes if model.status else ()
+        lacking = tuple(node.name for node in nodes if not node.ready)
+        return OnNodes(prefetch.pools or (self.config.pools[0].name,), lacking)
 
     @property
     def names(self) -> list[str]:

@@ -26,6 +26,7 @@ from t2v_operator.core.names import (
     job_name,
     label_value,
 )
+from t2v_operator.core.node_affinity import rather_not_on
 from t2v_operator.core.places import folder_of, folder_url
 from t2v_operator.core.pod_files import SCRATCH_DIR, SCRATCH_LIMIT, PodFiles, pod_files
 from t2v_operator.core.pod_template_patch import patched
@@ -139,6 +140,8 @@ def _pod(job: ResolvedJob, config: OperatorConfig) -> Manifest:
         **COMMON,
         nodeSelector=pool.node_selector,
         tolerations=list(pool.tolerations),
+        # Where its model is still to come, it would wait with its GPU.
+        affinity=rather_not_on(job.model_on_nodes.lacking) if job.model_on_nodes else None,
         runtimeClassName=pool.runtime_class_name,
         # In a queue the priority is the queue's, not the scheduler's.
         priorityClassName=None if queue_labels(job) else job.resource.spec.priority_class_name,

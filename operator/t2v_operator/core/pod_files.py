@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from t2v_api.delivery import TOKEN_FILE, TOKEN_FOLDER
+from t2v_api.profile import ModelDescription
 from t2v_api.web_address import AllowedAddresses
 
 from t2v_operator.config import OperatorConfig, VolumeStorage
+from t2v_operator.core.model_volumes import cache_source, image_volumes
 from t2v_operator.core.places import folder_of, place
 from t2v_operator.core.request import ResolvedJob
 
@@ -20,6 +22,8 @@ SCRATCH_LIMIT = "50Gi"
 """Where the model's profile names none."""
 TOKEN_SECONDS = 3600
 """The kubelet renews the token before that."""
+MODEL_WAIT_SECONDS = 1800
+"""So long a video waits on its node for a model that is to come there."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def pod_files(job: ResolvedJob, config: OperatorConfig) -> PodFiles:
         files.environment["T2V_ALLOWED_ADDRESSES"] = config.allowed_addresses.json_line()
     if job.model_is_prefetched:
         add_model_cache(files, config, read_only=True)
+    add_images(files, job.profile)
     add_report_server(files, config)
     return files
 
@@ -66,14 +71,23 @@ def add_scratch(files: PodFiles, limit: str) -> None:
 
 def add_model_cache(files: PodFiles, config: OperatorConfig, read_only: bool) -> None:
     """The models that are kept for all. `read_only`: what is not there is not fetched."""
-    claim: dict[str, Any] = {"claimName": config.model_cache.claim_name}
     mount: dict[str, Any] = {"name": "models", "mountPath": CACHE_DIR}
     files.environment["T2V_MODELS_CACHE"] = CACHE_DIR
     if read_only:
-        claim["readOnly"] = mount["readOnly"] = True
+        mount["readOnly"] = True
         files.environment["T2V_MODELS_READ_ONLY"] = "1"
-    files.volumes.append({"name": "models", "persistentVolumeClaim": claim})
+        if config.model_cache.is_of_each_node:
+            files.environment["T2V_MODELS_WAIT_SECONDS"] = str(MODEL_WAIT_SECONDS)
+    source = cache_source(config.model_cache, read_only)
+    files.volumes.append({"name": "models", **source})
     files.mounts.append(mount)
+
+
+def add_images(files: PodFiles, model: ModelDescription) -> None:
+    """The images that the model comes from, where it comes from any."""
+    for volume, mount in image_volumes(model):
+        files.volumes.append(volume)
+        files.mounts.append(mount)
 
 
 def add_report_server(files: PodFiles, config: OperatorConfig) -> None:

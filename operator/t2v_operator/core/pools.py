@@ -18,8 +18,7 @@ from t2v_api.resource import Attempt
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.balancing import Load, shortest_wait
-from t2v_operator.core.keys import open_pools
-from t2v_operator.core.request import ResolvedJob
+from t2v_operator.core.request import ResolvedJob, usable_pools
 from t2v_operator.errors import RequestRefused
 
 NO_LOAD: Load = MappingProxyType({})
@@ -130,11 +129,15 @@ def larger_pool(
         return None
 
 
+def _usable(job: ResolvedJob, config: OperatorConfig) -> tuple[GpuPool, ...]:
+    return usable_pools(job.resource, job.key, job.model_on_nodes, config)
+
+
 def _others(
     job: ResolvedJob, config: OperatorConfig, attempts: Sequence[Attempt]
 ) -> tuple[GpuPool, ...]:
-    """All that are open but those that ran out, unless these are all."""
-    pools, small = open_pools(job.resource, job.key, config), too_small(attempts)
+    """All that may be used but those that ran out, unless these are all."""
+    pools, small = _usable(job, config), too_small(attempts)
     return tuple(pool for pool in pools if pool.name not in small) or pools
 
 
@@ -156,6 +159,6 @@ def _larger_pools(
         return ()
     known = {pool.name: pool.gpu_bytes for pool in config.pools if pool.gpu_bytes}
     least = max((known.get(name or "", 0) for name in too_small(attempts)), default=0)
-    pools = open_pools(job.resource, job.key, config)
+    pools = _usable(job, config)
     larger = [pool for pool in pools if least and known.get(pool.name, 0) > least]
     return tuple(sorted(larger, key=lambda pool: known[pool.name]))

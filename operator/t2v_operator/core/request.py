@@ -18,11 +18,12 @@ from t2v_api.start import Start
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.beginning import Beginning, begin
-from t2v_operator.core.catalogue import Catalogue, CatalogueModel
+from t2v_operator.core.catalogue import Catalogue, CatalogueModel, OnNodes
 from t2v_operator.core.enhance import Enhanced, enhance
 from t2v_operator.core.enhancing import Answer, Question
 from t2v_operator.core.keys import NO_EFFECT, closed, open_pools
 from t2v_operator.core.loras import applied
+from t2v_operator.core.model_volumes import tag_warnings
 from t2v_operator.errors import RequestRefused
 
 
@@ -40,6 +41,8 @@ class ResolvedJob:
     """What is done otherwise than asked for, a sentence each, for the user to read."""
     model_is_prefetched: bool = False
     """Whether the model's files are in the model cache: the Job fetches none."""
+    model_on_nodes: OnNodes | None = None
+    """Where the model is, where single nodes have it."""
     question: Question | None = None
     """What a language model is to be asked before this is made; Rules made this prompt."""
 
@@ -77,7 +80,7 @@ def resolve(
     loras = applied(spec.loras, profile, config.loras)
     request = _request(resource, profile, beginning, sampling, enhanced, speed, loras)
     _keep_limits(request, profile)
-    pool = _pool(resource, key, config)
+    pool = _pool(resource, key, model.on_nodes, config)
     notices = (
         *enhanced.notices,
         *beginning.notices,
@@ -85,9 +88,18 @@ def resolve(
         *unmet,
         *_unused(request, profile),
         *((NO_EFFECT,) if spec.key_secret_ref and not config.api_keys.enabled else ()),
+        *tag_warnings(profile),
     )
     return ResolvedJob(
-        resource, request, profile, pool, key, notices, model.is_prefetched, enhanced.question
+        resource,
+        request,
+        profile,
+        pool,
+        key,
+        notices,
+        model_is_prefetched=model.is_prefetched,
+        model_on_nodes=model.on_nodes,
+        question=enhanced.question,
     )
 
 
@@ -135,18 +147,47 @@ def _model(model_id: str, catalogue: Catalogue) -> CatalogueModel:
     return model
 
 
-def _pool(resource: TextToVideoJob, key: ApiKey | None, config: OperatorConfig) -> GpuPool:
-    pools, name = open_pools(resource, key, config), resource.spec.pool
+def usable_pools(
+    resource: TextToVideoJob, key: ApiKey | None, nodes: OnNodes | None, config: OperatorConfig
+) -> tuple[GpuPool, ...]:
+    """The pools that are open to the resource and have its model, the preferred first.
+
+    Raises RequestRefused where that leaves none.
+    """
+    pools = open_pools(resource, key, config)
+    known = [pool.name for pool in config.pools if nodes and pool.name in nodes.pools]
+    if not known:
+        return pools
+    having = tuple(pool for pool in pools if pool.name in known)
+    if not having:
+        why = closed(known[0], key)
+        text = f"the model is fetched onto the nodes of {', '.join(known)} alone; {why.message}"
+        raise RequestRefused(why.reason, text)
+    return having
+
+
+def _pool(
+    resource: TextToVideoJob, key: ApiKey | None, nodes: OnNodes | None, config: OperatorConfig
+) -> GpuPool:
+    """The pool that the resource names, or the first that is open to it and has its model."""
+    name, known = resource.spec.pool, [pool.name for pool in config.pools]
+    if name in known and name not in [pool.name for pool in open_pools(resource, key, config)]:
+        raise closed(name, key)
+    having = usable_pools(resource, key, nodes, config)
     if name is None:
-        return pools[0]
-    for pool in pools:
+        return having[0]
+    for pool in having:
         if pool.name == name:
             return pool
-    known = [pool.name for pool in config.pools]
-    if name in known:
-        raise closed(name, key)
+    if name not in known:
+        raise RequestRefused(
+            Reason.INVALID_REQUEST, f"pool {name!r} is not configured{nearest(name, known)}"
+        )
+    there = ", ".join(pool.name for pool in having)
     raise RequestRefused(
-        Reason.INVALID_REQUEST, f"pool {name!r} is not configured{nearest(name, known)}"
+        Reason.INVALID_REQUEST,
+        f"pool is {name!r}; the model is fetched onto the nodes of {there} alone: choose one of "
+        "them, or add it to the VideoModel's prefetch.pools",
     )
 
 

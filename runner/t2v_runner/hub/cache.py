@@ -21,6 +21,8 @@ class Cache:
     """Bytes. To keep it, the models that were not used for longest go. None: none ever goes."""
     in_use: frozenset[str] = frozenset()
     """ "OWNER--NAME/COMMIT" of models that may not go, beside those that are being read."""
+    wait_seconds: float = 0
+    """So long a read-only cache is watched for a model that is on its way into it."""
 
 
 def read_cache(environment: Mapping[str, str]) -> Cache:
@@ -30,8 +32,9 @@ def read_cache(environment: Mapping[str, str]) -> Cache:
     return Cache(
         root=Path(folder) / MODELS,
         is_read_only=environment.get("T2V_MODELS_READ_ONLY") == "1",
-        limit=_limit(environment.get("T2V_MODELS_CACHE_BYTES", "")),
+        limit=_number("T2V_MODELS_CACHE_BYTES", environment),
         in_use=frozenset(name.strip() for name in in_use if name.strip()),
+        wait_seconds=_number("T2V_MODELS_WAIT_SECONDS", environment) or 0,
     )
 
 
@@ -48,9 +51,11 @@ def _scratch(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("HF_HOME") or FOLDER)
 
 
-def _limit(text: str) -> int | None:
+def _number(name: str, environment: Mapping[str, str]) -> int | None:
+    text = environment.get(name, "")
     if not text:
         return None
     if not text.isdecimal():
-        raise RequestRefused(f"T2V_MODELS_CACHE_BYTES is {text!r}; it is a number of bytes")
+        unit = "seconds" if name.endswith("SECONDS") else "bytes"
+        raise RequestRefused(f"{name} is {text!r}; it is a number of {unit}")
     return int(text)

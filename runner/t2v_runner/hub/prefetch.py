@@ -134,7 +134,7 @@ def _read_profile(environment: Mapping[str, str]) -> ModelProfile:
         raise RequestRefused(f"T2V_MODEL does not fit the contract: {error}") from None
     if not any(each and each.hub for each in (profile.source, profile.motion_adapter)):
         raise RequestRefused(
-            f"model {profile.id} is at {profile.source.path}: there is nothing to prefetch"
+            f"model {profile.id} is at {profile.source.folder}: there is nothing to prefetch"
         )
     return profile
 

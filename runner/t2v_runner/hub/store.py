@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from t2v_api.profile import ModelSource
+from t2v_api.profile import WeightsSource
 
 from t2v_runner.errors import ModelNotInCache, StorageFailed
 from t2v_runner.hub.asking import list_repository, read_document
@@ -57,7 +57,7 @@ class ModelStore:
         while self.held:
             self.held.popitem()[1].close()
 
-    def folder_of(self, source: ModelSource, choose: Choose, file: str = "") -> Path:
+    def folder_of(self, source: WeightsSource, choose: Choose, file: str = "") -> Path:
         """The folder of a hub model. What is not there is fetched, or waited for.
 
         `file`: the one that `choose` takes of a repository that has many things. A commit that is
@@ -71,7 +71,7 @@ class ModelStore:
             why = error.strerror or type(error).__name__
             raise StorageFailed(f"{what}: it cannot be kept in {self.cache.root}: {why}") from None
 
-    def _place_of(self, source: ModelSource, choose: Choose, what: str, file: str) -> Place:
+    def _place_of(self, source: WeightsSource, choose: Choose, what: str, file: str) -> Place:
         assert source.hub
         assert source.revision
         if source.is_pinned:
@@ -79,10 +79,7 @@ class ModelStore:
             if place:
                 return place
         if self.cache.is_read_only:
-            raise ModelNotInCache(
-                f"{what} is not in the cache at {self.cache.root}; "
-                "the VideoModel has to be prefetched, and every namespace's claim to show its files"
-            )
+            return self._brought(source, choose, what, file)
         listing = list_repository(source.hub, source.revision)
         place = self._there(source.hub, listing.commit, choose, file)
         if place:
@@ -96,6 +93,28 @@ class ModelStore:
         )
         arrival.add()
         return place
+
+    def _brought(self, source: WeightsSource, choose: Choose, what: str, file: str) -> Place:
+        """What a prefetch brings, which is waited for as long as the cache says."""
+        assert source.hub
+        assert source.revision
+        # No folder has the name of a branch.
+        seconds = self.cache.wait_seconds if source.is_pinned else 0
+        until = time.monotonic() + seconds
+        if seconds:
+            logger.info("%s is not in the cache at %s yet: waiting", what, self.cache.root)
+        while time.monotonic() < until:
+            # How many bytes are to come, only the one knows that fetches them.
+            self.tell(0, 0)
+            time.sleep(self.look_seconds)
+            place = self._there(source.hub, source.revision, choose, file)
+            if place:
+                return place
+        waited = f" after {seconds:.0f} s" if seconds else ""
+        raise ModelNotInCache(
+            f"{what} is not in the cache at {self.cache.root}{waited}; "
+            "the VideoModel has to be prefetched, and every namespace's claim to show its files"
+        )
 
     def convert(self, folder: Path, conversion: Conversion, may_go_on: Callable[[], None]) -> Path:
         """The folder of the converted model, which takes the place of the one in `folder`.

@@ -16,6 +16,7 @@ from t2v_operator.cluster.client import LONGEST_EVENT_BYTES, Client, connect
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import JOBS, PODS
 from t2v_operator.cluster.leader import Leadership
+from t2v_operator.config import ConfigurationError
 
 from tests.unit.builders import a_config
 
@@ -231,3 +232,38 @@ def test_what_the_cluster_cannot_do_is_not_asked_for(minor: str, retries: int) -
     config = asyncio.run(fitted(a_config(), a_client(connection, leads=False)))
     assert config.jobs.retries_in_pod == retries
     assert connection.sent == ["GET /version"]
+
+
+IMAGE = {"image": "registry.example.com/wan:1"}
+
+
+@pytest.mark.parametrize(
+    ("minor", "given", "has"),
+    [("34", None, False), ("34", True, True), ("35", None, True), ("35", False, False)],
+    ids=["earlier", "by its feature gate", "1.35", "switched off"],
+)
+def test_whether_pods_mount_images_is_known_from_the_version_unless_it_is_said(
+    minor: str, given: bool | None, has: bool
+) -> None:
+    client = a_client(Connection(body={"major": "1", "minor": minor}), leads=False)
+    config = a_config().model_copy(update={"image_volumes": given})
+    assert asyncio.run(fitted(config, client)).image_volumes is has
+
+
+def test_models_from_images_stop_an_operator_whose_cluster_cannot_mount_them() -> None:
+    client = a_client(Connection(body={"major": "1", "minor": "33"}), leads=False)
+    with pytest.raises(ConfigurationError) as refusal:
+        asyncio.run(fitted(a_config(source=IMAGE), client))
+    assert str(refusal.value).startswith(
+        "models: tiny-shapes comes from an image, and Kubernetes is 1.33; pods mount images from "
+    )
+    off = a_config(source=IMAGE).model_copy(update={"image_volumes": False})
+    with pytest.raises(ConfigurationError, match="and imageVolumes is false; pods mount"):
+        asyncio.run(fitted(off, client))
+    on = a_config(source=IMAGE).model_copy(update={"image_volumes": True})
+    assert asyncio.run(fitted(on, client)).image_volumes is True
+
+
+def test_a_version_that_is_not_known_is_no_reason_to_refuse_images() -> None:
+    client = a_client(Connection(status=403), leads=False)
+    assert asyncio.run(fitted(a_config(source=IMAGE), client)).image_volumes is True

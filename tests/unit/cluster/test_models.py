@@ -11,7 +11,7 @@ from t2v_api.reasons import Reason
 from t2v_operator.cluster import models as looks
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.errors import ClusterError, TryAgain
-from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, VIDEO_MODELS
+from t2v_operator.cluster.kinds import JOBS, NODES, PODS, RESOURCES, VIDEO_MODELS
 from t2v_operator.cluster.metrics import Metrics
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.models import ModelReconciler
@@ -22,8 +22,10 @@ from tests.unit.cluster.api_server import ApiServer
 from tests.unit.model_observations import (
     COMMIT,
     MODEL,
+    a_config_on_nodes,
     a_config_with_a_cache,
     a_model_document,
+    a_node,
     a_prefetch_job,
     a_record,
     ended,
@@ -90,6 +92,7 @@ class World:
             (VIDEO_MODELS, self.models.models, ""),
             (JOBS, self.models.jobs, PREFETCH_LABEL),
             (PODS, self.models.pods, ""),
+            (NODES, self.models.nodes, ""),
         ):
             every: Any = store
             documents = [
@@ -309,7 +312,7 @@ def test_a_fetch_is_told_when_it_begins_and_when_it_is_done(world: World) -> Non
     (done,) = world.events[1:]
     assert done[:2] == ("Normal", "Fetched")
     assert done[2] == (
-        "VideoModel tiny-hub: 28.93 GB are in the model cache, 28.00 GB of them came now, in 48 s; "
+        "VideoModel tiny-hub: 28.93 GB are in the model cache, 28.00 GB came now, in 48 s; "
         "ready at commit cccccccccccc"
     )
     assert world.counted("t2v_model_fetch_seconds_sum") == 48
@@ -340,3 +343,42 @@ def test_a_model_that_is_deleted_while_it_is_used_is_told(world: World) -> None:
     world.looks()
     assert [each[:2] for each in world.events] == [("Normal", "Available"), ("Warning", "InUse")]
     assert "default/red-circle-" in world.events[1][2]
+    for config in (a_config_with_a_cache, a_config_on_nodes):
+        assert World(config(videoModels=False)).models.reflectors == []
+
+
+def test_nodes_are_watched_only_where_each_has_a_cache_of_its_own() -> None:
+    watched = [each.kind for each in World(a_config_on_nodes()).models.reflectors]
+    assert watched == [VIDEO_MODELS, JOBS, PODS, NODES]
+
+
+def test_a_node_that_comes_is_news_of_all_that_is_fetched_and_its_heartbeat_is_none() -> None:
+    world = World(a_config_on_nodes())
+    world.has_model()
+    world.server.put(VIDEO_MODELS, a_model_document(name="by-each-job", prefetch=None))
+    world.hears()
+    world.news.clear()
+    world.server.put(NODES, a_node("gpu-1"))
+    world.hears()
+    assert world.news == [MODEL]
+    world.looks()
+    assert [each["name"] for each in world.model["status"]["nodes"]] == ["gpu-1"]
+    assert world.server.count("create", JOBS) == 1
+    world.news.clear()
+    beating = a_node("gpu-1")
+    beating["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-01-01T00:00:00Z"
+    world.server.put(NODES, beating)
+    world.hears()
+    assert world.news == []
+
+
+def test_what_a_pod_told_is_forgotten_with_it(world: World) -> None:
+    world.fetching()
+    world.tells(100)
+    pods = world.models.pods_of(world.models.jobs_of(MODEL))
+    assert world.models.reports_of(pods)
+    (key,) = (key for key in world.server.objects if key[0] == PODS)
+    del world.server.objects[key]
+    world.server.version += 1
+    world.hears()
+    assert not world.models.reports_of(pods)

@@ -11,7 +11,7 @@ from t2v_operator.core.decision import CreateJob, Decision, DeleteJob
 from t2v_operator.core.models.missing import Missed
 from t2v_operator.core.models.missing import is_missed as is_missed_by
 from t2v_operator.core.models.observed import ObservedModel
-from t2v_operator.core.observe import observe_job
+from t2v_operator.core.observe import observe_job, observe_pod
 from t2v_operator.core.plan import read_plan
 
 from tests.unit.builders import a_config
@@ -19,6 +19,7 @@ from tests.unit.model_observations import (
     COMMIT,
     MODEL,
     OTHER_COMMIT,
+    a_config_on_nodes,
     a_config_with_a_cache,
     a_model,
     a_ready_model,
@@ -28,6 +29,7 @@ from tests.unit.model_observations import (
 from tests.unit.observations import (
     a_failure,
     a_pod,
+    a_pod_document,
     a_status,
     an_observation,
     at,
@@ -235,3 +237,149 @@ def test_what_a_pod_did_not_find_is_believed_where_it_can_be_so(
     assert is_missed_by(model, began) is is_missed
     assert not is_missed_by(model, Missed(OTHER_COMMIT, at(2))), "of another commit"
     assert bool(in_vain(model).actions) is is_missed
+
+
+POOLS = [{"name": "small"}, {"name": "large"}, {"name": "other"}]
+
+
+def on_nodes(*nodes: tuple[str, bool], **model: Any) -> ObservedModel:
+    """A model that is ready, and on these nodes or not."""
+    entries = [{"name": name, "uid": f"uid-{name}", "ready": ready} for name, ready in nodes]
+    status = told(True, sources="owner/name@main", commit=COMMIT, nodes=entries)
+    return a_model(status=status, **model)
+
+
+def the_pod_on_nodes(model: ObservedModel, **spec: Any) -> dict[str, Any]:
+    observed = an_observation(spec=SPEC | spec, models={MODEL: model})
+    manifest = made(decide(observed, a_config_on_nodes(pools=POOLS))).manifest
+    pod: dict[str, Any] = manifest["spec"]["template"]
+    return pod
+
+
+def test_a_job_reads_the_folder_of_its_node_and_waits_for_what_is_to_come_there() -> None:
+    model = on_nodes(("gpu-1", True), prefetch={"pools": ["small"]})
+    pod = the_pod_on_nodes(model)["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["T2V_MODELS_READ_ONLY"] == "1"
+    assert environment["T2V_MODELS_WAIT_SECONDS"] == "1800"
+    folder = {"path": "/var/lib/models", "type": "Directory"}
+    assert {"name": "models", "hostPath": folder} in pod["volumes"]
+    (mount,) = (each for each in container["volumeMounts"] if each["name"] == "models")
+    assert mount == {"name": "models", "mountPath": "/cache", "readOnly": True}
+    assert "affinity" not in pod, "every node has it"
+
+
+def test_a_job_rather_goes_where_its_model_is() -> None:
+    model = on_nodes(("gpu-1", True), ("gpu-2", False), ("gpu-3", False))
+    affinity = the_pod_on_nodes(model)["spec"]["affinity"]["nodeAffinity"]
+    assert list(affinity) == ["preferredDuringSchedulingIgnoredDuringExecution"], "no must"
+    ((only,),) = affinity.values()
+    assert only["preference"]["matchFields"] == [
+        {"key": "metadata.name", "operator": "NotIn", "values": [name]}
+        for name in ("gpu-2", "gpu-3")
+    ]
+
+
+def test_a_job_names_a_limited_number_of_nodes() -> None:
+    model = on_nodes(*((f"gpu-{number}", False) for number in range(500)), ("gpu-x", True))
+    affinity = the_pod_on_nodes(model)["spec"]["affinity"]["nodeAffinity"]
+    ((only,),) = affinity.values()
+    assert len(only["preference"]["matchFields"]) == 100
+
+
+def test_a_job_runs_in_a_pool_whose_nodes_have_its_model() -> None:
+    model = on_nodes(("gpu-1", True), prefetch={"pools": ["large", "other"]})
+    label = "textto.video/pool"
+    assert the_pod_on_nodes(model)["metadata"]["labels"][label] == "large", "not the first of all"
+    other = the_pod_on_nodes(model, pool="other")
+    assert other["metadata"]["labels"][label] == "other"
+
+
+def test_a_pool_whose_nodes_never_get_the_model_is_refused() -> None:
+    model = on_nodes(("gpu-1", True), prefetch={"pools": ["large"]})
+    observed = an_observation(spec=SPEC | {"pool": "small"}, models={MODEL: model})
+    status = decide(observed, a_config_on_nodes(pools=POOLS)).status
+    assert status
+    assert reason_of(status) == Reason.INVALID_REQUEST
+    assert status.message.startswith(
+        "pool is 'small'; the model is fetched onto the nodes of large alone: choose one of them"
+    )
+
+
+def test_one_cache_for_all_serves_every_pool() -> None:
+    config = a_config_with_a_cache(pools=POOLS)
+    ready = a_ready_model(prefetch={"pools": ["large"]})
+    observed = an_observation(spec=SPEC | {"pool": "small"}, models={MODEL: ready})
+    assert made(decide(observed, config))
+
+
+def lost_on_nodes(missed_on: str, *nodes: dict[str, Any], **job: Any) -> Decision:
+    """What follows when the pod of a video's Job did not find its model on this node."""
+    status = told(True, sources="owner/name@main", commit=COMMIT, nodes=list(nodes))
+    model, config = a_model(status=status), a_config_on_nodes()
+    drawn = an_observation(spec=SPEC, models={MODEL: model})
+    manifest = made(decide(drawn, config)).manifest
+    manifest["metadata"] |= {"uid": "uid-of-the-job", "creationTimestamp": text(at(0))}
+    manifest["status"] = job
+    message = a_failure(Reason.MODEL_NOT_IN_CACHE, "it is not in the cache")
+    pod = a_pod_document(job_uid="uid-of-the-job", exit_code=1, message=message)
+    pod["spec"]["nodeName"] = missed_on
+    observed = an_observation(
+        spec=SPEC,
+        models={MODEL: model},
+        status=a_status(models={MODEL: a_ready_model()}, spec=SPEC),
+        job=observe_job(manifest),
+        pods=(observe_pod(pod),),
+    )
+    return decide(observed, config)
+
+
+def a_told_node(name: str, ready: bool = True, **times: float) -> dict[str, Any]:
+    written = {key: text(at(since)) for key, since in times.items()}
+    return {"name": name, "uid": f"uid-{name}", "ready": ready, **written}
+
+
+OTHER_NODE = a_told_node("gpu-2", fetchedTime=0)
+
+
+def test_a_job_goes_whose_model_is_not_on_its_node_any_more() -> None:
+    decision = lost_on_nodes("gpu-1", a_told_node("gpu-1", fetchedTime=0), OTHER_NODE)
+    assert [type(each) for each in decision.actions] == [DeleteJob]
+    assert decision.status
+    assert reason_of(decision.status) == Waiting.MODEL_NOT_READY
+    assert decision.status.message.startswith("VideoModel tiny-hub was not on node gpu-1 any more")
+    assert [each.node_name for each in decision.status.attempts] == ["gpu-1"]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        a_told_node("gpu-1", fetchedTime=30),
+        a_told_node("gpu-1", ready=False),
+        a_told_node("gpu-1", ready=False, fetchedTime=0, missingTime=1),
+        a_told_node("gpu-3", fetchedTime=0),
+    ],
+    ids=["it came meanwhile", "it never had it", "that is known", "a node of no pool of these"],
+)
+def test_a_job_is_tried_again_where_nothing_new_is_known_of_its_node(node: dict[str, Any]) -> None:
+    decision = lost_on_nodes("gpu-1", node, OTHER_NODE)
+    assert decision.actions == ()
+    ends = {"conditions": ended("Failed", "BackoffLimitExceeded")}
+    over = lost_on_nodes("gpu-1", node, OTHER_NODE, **ends)
+    assert [type(each) for each in over.actions] == [DeleteJob], "once more"
+
+
+def test_a_video_waits_until_it_is_written_down_that_a_node_lost_its_model() -> None:
+    gone = lost_on_nodes("gpu-1", a_told_node("gpu-1", fetchedTime=0), OTHER_NODE).status
+
+    def again(*nodes: dict[str, Any]) -> Decision:
+        status = told(True, sources="owner/name@main", commit=COMMIT, nodes=list(nodes))
+        models = {MODEL: a_model(status=status)}
+        return decide(an_observation(spec=SPEC, models=models, status=gone), a_config_on_nodes())
+
+    assert again(a_told_node("gpu-1", fetchedTime=0), OTHER_NODE).actions == ()
+    known = a_told_node("gpu-1", ready=False, fetchedTime=0, missingTime=2)
+    pod = made(again(known, OTHER_NODE)).manifest["spec"]["template"]["spec"]
+    assert "gpu-1" in str(pod["affinity"]), "rather elsewhere"
+    assert made(again(a_told_node("gpu-1", fetchedTime=60, missingTime=2), OTHER_NODE))

@@ -122,7 +122,7 @@ def test_where_there_is_no_store_an_address_is_asked_for() -> None:
     async def asked(world: OpenAiWorld) -> None:
         error = await refused(starts_from(world, PNG))
         assert (error.status_code, error.param) == (400, "input_reference")
-        assert "give the image's https:// address" in error.message
+        assert "takes no uploads" in error.message
 
     ask(asked, operator=a_config(), with_store=False)
 

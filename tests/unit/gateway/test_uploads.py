@@ -179,8 +179,8 @@ def test_without_a_store_nothing_is_uploaded() -> None:
     async def asked() -> None:
         async with a_world(errors="HttpStatus") as world:
             told = await upload(world, json={"key": world.key.text, "image": "AA=="})
-            assert told["code"] == 404
-            assert "give init_image an address" in told["message"]
+            assert told["code"] == 400
+            assert "takes no uploads" in told["message"]
 
     asyncio.run(asked())
 

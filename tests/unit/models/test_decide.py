@@ -168,6 +168,15 @@ def test_a_job_that_leaves_no_record_is_not_made_again_for_ever() -> None:
     assert "may be of another version" in words(decision)
 
 
+def test_a_job_that_gets_no_pod_says_where_the_reason_stands() -> None:
+    made = decided(jobs=[a_prefetch_job()], now=10)
+    assert (words(made), made.again_seconds) == ("the Job controller is making the pod", 50)
+    stuck = decided(jobs=[a_prefetch_job()], now=61)
+    assert said(stuck) == (ModelReason.PREFETCHING, "Reconciling")
+    assert "makes no pod of prefetch-tiny-hub-" in words(stuck)
+    assert "a Pod Security Standard that forbids hostPath" in words(stuck)
+
+
 def test_a_fetch_that_failed_for_good_is_stalled_in_the_runners_words() -> None:
     licence = a_failure(Reason.MODEL_NOT_LOADABLE, "401: accept the licence at https://hub/x")
     decision = decided(**done(ended("Failed", "PodFailurePolicy"), exit_code=3, message=licence))

@@ -6,15 +6,8 @@ The tuple reads like the documentation: the first rule that has something to say
 from collections.abc import Callable
 from dataclasses import replace
 
-from t2v_operator.core.models.prefetching import (
-    a_complete_job_has_fetched_the_model,
-    a_failed_job_is_told,
-    a_job_being_deleted_is_waited_for,
-    a_job_that_goes_tells_how_far_it_is,
-    a_model_without_a_job_gets_one,
-    what_is_missed_is_fetched_again,
-    what_was_fetched_stays_ready,
-)
+from t2v_operator.core.models.on_nodes import each_node_gets_it
+from t2v_operator.core.models.prefetching import FETCHING
 from t2v_operator.core.models.rules import (
     a_model_being_deleted_goes_after_its_last_job,
     a_model_that_is_not_prefetched_is_ready,
@@ -22,6 +15,7 @@ from t2v_operator.core.models.rules import (
     a_prefetch_needs_a_cache,
     a_prefetch_needs_pools_that_are_known,
     a_spec_that_does_not_fit_is_told,
+    an_image_needs_a_kubernetes_that_mounts_it,
 )
 from t2v_operator.core.models.situation import ModelDecision, ModelSituation
 from t2v_operator.core.situation import removals
@@ -32,16 +26,12 @@ RULES: tuple[Rule, ...] = (
     a_model_being_deleted_goes_after_its_last_job,
     a_name_of_the_configuration_is_taken,
     a_spec_that_does_not_fit_is_told,
+    an_image_needs_a_kubernetes_that_mounts_it,
     a_model_that_is_not_prefetched_is_ready,
     a_prefetch_needs_a_cache,
     a_prefetch_needs_pools_that_are_known,
-    what_is_missed_is_fetched_again,
-    what_was_fetched_stays_ready,
-    a_model_without_a_job_gets_one,
-    a_job_being_deleted_is_waited_for,
-    a_complete_job_has_fetched_the_model,
-    a_failed_job_is_told,
-    a_job_that_goes_tells_how_far_it_is,
+    each_node_gets_it,
+    *FETCHING,
 )
 
 

@@ -27,6 +27,9 @@ def model_notices(
         return told
     if was_fetched(before, after):
         return [*told, Notice("Normal", FETCHED, _fetched(after))]
+    if _was_missed(before, after):
+        words = after.message[:MESSAGE_CHARACTERS]
+        return [*told, Notice("Warning", ModelReason.MISSING_IN_CACHE, words)]
     reason = after.conditions[0].reason
     # That it is on its way, the Event of its Job says.
     if reason == ModelReason.PREFETCHING or _same(before, after):
@@ -39,6 +42,12 @@ def was_fetched(before: VideoModelStatus | None, after: VideoModelStatus) -> boo
     """Whether this status is the first to tell of a fetch that came to its end."""
     known = before.fetched_time if before else None
     return after.fetched_time is not None and after.fetched_time != known
+
+
+def _was_missed(before: VideoModelStatus | None, after: VideoModelStatus) -> bool:
+    """Whether this status is the first to tell so; it stays ready where other nodes have it."""
+    known = before.missing_time if before else None
+    return after.missing_time is not None and after.missing_time != known
 
 
 def _same(before: VideoModelStatus | None, after: VideoModelStatus) -> bool:
@@ -57,7 +66,7 @@ def _begun(action: CreateJob) -> Notice:
 def _fetched(status: VideoModelStatus) -> str:
     parts = [f"{(status.bytes or 0) / 1e9:.2f} GB are in the model cache"]
     if status.fetched_bytes is not None:
-        parts.append(f"{status.fetched_bytes / 1e9:.2f} GB of them came now")
+        parts.append(f"{status.fetched_bytes / 1e9:.2f} GB came now")
     if status.fetch_seconds is not None:
         parts.append(f"in {status.fetch_seconds:.0f} s")
     return f"{', '.join(parts)}; {status.message}"

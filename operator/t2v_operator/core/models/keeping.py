@@ -16,8 +16,9 @@ def to_keep(models: Iterable[ObservedModel], jobs: Iterable[ObservedJob]) -> tup
     """As the cache names it: OWNER--NAME/COMMIT."""
     sources: set[ModelSource | None] = set()
     for model in models:
-        if model.is_prefetched and model.profile:
-            sources |= {model.profile.source, model.profile.motion_adapter}
+        promised = model.promised
+        if promised:
+            sources |= {promised.source, promised.motion_adapter}
     for job in jobs:
         if job.plan_text and not job.is_finished:
             sources |= set(job.plan_text.sources)

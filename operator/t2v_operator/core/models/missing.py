@@ -27,14 +27,19 @@ class Missed:
     """Names the weights that it looked for."""
     time: datetime
     """When that pod's runner began."""
+    node: str | None = None
+    """Where it looked, which matters where each node has a cache of its own."""
 
 
 def missed_by(status: TextToVideoJobStatus | None) -> Missed | None:
     """What the latest attempt of a video that missed its model tells; None where none did."""
     if status is None or status.resolved is None:
         return None
-    times = [each.start_time for each in vain(status.attempts) if each.start_time]
-    return Missed(status.resolved.model_revision, max(times)) if times else None
+    runs = [(each.start_time, each.node_name) for each in vain(status.attempts) if each.start_time]
+    if not runs:
+        return None
+    time, node = max(runs, key=lambda run: run[0])
+    return Missed(status.resolved.model_revision, time, node)
 
 
 def vain(attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -45,11 +50,14 @@ def vain(attempts: Sequence[Attempt]) -> list[Attempt]:
 def is_missed(model: ObservedModel, missed: Missed | None) -> bool:
     """Whether a model that is said to be in the cache is not.
 
-    What began before the model was last fetched says nothing: it may have come since.
+    What began before the model was last fetched says nothing: it may have come since. Where each
+    node has a cache of its own, `model` is as it is said to be on the node of who missed it.
     """
     status = model.status
     if missed is None or status is None or missed.revision != model.promised_revision:
         return False
+    if model.is_fetched_again:
+        return False  # nobody says so any more
     if status.fetched_time is None:
         return True
     since = status.fetched_time

@@ -3,11 +3,11 @@
 The neighbour that makes it from an object of the API is `observe`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from t2v_api.profile import ModelProfile
 from t2v_api.resource import Condition, ObjectMeta
-from t2v_api.video_model import VideoModelSpec, VideoModelStatus
+from t2v_api.video_model import NodeStatus, VideoModelSpec, VideoModelStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,17 @@ class ObservedModel:
         return self.spec.profile(self.name, self.status.commit, self.status.motion_adapter_commit)
 
     @property
+    def promised(self) -> ModelProfile | None:
+        """What has to stay in the model cache: what is ready, or is on some nodes already."""
+        if not self.is_prefetched or self.spec is None or self.is_being_deleted:
+            return None
+        status = self.status
+        is_somewhere = status is not None and any(node.ready for node in status.nodes)
+        if status is None or not is_somewhere or status.sources != self.spec.sources:
+            return self.profile
+        return self.spec.profile(self.name, status.commit, status.motion_adapter_commit)
+
+    @property
     def is_prefetched(self) -> bool:
         """Whether its files, once it is ready, are in the model cache."""
         return self.spec is not None and self.spec.prefetch is not None
@@ -49,6 +60,21 @@ class ObservedModel:
             return None
         commits = (status.commit, status.motion_adapter_commit)
         return self.spec.profile(self.name, *commits).revision
+
+    def on_node(self, node: NodeStatus | None) -> "ObservedModel":
+        """As if the cache of this node was the only one. None: nothing is known of the node."""
+        status = self.status
+        if status is None or node is None or not (node.ready or node.missing_time):
+            return replace(self, status=None)
+        of_node = {
+            "percent": 100,
+            "nodes": (),
+            "fetched_time": node.fetched_time,
+            "fetched_bytes": node.fetched_bytes,
+            "fetch_seconds": None,
+            "missing_time": node.missing_time,
+        }
+        return replace(self, status=status.model_copy(update=of_node))
 
     @property
     def profile_to_fetch(self) -> ModelProfile:

@@ -1,6 +1,7 @@
 """Build the Job that fetches one model into the model cache: a pure function to a manifest.
 
-It needs no GPU, and of a Secret it alone gets the hub's token.
+It needs no GPU, and of a Secret it alone gets the hub's token. Where each node has a cache of its
+own, each of them gets such a Job.
 """
 
 from collections.abc import Sequence
@@ -8,15 +9,18 @@ from collections.abc import Sequence
 from t2v_api.quantity import bytes_of
 from t2v_api.reasons import ExitCode
 from t2v_api.resource import API_VERSION, hash_of
-from t2v_api.video_model import MODEL_KIND
+from t2v_api.video_model import MODEL_KIND, VideoModelSpec
 
 from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.job import CONTAINER, Manifest
+from t2v_operator.core.models.nodes import ObservedNode, is_of_pool, tolerations_of
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import POOL_LABEL, PREFETCH_LABEL, job_name_of
+from t2v_operator.core.node_affinity import only_on
 from t2v_operator.core.pod_files import (
     SCRATCH_DIR,
     PodFiles,
+    add_images,
     add_model_cache,
     add_report_server,
     add_scratch,
@@ -33,8 +37,14 @@ RESOURCES = {
 }
 
 
-def prefetch_job_name(model: ObservedModel, config: OperatorConfig) -> str:
-    """Another one for all that fetches something else, or fetches it otherwise."""
+Commits = tuple[str | None, str | None]
+"""Of a model's source, and of its motion adapter where that is from a hub."""
+
+
+def prefetch_job_name(
+    model: ObservedModel, config: OperatorConfig, node: ObservedNode | None = None
+) -> str:
+    """Another one for all that fetches something else, fetches it otherwise or elsewhere."""
     spec = model.spec
     assert spec
     assert spec.prefetch
@@ -50,25 +60,47 @@ def prefetch_job_name(model: ObservedModel, config: OperatorConfig) -> str:
     if model.status and model.status.missing_time:
         # The Job that fetched it the last time may be there still.
         wanted["missing"] = model.status.missing_time.isoformat()
+    if node:
+        # What else the model is fetched for does not matter there.
+        wanted |= {"node": node.uid, "pools": ()}
     return job_name_of(f"prefetch-{model.name}", hash_of(wanted))
 
 
 def prefetch_job(
-    model: ObservedModel, config: OperatorConfig, to_keep: Sequence[str] = ()
+    model: ObservedModel,
+    config: OperatorConfig,
+    to_keep: Sequence[str] = (),
+    node: ObservedNode | None = None,
+    commits: Commits | None = None,
 ) -> Manifest:
     """The Job for `model`, complete but for its namespace and what the API server fills in.
 
-    One for all pools, since every node shows the same cache; it runs where the first of them is.
-    `to_keep` must not go to make room for it.
+    One for all pools, where every node shows the same cache; it runs where the first of them is.
+    Else one for `node`. `to_keep` must not go to make room for it. `commits`: what it fetches;
+    None: what a branch or tag names then, or what it had before it went missing.
     """
-    pool = prefetch_pools(model, config)[0]
+    assert model.spec
+    pools, needs_gpu = prefetch_pools(model, config), model.spec.resources.gpus > 0
+    pool = next((p for p in pools if node and is_of_pool(node, p, needs_gpu)), pools[0])
     labels = {PREFETCH_LABEL: model.name, POOL_LABEL: pool.name}
-    template = {"metadata": {"labels": labels}, "spec": _pod(model, pool, config, to_keep)}
+    files = _files(model.spec, config, to_keep)
+    spec = present(
+        **COMMON,
+        nodeSelector=pool.node_selector,
+        tolerations=tolerations_of(pool) if node else list(pool.tolerations),
+        imagePullSecrets=[{"name": name} for name in config.runner.pull_secrets],
+        containers=[_container(model, commits, config, files)],
+        volumes=files.volumes,
+    )
+    template = patched({"metadata": {"labels": labels}, "spec": spec}, config.pod_template_patch)
+    if node:
+        # Whatever else is wanted of all pods: what it leaves elsewhere would be looked for here.
+        template = patched(template, {"spec": {"affinity": only_on(node.name)}})
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": prefetch_job_name(model, config),
+            "name": prefetch_job_name(model, config, node),
             "labels": labels,
             "ownerReferences": [_owner(model)],
         },
@@ -78,7 +110,7 @@ def prefetch_job(
             "backoffLimit": BACKOFF_LIMIT,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": _pod_failure_policy(),
-            "template": patched(template, config.pod_template_patch),
+            "template": template,
         },
     }
 
@@ -102,31 +134,26 @@ def _owner(model: ObservedModel) -> Manifest:
     }
 
 
-def _pod(
-    model: ObservedModel, pool: GpuPool, config: OperatorConfig, to_keep: Sequence[str]
-) -> Manifest:
+def _files(model: VideoModelSpec, config: OperatorConfig, to_keep: Sequence[str]) -> PodFiles:
     files = PodFiles()
     add_scratch(files, SCRATCH_LIMIT)
     add_model_cache(files, config, read_only=False)
+    add_images(files, model)
     if config.model_cache.size:
         files.environment["T2V_MODELS_CACHE_BYTES"] = str(bytes_of(config.model_cache.size))
         files.environment["T2V_MODELS_IN_USE"] = ",".join(to_keep)
     add_report_server(files, config)
-    return present(
-        **COMMON,
-        nodeSelector=pool.node_selector,
-        tolerations=list(pool.tolerations),
-        imagePullSecrets=[{"name": name} for name in config.runner.pull_secrets],
-        containers=[_container(model, config, files)],
-        volumes=files.volumes,
-    )
+    return files
 
 
-def _container(model: ObservedModel, config: OperatorConfig, files: PodFiles) -> Manifest:
+def _container(
+    model: ObservedModel, commits: Commits | None, config: OperatorConfig, files: PodFiles
+) -> Manifest:
     spec = model.spec
     assert spec
+    profile = spec.profile(model.name, *commits) if commits else model.profile_to_fetch
     environment = {
-        "T2V_MODEL": literal(model.profile_to_fetch.json_line()),
+        "T2V_MODEL": literal(profile.json_line()),
         "HOME": SCRATCH_DIR,
         "TMPDIR": SCRATCH_DIR,
         "HF_HOME": f"{SCRATCH_DIR}/huggingface",

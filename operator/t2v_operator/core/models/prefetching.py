@@ -1,4 +1,6 @@
-"""Rules about the Job that fetches a VideoModel into the model cache."""
+"""Rules about the Job that fetches a VideoModel into the model cache, or into one node's."""
+
+from collections.abc import Callable
 
 from t2v_api.base import ContractError
 from t2v_api.prefetch import PrefetchResult, read_prefetch
@@ -54,16 +56,18 @@ def what_was_fetched_stays_ready(situation: ModelSituation) -> ModelDecision | N
 
 def _was_fetched(situation: ModelSituation) -> bool:
     """Whether what the spec names came into the cache of today, and is not known to be gone."""
-    before, config = situation.model.status, situation.config
+    before = situation.model.status
     if before is None or before.commit is None or situation.model.is_fetched_again:
         return False
-    return (before.sources, before.cache) == (situation.spec.sources, config.model_cache.named)
+    return situation.is_of_this_fetch
 
 
 def a_model_without_a_job_gets_one(situation: ModelSituation) -> ModelDecision | None:
     if situation.job is not None:
         return None
-    manifest = prefetch_job(situation.model, situation.config, situation.to_keep)
+    manifest = prefetch_job(
+        situation.model, situation.config, situation.to_keep, situation.node, situation.commits
+    )
     message = f"the Job {manifest['metadata']['name']} was made, which fetches it"
     return _on_the_way(situation, message, CreateJob(manifest))
 
@@ -131,7 +135,21 @@ def a_job_that_goes_tells_how_far_it_is(situation: ModelSituation) -> ModelDecis
             pools=situation.pools(ready=False),
         )
         return ModelDecision(status, again_seconds=LOOK_AGAIN_SECONDS)
-    return _on_the_way(situation, _what_the_pod_does(pods))
+    if pods:
+        return _on_the_way(situation, _what_the_pod_does(pods))
+    return _without_a_pod(situation)
+
+
+FETCHING: tuple[Callable[[ModelSituation], ModelDecision | None], ...] = (
+    what_is_missed_is_fetched_again,
+    what_was_fetched_stays_ready,
+    a_model_without_a_job_gets_one,
+    a_job_being_deleted_is_waited_for,
+    a_complete_job_has_fetched_the_model,
+    a_failed_job_is_told,
+    a_job_that_goes_tells_how_far_it_is,
+)
+"""The first that has something to say decides; the last always has."""
 
 
 def _on_the_way(
@@ -164,6 +182,7 @@ def _fetched(
         fetched_bytes=record.fetched_bytes,
         fetch_seconds=seconds,
         pools=situation.pools(ready=True),
+        nodes=(),
     )
     # Whose clock is ahead may have missed it after this: that is looked at now, or never.
     return ModelDecision(status, again_seconds=0.0)
@@ -202,7 +221,23 @@ def _what_the_pod_does(pods: tuple[ObservedPod, ...]) -> str:
     failure = _last_failure(pods)
     if failure:
         return f"the last attempt failed ({failure.reason}: {failure.message}); another follows"
-    return "the Job controller is making the pod"
+    return "the Job controller is making another pod"
+
+
+def _without_a_pod(situation: ModelSituation) -> ModelDecision:
+    """The Job controller has a reason for that, which it tells in an Event of the Job alone."""
+    job = situation.job
+    assert job
+    begun = job.created or situation.now
+    left = POD_SECONDS - (situation.now - begun).total_seconds()
+    if left > 0:
+        message = "the Job controller is making the pod"
+        return _on_the_way(situation, message, again_seconds=left)
+    message = (
+        f"the Job controller makes no pod of {job.name}; its Events say why (kubectl describe "
+        "job), such as a quota, or a Pod Security Standard that forbids hostPath volumes"
+    )
+    return _on_the_way(situation, message)
 
 
 def _in_gb(count: int) -> str:

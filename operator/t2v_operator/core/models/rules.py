@@ -4,6 +4,7 @@ from t2v_api.base import nearest
 from t2v_api.profile import COMMIT
 from t2v_api.reasons import ModelReason
 
+from t2v_operator.core.model_volumes import NEEDS_IMAGE_VOLUMES, tag_warnings
 from t2v_operator.core.models.situation import ModelDecision, ModelSituation
 
 NAMED_USERS = 5
@@ -43,14 +44,28 @@ def a_spec_that_does_not_fit_is_told(situation: ModelSituation) -> ModelDecision
     return situation.stalled(ModelReason.INVALID_SPEC, situation.model.complaint)
 
 
+def an_image_needs_a_kubernetes_that_mounts_it(
+    situation: ModelSituation,
+) -> ModelDecision | None:
+    """Elsewhere the API server drops the volume's source, and refuses the rest in riddles."""
+    if not situation.spec.images or situation.config.image_volumes is not False:
+        return None
+    message = f"source.image: this cluster's pods cannot mount images; {NEEDS_IMAGE_VOLUMES}"
+    return situation.stalled(ModelReason.IMAGES_NOT_SUPPORTED, message)
+
+
 def a_model_that_is_not_prefetched_is_ready(situation: ModelSituation) -> ModelDecision | None:
-    """At once: a folder is in the runner's image, and from a hub each Job fetches it."""
+    """At once: a folder is in the runner's image, an image is pulled by the node, and from a hub
+    each Job fetches it."""
     spec = situation.spec
     if spec.prefetch is not None:
         return None
     source, adapter = spec.source, spec.motion_adapter
     adapter_revision = adapter.revision if adapter else None
-    message = "ready: each Job fetches it" if source.hub else f"ready: the folder {source.path}"
+    ready = "each Job fetches it" if source.hub else f"the folder {source.path}"
+    if source.image:
+        ready = f"each Job mounts the image {source.image}"
+    message = "; ".join((f"ready: {ready}", *tag_warnings(spec)))
     status = situation.status(
         ModelReason.AVAILABLE,
         message,
@@ -64,6 +79,8 @@ def a_model_that_is_not_prefetched_is_ready(situation: ModelSituation) -> ModelD
         fetched_bytes=None,
         fetch_seconds=None,
         missing_time=None,
+        nodes=(),
+        image_digest=source.image_digest,
     )
     return ModelDecision(status)
 

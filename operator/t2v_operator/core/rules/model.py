@@ -4,7 +4,7 @@ from t2v_api.reasons import Waiting
 from t2v_api.resource import Phase
 
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
-from t2v_operator.core.models.missing import Missed, is_missed, missed_by, vain
+from t2v_operator.core.models.missing import Missed, missed_by, vain
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.situation import TOO_LATE, Situation, removals
 
@@ -21,10 +21,11 @@ def a_model_that_is_not_ready_is_waited_for(situation: Situation) -> Decision | 
         return None
     name = situation.spec.model_id
     not_ready, promised = situation.catalogue.not_ready(name), situation.catalogue.promised(name)
+    missed = missed_by(situation.previous)
     if not_ready is not None:
         message = not_ready.why_not
-    elif promised is not None and is_missed(promised, missed_by(situation.previous)):
-        message = _gone(promised)
+    elif promised is not None and situation.catalogue.is_missed(promised, missed):
+        message = _gone(promised, missed, situation)
     else:
         return None
     # Pending: it has no Job that could be missed.
@@ -48,17 +49,23 @@ def a_video_waits_for_a_model_that_its_pod_did_not_find(situation: Situation) ->
         return None
     if len(vain(history.latest)) > min(max(1, situation.spec.backoff_limit), MOST_VAIN):
         return None
-    is_gone = model.profile is None or is_missed(
-        model, Missed(plan.model_revision, last.start_time)
-    )
+    missed = Missed(plan.model_revision, last.start_time, last.node_name)
+    is_gone = model.profile is None or situation.catalogue.is_missed(model, missed)
     if not is_gone and job.failure is None:
         return None  # it has come since: the Job's next try finds it
     # Pending: it has no Job that could be missed.
-    status = situation.on_the_way(Phase.PENDING, Waiting.MODEL_NOT_READY, _gone(model))
+    status = situation.on_the_way(
+        Phase.PENDING, Waiting.MODEL_NOT_READY, _gone(model, missed, situation)
+    )
     return Decision(status, removals((job,)), again_seconds=LOOK_AGAIN_SECONDS)
 
 
-def _gone(model: ObservedModel) -> str:
+def _gone(model: ObservedModel, missed: Missed | None, situation: Situation) -> str:
+    if missed and missed.node and situation.config.model_cache.is_of_each_node:
+        return (
+            f"VideoModel {model.name} was not on node {missed.node} any more; it is fetched there "
+            "again, and the video is made where it is"
+        )
     return (
         f"VideoModel {model.name} was not in the model cache any more; the video is made when it "
         "is there again"
