@@ -20,6 +20,10 @@ demo: setup
 test: setup
 	@sh scripts/need ffprobe ffmpeg
 	@sh scripts/need chromium chromium
+	@sh scripts/need php php-cli php-curl
+	@sh scripts/need npm nodejs npm
+	@sh scripts/need javac default-jdk-headless
+	@sh scripts/need mvn maven
 	$(RUN)/python -m pytest --durations=10
 
 lint: setup

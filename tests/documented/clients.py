@@ -63,7 +63,7 @@ CLIENTS: dict[str, tuple[Client, tuple[str, ...]]] = {
     "php": (php, ("php",)),
     "node": (node, ("node", "npm")),
     "python": (python, ()),
-    "java": (java, ("java", "mvn")),
+    "java": (java, ("javac", "mvn")),
 }
 """Each with the programs that it needs."""
 
