@@ -62,6 +62,11 @@ PROGRAMS = {
     ),
     "promlint": Program("promlint", "."),
     "kstatus": Program("kstatus", "."),
+    "argo-health": Program("gitops", "./argo-health"),
+    "flux-health": Program("gitops", "./flux-health"),
+    "flux-manifests": Program("gitops", "./flux-manifests"),
+    "kustomize-controller": Program("flux", "github.com/fluxcd/kustomize-controller"),
+    "source-controller": Program("flux", "github.com/fluxcd/source-controller"),
 }
 
 
