@@ -93,6 +93,8 @@ class Flux:
             wait_until(holds, what, seconds, every_seconds=0.5)
         except Exception as error:
             error.add_note(self.kubectl("describe", "kustomization", name)[-3000:])
+            for program in _PROGRAMS:
+                error.add_note(self.cluster.daemons.log(program).read_text()[-2000:])
             raise
 
 
@@ -102,6 +104,7 @@ def flux(cluster: OneNodeCluster, repository: GitRepository) -> Iterator[Flux]:
     installed = Flux(cluster, repository)
     with step("start Flux"):
         cluster.kubectl("apply", "--server-side", *_crd_files())
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *_crd_files())
         _namespace(cluster)
         for name, command in _PROGRAMS.items():
             cluster.daemons.stop(name)

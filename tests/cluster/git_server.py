@@ -1,4 +1,4 @@
-"""A Git repository over HTTP, for whoever pulls from one: `git http-backend` behind a small server."""
+"""A Git repository over HTTP, for whoever pulls: `git http-backend` behind a small server."""
 
 import os
 import subprocess

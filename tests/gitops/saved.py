@@ -46,6 +46,18 @@ SCRIPTS = ARGO_CD / "resource_customizations" / "textto.video"
 CONFIG_MAP = ARGO_CD / "argocd-cm.yaml"
 
 Document = dict[str, Any]
+HEAD = """\
+# Argo CD's health of videos and models, for `kubectl apply --server-side -n argocd`, which leaves
+# what else argocd-cm holds.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: argocd-cm
+  namespace: argocd
+  labels:
+    app.kubernetes.io/part-of: argocd
+data:
+"""
 NOT_SEEN = "the operator has not looked at it yet"
 
 
@@ -157,27 +169,19 @@ def files() -> dict[Path, str]:
 
 def _config_map() -> str:
     """The scripts in Argo CD's own ConfigMap, as a patch for whoever has one already."""
-    head = (
-        "# Argo CD's health of videos and models, for `kubectl apply --server-side -n argocd`, which"
-        "\n# leaves what else argocd-cm holds.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n"
-        "  name: argocd-cm\n  namespace: argocd\n  labels:\n    app.kubernetes.io/part-of: argocd\n"
-        "data:\n"
-    )
     entries = [
         f"  resource.customizations.health.textto.video_{kind}: |\n"
         + "".join(f"    {line}".rstrip() + "\n" for line in _script(kind).splitlines())
         for kind in (KIND, MODEL_KIND)
     ]
-    return head + "".join(entries)
+    return HEAD + "".join(entries)
 
 
 def _script(kind: str) -> str:
     return (SCRIPTS / kind / "health.lua").read_text()
 
 
-def _video(
-    status: TextToVideoJobStatus | None, generation: int = 1, **spec: Any
-) -> Document:
+def _video(status: TextToVideoJobStatus | None, generation: int = 1, **spec: Any) -> Document:
     seen = a_resource_document(spec, status, generation)
     document = _document(seen, KIND)
     if status is None:
@@ -195,9 +199,7 @@ def _edited(model: Document) -> Document:
     return {**model, "metadata": {**model["metadata"], "generation": 2}}
 
 
-def _document(
-    document: Mapping[str, Any], kind: str, status: Document | None = None
-) -> Document:
+def _document(document: Mapping[str, Any], kind: str, status: Document | None = None) -> Document:
     seen = {"status": status} if status else {}
     return {"apiVersion": API_VERSION, "kind": kind, **document, **seen}
 

@@ -16,6 +16,7 @@ from t2v_operator.config import OperatorConfig, load_config
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gitops"
 CHART = EXAMPLES.parents[1] / "charts" / "text-to-video-operator"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+TAKES = ("opening", "closing")
 OPERATOR = EXAMPLES / "flux" / "operator.yaml"
 
 Document = dict[str, Any]
@@ -33,6 +34,12 @@ def named(folder: str) -> dict[tuple[str, str], Document]:
     }
 
 
+def flux_reads(text: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [go_program("flux-manifests")], input=text, text=True, capture_output=True
+    )
+
+
 def built(folder: str) -> dict[str, TextToVideoJob]:
     """What kustomize makes of the folder, by name."""
     ended = subprocess.run(
@@ -47,16 +54,16 @@ def built(folder: str) -> dict[str, TextToVideoJob]:
 
 @pytest.mark.parametrize("file", (EXAMPLES / "flux").glob("*.yaml"), ids=lambda file: file.stem)
 def test_flux_knows_every_field(file: Path) -> None:
-    ended = subprocess.run(
-        [go_program("flux-manifests")], input=file.read_text(), text=True, capture_output=True
-    )
+    ended = flux_reads(file.read_text())
     assert ended.returncode == 0, ended.stderr
     assert len(ended.stdout.splitlines()) == len(documents(file))
 
 
 def test_a_field_that_flux_does_not_know_is_noticed() -> None:
     text = (EXAMPLES / "flux" / "videos.yaml").read_text().replace("  wait:", "  waits:")
-    ended = subprocess.run([go_program("flux-manifests")], input=text, text=True, capture_output=True)
+    ended = subprocess.run(
+        [go_program("flux-manifests")], input=text, text=True, capture_output=True
+    )
     assert 'unknown field "spec.waits"' in ended.stderr
 
 
@@ -144,6 +151,3 @@ def test_flux_waits_for_both_kinds_as_argo_cd_does() -> None:
     data = named("argocd")["ConfigMap", "argocd-cm"]["data"]
     assert {name.removeprefix("resource.customizations.health.") for name in data} == judged
     assert f"textto.video_{KIND}" in judged
-
-
-TAKES = ("opening", "closing")

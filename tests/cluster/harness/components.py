@@ -213,7 +213,11 @@ def source_controller(run: Path) -> Command:
 
 def kustomize_controller(run: Path) -> Command:
     """Flux's; applies what was pulled. Not a part of the cluster itself."""
-    return _flux(run, KUSTOMIZE_CONTROLLER, metrics_port=9793, health_port=9794)
+    return [
+        *_flux(run, KUSTOMIZE_CONTROLLER, metrics_port=9793, health_port=9794),
+        # Else nothing that is committed counts before the videos of the commit before are there.
+        "--feature-gates=CancelHealthCheckOnNewRevision=true",
+    ]
 
 
 def _flux(run: Path, name: str, metrics_port: int, health_port: int) -> Command:
