@@ -3,6 +3,7 @@
 Argo CD's and Flux's CRDs judge them too, in tests/cluster/test_gitops.py and test_flux.py.
 """
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from t2v_api.resource import KIND, TextToVideoJob
 from t2v_operator.config import OperatorConfig, load_config
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gitops"
+PAGE = EXAMPLES.parents[1] / "docs" / "gitops.md"
 CHART = EXAMPLES.parents[1] / "charts" / "text-to-video-operator"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 TAKES = ("opening", "closing")
@@ -151,3 +153,14 @@ def test_flux_waits_for_both_kinds_as_argo_cd_does() -> None:
     data = named("argocd")["ConfigMap", "argocd-cm"]["data"]
     assert {name.removeprefix("resource.customizations.health.") for name in data} == judged
     assert f"textto.video_{KIND}" in judged
+
+
+def test_the_page_leads_to_what_is_there_and_names_every_example() -> None:
+    text = PAGE.read_text()
+    links = {link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text)}
+    assert all((PAGE.parent / link).exists() for link in links)
+    files = [
+        file for file in EXAMPLES.rglob("*.yaml") if "resource_customizations" not in file.parts
+    ]
+    unnamed = [file for file in files if str(file.relative_to(EXAMPLES)) not in text]
+    assert {file.name for file in unnamed} == {"kustomization.yaml"}, "of the folder videos"
