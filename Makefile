@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -59,9 +59,14 @@ bench-failover: setup
 model-cache-full-size: setup
 	$(RUN)/python -m benchmarks.full_size_cache
 
-# The CRD, the chart's copy of it, the schema of the chart's values.
+# The CRD, the chart's copy of it, the schema of the chart's values; what Argo CD's health is tested with.
 generate: setup
 	$(RUN)/python scripts/generate.py
+	$(RUN)/python -m tests.gitops.saved
+
+# Real Flux, reconciling a finished video every ten seconds for half an hour: it is made once.
+flux-soak: setup
+	T2V_FLUX_MINUTES=30 $(RUN)/python -m pytest tests/cluster/test_flux.py -k again_and_again
 
 images:
 	@sh scripts/images $(IMAGE_TAG)

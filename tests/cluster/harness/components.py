@@ -20,6 +20,10 @@ ETCD_CLIENT_URL = "http://127.0.0.1:12379"
 ETCD_PEER_URL = "http://127.0.0.1:12380"
 KWOK = "kwok"
 KUBE_ROUTER = "kube-router"
+SOURCE_CONTROLLER = "source-controller"
+KUSTOMIZE_CONTROLLER = "kustomize-controller"
+# Where Flux's source-controller serves what it pulled, for kustomize-controller.
+_ARTIFACTS = f"{BRIDGE_ADDRESS}:9790"
 AUDIT_LOG = "audit.log"
 # The API server's own name towards the aggregated APIs that it asks on a user's behalf.
 FRONT_PROXY = "front-proxy-client"
@@ -192,6 +196,39 @@ def kube_router(run: Path) -> Command:
         "--run-service-proxy=false",
         "--enable-cni=false",
         "--health-port=0",
+    ]
+
+
+def source_controller(run: Path) -> Command:
+    """Flux's; pulls Git repositories. Not a part of the cluster itself."""
+    storage = run / "flux-artifacts"
+    storage.mkdir(exist_ok=True)
+    return [
+        *_flux(run, SOURCE_CONTROLLER, metrics_port=9791, health_port=9792),
+        f"--storage-path={storage}",
+        f"--storage-addr={_ARTIFACTS}",
+        f"--storage-adv-addr={_ARTIFACTS}",
+    ]
+
+
+def kustomize_controller(run: Path) -> Command:
+    """Flux's; applies what was pulled. Not a part of the cluster itself."""
+    return [
+        *_flux(run, KUSTOMIZE_CONTROLLER, metrics_port=9793, health_port=9794),
+        # Else nothing that is committed counts before the videos of the commit before are there.
+        "--feature-gates=CancelHealthCheckOnNewRevision=true",
+    ]
+
+
+def _flux(run: Path, name: str, metrics_port: int, health_port: int) -> Command:
+    return [
+        # It has no flag for either.
+        *("env", f"KUBECONFIG={run / 'kubeconfigs' / 'admin'}", "RUNTIME_NAMESPACE=flux-system"),
+        go_program(name),
+        "--enable-leader-election=false",
+        "--events-addr=",
+        f"--metrics-addr=127.0.0.1:{metrics_port}",
+        f"--health-addr=127.0.0.1:{health_port}",
     ]
 
 

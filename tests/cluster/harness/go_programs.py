@@ -67,6 +67,11 @@ PROGRAMS = {
         "promtool", "github.com/prometheus/prometheus/cmd/promtool", tags="remove_all_sd"
     ),
     "kstatus": Program("kstatus", "."),
+    "argo-health": Program("gitops", "./argo-health"),
+    "flux-health": Program("gitops", "./flux-health"),
+    "flux-manifests": Program("gitops", "./flux-manifests"),
+    "kustomize-controller": Program("flux", "github.com/fluxcd/kustomize-controller"),
+    "source-controller": Program("flux", "github.com/fluxcd/source-controller"),
 }
 
 
