@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -65,6 +65,9 @@ generate: setup
 	$(RUN)/python -m tests.gitops.saved
 
 # Real Flux, reconciling a finished video every ten seconds for half an hour: it is made once.
+flux: setup
+	T2V_FLUX_MINUTES=2 $(RUN)/python -m pytest tests/cluster/test_flux.py
+
 flux-soak: setup
 	T2V_FLUX_MINUTES=30 $(RUN)/python -m pytest tests/cluster/test_flux.py -k again_and_again
 
