@@ -198,7 +198,7 @@ class PromptEndpoint(ContractModel):
 MOST_RETRIES_IN_POD = 10
 
 
-NODE_FOLDER = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
+NODE_FOLDER = r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
 """Absolute; neither the root nor a way up is such a path."""
 
 
