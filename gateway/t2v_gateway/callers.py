@@ -1,8 +1,9 @@
 """Who asks: the key in a request, what it may do, and how often."""
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from t2v_api.api_key import ApiKey, Right
@@ -39,6 +40,8 @@ class Callers:
         self._clock = clock
         self._asked: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By key: how many requests it may make at once, and when that was reckoned."""
+        self._being_made: Counter[str] = Counter()
+        """By key: videos that the API server is being asked for, and no watch tells of yet."""
 
     def known(self, text: str | None, right: Right = Right.USE) -> ApiKey:
         """The key, if it may do that and has not asked too often. Raises Refused."""
@@ -61,18 +64,30 @@ class Callers:
             self._count(_with(right, key))
         return _with(right, key)
 
-    def may_make_one(self, key: ApiKey) -> None:
-        """Raises Refused where the key's quota is used up."""
+    @contextmanager
+    def may_make_one(self, key: ApiKey) -> Iterator[None]:
+        """While a video is made, it counts. Raises Refused where the key's quota is used up."""
+        self._check_quota(key)
+        self._being_made[key.id] += 1
+        try:
+            yield
+        finally:
+            self._being_made[key.id] -= 1
+            if not self._being_made[key.id]:
+                del self._being_made[key.id]
+
+    def _check_quota(self, key: ApiKey) -> None:
         quota = key.quota
         if quota.jobs_in_flight is not None:
-            flying = sum(not video.is_finished for video in self._videos.of_key(key.id))
+            flying = sum(not video.is_finished for video in self._videos.of_key(key))
+            flying += self._being_made[key.id]
             if flying >= quota.jobs_in_flight:
                 raise Refused(
                     429, f"{flying} videos of this key wait or are made; it may have "
                     f"{quota.jobs_in_flight}", retry_after=30,
                 )  # fmt: skip
         if quota.gpu_seconds_per_day is not None:
-            used = sum(_gpu_seconds(video) for video in self._videos.of_key(key.id))
+            used = sum(_gpu_seconds(video) for video in self._videos.of_key(key))
             if used >= quota.gpu_seconds_per_day:
                 raise Refused(
                     429, f"this key has used {used:.0f} s of GPUs in 24 hours; it may use "

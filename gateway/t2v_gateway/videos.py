@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import orjson
-from t2v_api.api_key import KEY_LABEL
+from t2v_api.api_key import GRANT_ANNOTATION, KEY_LABEL, ApiKey
 from t2v_api.resource import GROUP, Phase, TextToVideoJobSpec
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
+from t2v_operator.core.keys import Claim, is_granted
 from t2v_operator.core.names import stable_id
 from t2v_operator.core.observe import observe_resource
 from t2v_operator.core.observed import ObservedResource
@@ -34,7 +35,7 @@ class Video:
     namespace: str
     name: str
     key_id: str
-    """The key that it was made with; empty where none was."""
+    """The key that it was made with, as the gateway has signed; empty where it has not."""
     track_id: str
     digest: str
     """Of the request that its Idempotency-Key goes with; empty where it has none."""
@@ -58,6 +59,11 @@ class Video:
         return observe_resource(orjson.loads(self.document))
 
     @property
+    def uid(self) -> str:
+        """Tells it from another one of the same name."""
+        return self.resource.metadata.uid
+
+    @property
     def resource_version(self) -> str:
         """The one that this is."""
         return self.resource.metadata.resource_version
@@ -73,8 +79,8 @@ class Video:
         return self.resource.spec
 
 
-def video_of(document: Manifest) -> Video:
-    """What is kept of an object of the API."""
+def video_of(document: Manifest, secrets: Sequence[bytes]) -> Video:
+    """What is kept of an object of the API. `secrets`: what the gateway signs with, or did."""
     metadata, spec = document["metadata"], document.get("spec") or {}
     kept = {
         "metadata": {name: metadata[name] for name in READ if name in metadata},
@@ -87,7 +93,7 @@ def video_of(document: Manifest) -> Video:
         id=stable_id(metadata["uid"]),
         namespace=metadata["namespace"],
         name=metadata["name"],
-        key_id=(metadata.get("labels") or {}).get(KEY_LABEL, ""),
+        key_id=_key_id(document, resource, secrets),
         digest=(metadata.get("annotations") or {}).get(DIGEST_ANNOTATION, ""),
         track_id=spec.get("trackId") or "",
         created=metadata["creationTimestamp"],
@@ -99,11 +105,23 @@ def video_of(document: Manifest) -> Video:
     )
 
 
+def _key_id(document: Manifest, resource: ObservedResource, secrets: Sequence[bytes]) -> str:
+    """Whose it is: whoever may write resources can write a label, and nobody else can sign it."""
+    metadata = document["metadata"]
+    key_id: str = (metadata.get("labels") or {}).get(KEY_LABEL, "")
+    if not key_id or resource.spec is None:
+        return ""
+    claim = Claim(key_id, (metadata.get("annotations") or {}).get(GRANT_ANNOTATION, ""))
+    return key_id if is_granted(claim, resource.metadata, resource.spec, secrets) else ""
+
+
 class Videos:
     """Every video, whoever made it."""
 
-    def __init__(self, client: Client, namespaces: Sequence[str]) -> None:
-        self.store: Store[Video] = Store(video_of, self._index, self._told)
+    def __init__(self, client: Client, namespaces: Sequence[str], secrets: Sequence[bytes]) -> None:
+        """`secrets`: what the gateway signs with, or did."""
+        self._secrets = secrets
+        self.store: Store[Video] = Store(self.read, self._index, self._told)
         self.reflectors = [
             Reflector(client, RESOURCES, scope, self.store) for scope in namespaces or (None,)
         ]
@@ -126,6 +144,10 @@ class Videos:
             for listener in listeners:
                 listener.set()
 
+    def read(self, document: Manifest) -> Video:
+        """An object of the API as it is kept here."""
+        return video_of(document, self._secrets)
+
     def get(self, key: Key) -> Video | None:
         return self.store.get(key)
 
@@ -133,9 +155,10 @@ class Videos:
         key = self._by_id.get(video_id)
         return self.store.get(key) if key else None
 
-    def of_key(self, key_id: str) -> Iterator[Video]:
-        """What was made with this key, in no order."""
-        return filter(None, (self.store.get(key) for key in list(self._by_key.get(key_id, ()))))
+    def of_key(self, key: ApiKey) -> Iterator[Video]:
+        """What was made with this key in its namespace, in no order."""
+        places = list(self._by_key.get(key.id, ()))
+        return filter(None, (self.store.get(each) for each in places if each[0] == key.namespace))
 
     async def finished(self, key: Key, seconds: float) -> Video | None:
         """The video once it is finished, or as it is after so long; None where it is gone."""

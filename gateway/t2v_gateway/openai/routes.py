@@ -124,7 +124,7 @@ def router(gateway: Gateway) -> APIRouter:
         order: Annotated[Literal["asc", "desc"], Query(description="By time")] = "desc",
     ) -> VideoList:
         """The videos that were made with this key, a page of them."""
-        found = [video for video in gateway.videos.of_key(key.id) if _is_of(video, key)]
+        found = [video for video in gateway.videos.of_key(key) if _is_of(video, key)]
         found.sort(key=_place, reverse=order == "desc")
         begin = 0
         if after is not None:

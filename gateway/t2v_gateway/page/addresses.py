@@ -6,6 +6,7 @@ All of it is the page's own matter, so none of it stands in the OpenAPI document
 import hashlib
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from html import escape
 from pathlib import Path
 from string import Template
@@ -147,10 +148,10 @@ def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
 
     async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec) -> Response:
         """`Idempotency-Key`: sent again, as its answer was lost, it is the same one."""
-        gateway.callers.may_make_one(key)
         word = request.headers.get("idempotency-key", "")[:100]
         once = Once(f"page {word}", "") if word else None
-        return JSONResponse(card_of(await gateway.submitter.submit(key, spec, once)), 201)
+        permit = partial(gateway.callers.may_make_one, key)
+        return JSONResponse(card_of(await gateway.submitter.submit(key, spec, once, permit)), 201)
 
     @routes.get("/page/api/form")
     async def form(request: Request) -> Response:

@@ -29,11 +29,12 @@ class Door:
         """Raises Refused."""
         self._check_origin(request)
         address = request.client.host if request.client else ""
-        self._attempts.check(address)
         try:
             key = self._gateway.callers.known(text or None)
         except Refused as refused:
+            # Behind a proxy all have one address: who has a key is not kept out by who has none.
             if refused.status == 401:
+                self._attempts.check(address)
                 self._attempts.failed(address)
             raise
         return self._sessions.begin(key.id, time.time())

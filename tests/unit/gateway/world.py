@@ -126,7 +126,7 @@ def _parts(operator: OperatorConfig | None, store: Any, settings: dict[str, Any]
     operator = operator or a_config()
     errors = ErrorForm(settings.pop("errors", ErrorForm.AS_DOCUMENTED))
     chosen = GatewaySettings(**{"wait_seconds": 0, "errors": errors, **settings})
-    videos, models, keys = Videos(server, ()), Models(server, operator), KeyRing()
+    videos, models, keys = Videos(server, (), (SECRET,)), Models(server, operator), KeyRing()
     submitter = Submitter(server, operator, videos, models, SECRET, chosen.repeat_seconds)
     callers = Callers(keys, videos)
     gateway = Gateway(chosen, operator, videos, models, callers, submitter, store)
