@@ -88,8 +88,9 @@ class Process:
         """Waits until the Secrets are there that the operator makes."""
         namespace = own_namespace()
         secrets, store = await _secrets(client, config, namespace, session)
-        videos, models = Videos(client, config.namespaces, secrets), Models(client, config)
-        keys = ApiKeys(client, namespace)
+        models = Models(client, config)
+        videos = Videos(client, config.namespaces, secrets, models.gpus)
+        keys = ApiKeys(client, config.api_keys.namespace or namespace)
         submitter = Submitter(client, config, videos, models, secrets[0], settings.repeat_seconds)
         callers = Callers(keys, videos)
         return cls(Gateway(settings, config, videos, models, callers, submitter, store), keys)

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from t2v_operator.core.keys import Claim, is_granted
 from t2v_operator.core.names import stable_id
 from t2v_operator.core.observe import observe_resource
 from t2v_operator.core.observed import ObservedResource
+
+from t2v_gateway.spending import DAY_SECONDS, Spent, ran
 
 DIGEST_ANNOTATION = f"{GROUP}/idempotent-request"
 """On a resource made with an Idempotency-Key: the digest of the request that the key goes with."""
@@ -46,6 +49,15 @@ class Video:
     pool: str
     """The GPU pool that it runs in; empty where that is not decided."""
     is_finished: bool
+    ended: float
+    """When, in seconds since 1970; 0 where it is not finished."""
+    model_id: str
+    gpus: int
+    """That drew it; 0 where nobody has told."""
+    ran_seconds: float
+    """Of its attempts that are over."""
+    running_since: float
+    """In seconds since 1970; 0 where no attempt runs."""
     is_being_deleted: bool
     document: bytes
 
@@ -89,6 +101,9 @@ def video_of(document: Manifest, secrets: Sequence[bytes]) -> Video:
     }
     resource = observe_resource(document)
     status = resource.status
+    ran_seconds, running_since = ran(status) if status else (0.0, 0.0)
+    completed = status.completion_time if status and resource.is_finished else None
+    drawn = status.resolved.execution if status and status.resolved else None
     return Video(
         id=stable_id(metadata["uid"]),
         namespace=metadata["namespace"],
@@ -100,6 +115,11 @@ def video_of(document: Manifest, secrets: Sequence[bytes]) -> Video:
         phase=status.phase if status and resource.is_observed else Phase.PENDING,
         pool=(status.pool if status else None) or "",
         is_finished=resource.is_finished,
+        ended=completed.timestamp() if completed else 0.0,
+        model_id=resource.spec.model_id if resource.spec else "",
+        gpus=(drawn.gpus or 1) if drawn else 0,
+        ran_seconds=ran_seconds,
+        running_since=0.0 if resource.is_finished else running_since,
         is_being_deleted=resource.is_being_deleted,
         document=orjson.dumps(kept),
     )
@@ -118,9 +138,19 @@ def _key_id(document: Manifest, resource: ObservedResource, secrets: Sequence[by
 class Videos:
     """Every video, whoever made it."""
 
-    def __init__(self, client: Client, namespaces: Sequence[str], secrets: Sequence[bytes]) -> None:
-        """`secrets`: what the gateway signs with, or did."""
+    def __init__(
+        self,
+        client: Client,
+        namespaces: Sequence[str],
+        secrets: Sequence[bytes],
+        gpus_of: Callable[[str], int] = lambda _: 1,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`secrets`: what the gateway signs with, or did. `gpus_of`: how many a model has."""
         self._secrets = secrets
+        self._gpus_of = gpus_of
+        self.clock = clock
+        self._spent = Spent()
         self.store: Store[Video] = Store(self.read, self._index, self._told)
         self.reflectors = [
             Reflector(client, RESOURCES, scope, self.store) for scope in namespaces or (None,)
@@ -160,6 +190,16 @@ class Videos:
         places = list(self._by_key.get(key.id, ()))
         return filter(None, (self.store.get(each) for each in places if each[0] == key.namespace))
 
+    def gpu_seconds(self, key: ApiKey) -> float:
+        """That its videos have taken in 24 hours: those that ended, run, or are not there now."""
+        now = self.clock()
+        counted = (
+            self._gpu_seconds(video, now)
+            for video in self.of_key(key)
+            if not video.is_finished or now - video.ended < DAY_SECONDS
+        )
+        return sum(counted) + self._spent.of(key.id, now)
+
     async def finished(self, key: Key, seconds: float) -> Video | None:
         """The video once it is finished, or as it is after so long; None where it is gone."""
         with self._listening(key) as changed, contextlib.suppress(TimeoutError):
@@ -184,7 +224,15 @@ class Videos:
             if not self._listeners[key]:
                 del self._listeners[key]
 
+    def _gpu_seconds(self, video: Video, now: float) -> float:
+        running = max(0.0, now - video.running_since) if video.running_since else 0.0
+        gpus = video.gpus or self._gpus_of(video.model_id)
+        return (video.ran_seconds + running) * max(1, gpus)
+
     def _index(self, key: Key, before: Video | None, after: Video | None) -> None:
+        if before and (after is None or (after.id, after.key_id) != (before.id, before.key_id)):
+            now = self.clock()
+            self._spent.add(before.key_id, before.ended or now, self._gpu_seconds(before, now))
         if before is not None and (after is None or after.id != before.id):
             self._by_id.pop(before.id, None)
         if before is not None and (after is None or after.key_id != before.key_id):
