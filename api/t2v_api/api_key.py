@@ -1,6 +1,6 @@
 """An API key: what a Secret keeps of it, and what it opens.
 
-The key itself is shown once, when it is made. A Secret in the operator's namespace keeps its
+The key itself is shown once, when it is made. A Secret in the namespace of keys keeps its
 digest: a key has 256 random bits, so one SHA-256 is as good as any slow hash of a password.
 """
 

@@ -9,8 +9,9 @@ FIELDS = frozenset(
     str(TextToVideoJobSpec.model_fields[name].alias) for name in (*REQUEST_FIELDS, *OTHERS)
 )
 """What a caller says of a video. All else of a resource is not a caller's."""
-TOLD = frozenset({"webhook", "trackId"})
-"""What a request of the endpoint may have besides; once more, they are told once more."""
+TOLD = frozenset({"trackId"})
+"""What a request of the endpoint may have besides, and is repeated. A webhook is not: it is not
+signed, and whoever put another one there would be told of the new video."""
 
 
 def repeated(spec: TextToVideoJobSpec, **changes: Any) -> TextToVideoJobSpec:

@@ -300,6 +300,7 @@ def test_a_remix_repeats_nothing_that_a_caller_could_not_have_asked_for() -> Non
         key = world.world.keys.find(world.world.key.text)
         assert key
         others = {"keySecretRef": {"name": "somebodys"}, "priorityClassName": "first"}
+        others |= {"webhook": "https://evil.example.com/hook"}
         others |= {"pool": world.world.gateway.config.pools[0].name}
         spec = TextToVideoJobSpec.parse({"modelId": "tiny-shapes", "prompt": "a cat"} | others)
         first = id_of(await world.world.gateway.submitter.submit(key, spec))

@@ -520,6 +520,7 @@ def test_again_is_the_same_request_or_one_with_another_seed() -> None:
 def test_again_takes_nothing_that_a_caller_could_not_have_asked_for() -> None:
     asked = PROMPT | {"seed": 7, "trackId": "order 7"}
     others = {"pool": "gold", "priorityClassName": "first", "keySecretRef": {"name": "somebodys"}}
+    others |= {"webhook": "https://evil.example.com/hook"}
     spec = TextToVideoJobSpec.parse(asked | others)
     assert repeated(spec, seed=8) == TextToVideoJobSpec.parse(asked | {"seed": 8})
 

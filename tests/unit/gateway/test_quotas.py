@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from t2v_api.api_key import Quota
 from t2v_gateway.spending import DAY_SECONDS, STEP_SECONDS, Spent
+from t2v_gateway.videos import Video
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.config import OperatorConfig
@@ -171,5 +172,32 @@ def test_gpus_are_told_by_the_record_where_the_model_has_changed() -> None:
             key = world.world.keys.find(world.world.key.text)
             assert key
             assert world.world.gateway.videos.gpu_seconds(key) == 40
+
+    asyncio.run(asked())
+
+
+def test_nothing_is_parsed_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand resources would keep everybody else waiting."""
+
+    def parsed(_: Video) -> None:
+        raise AssertionError("a resource was parsed")
+
+    async def asked() -> None:
+        async with a_world(errors="HttpStatus") as world:
+            world.gateway.videos.clock = NOW.timestamp
+            with_quota(world, jobs_in_flight=9, gpu_seconds_per_day=100)
+            for _ in range(2):
+                assert (await make(world)).status_code == 200
+            first, _ = world.videos
+            pool = world.gateway.config.pools[0].name
+            world.change(first, phase="Running", pool=pool, attempts=[an_attempt(1, None)])
+            key = world.keys.find(world.key.text)
+            assert key
+            monkeypatch.setattr(Video, "resource", property(parsed))
+            with world.gateway.callers.may_make_one(key):
+                pass
+            url = "/api/v1/enterprise/system_details"
+            told = await world.client.post(url, json={"key": world.key.text})
+            assert told.json()["pools"][0]["running"] == 1
 
     asyncio.run(asked())
