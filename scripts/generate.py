@@ -99,6 +99,7 @@ def values_schema() -> dict[str, Any]:
             gateway=_closed(
                 enabled=BOOLEAN,
                 replicas=COUNT,
+                mayChangeModels=BOOLEAN,
                 config=settings,
                 service=SERVICE,
                 ingress=INGRESS,

@@ -1,6 +1,6 @@
 """An API key: what a Secret keeps of it, and what it opens.
 
-The key itself is shown once, when it is made. A Secret in the operator's namespace keeps its
+The key itself is shown once, when it is made. A Secret in the namespace of keys keeps its
 digest: a key has 256 random bits, so one SHA-256 is as good as any slow hash of a password.
 """
 
@@ -27,6 +27,7 @@ RIGHTS_FILE: Final = "key.json"
 
 RANDOM_BYTES: Final = 32
 ID_BYTES: Final = 6
+FINGERPRINT_DIGITS: Final = 16
 _KEY: Final = re.compile(r"t2v_(?P<id>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
@@ -49,7 +50,8 @@ class Quota(ContractModel):
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None
     """HTTP requests, counted by each gateway for itself."""
     gpu_seconds_per_day: Annotated[float, Field(gt=0)] | None = None
-    """Of videos that ended in the last 24 hours and are still there as resources."""
+    """The seconds of all attempts times the GPUs of each, of videos that ended in the last 24
+    hours or have not: failed ones as well, and deleted ones as far as the gateway has seen."""
 
 
 class ApiKey(ContractModel):
@@ -91,6 +93,11 @@ def id_of(text: str) -> str | None:
 def digest_of(text: str) -> str:
     """What is kept of a key: SHA-256 in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint_of(digest: str) -> str:
+    """Tells a key from another one that has its id later on."""
+    return digest[:FINGERPRINT_DIGITS]
 
 
 def opens(text: str, digest: str) -> bool:

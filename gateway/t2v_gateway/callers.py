@@ -1,19 +1,19 @@
 """Who asks: the key in a request, what it may do, and how often."""
 
+import hmac
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from t2v_api.api_key import ApiKey, Right
-from t2v_api.resource import Phase
 
 from t2v_gateway.errors import Refused
-from t2v_gateway.videos import Video, Videos
+from t2v_gateway.videos import Videos
 
 MOST_COUNTED = 10_000
 """Keys whose requests are counted; of more, those that asked longest ago are forgotten."""
-DAY_SECONDS = 24 * 3600
 
 
 class Keys(Protocol):
@@ -25,6 +25,10 @@ class Keys(Protocol):
 
     def by_id(self, key_id: str) -> ApiKey | None:
         """What the key of this id opens; None where there is none, or no longer."""
+        ...
+
+    def fingerprint(self, key_id: str) -> str:
+        """Of that key (`t2v_api.api_key.fingerprint_of`); empty where there is none."""
         ...
 
 
@@ -39,6 +43,8 @@ class Callers:
         self._clock = clock
         self._asked: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By key: how many requests it may make at once, and when that was reckoned."""
+        self._being_made: Counter[str] = Counter()
+        """By key: videos that the API server is being asked for, and no watch tells of yet."""
 
     def known(self, text: str | None, right: Right = Right.USE) -> ApiKey:
         """The key, if it may do that and has not asked too often. Raises Refused."""
@@ -49,30 +55,45 @@ class Callers:
         self._count(_with(right, key))
         return key
 
-    def known_by_id(self, key_id: str, right: Right = Right.USE, counts: bool = True) -> ApiKey:
-        """The same for whoever has shown the key before. Raises Refused.
+    def known_by_id(
+        self, key_id: str, fingerprint: str, right: Right = Right.USE, counts: bool = True
+    ) -> ApiKey:
+        """The same for whoever has shown the key of this fingerprint before. Raises Refused.
 
         `counts`: whether it is one of the requests that the key may make in a minute.
         """
         key = self._keys.by_id(key_id)
-        if key is None:
+        same = hmac.compare_digest(self._keys.fingerprint(key_id).encode(), fingerprint.encode())
+        if key is None or not same:
             raise Refused(401, "the key is not valid any more")
         if counts:
             self._count(_with(right, key))
         return _with(right, key)
 
-    def may_make_one(self, key: ApiKey) -> None:
-        """Raises Refused where the key's quota is used up."""
+    @contextmanager
+    def may_make_one(self, key: ApiKey) -> Iterator[None]:
+        """While a video is made, it counts. Raises Refused where the key's quota is used up."""
+        self._check_quota(key)
+        self._being_made[key.id] += 1
+        try:
+            yield
+        finally:
+            self._being_made[key.id] -= 1
+            if not self._being_made[key.id]:
+                del self._being_made[key.id]
+
+    def _check_quota(self, key: ApiKey) -> None:
         quota = key.quota
         if quota.jobs_in_flight is not None:
-            flying = sum(not video.is_finished for video in self._videos.of_key(key.id))
+            flying = sum(not video.is_finished for video in self._videos.of_key(key))
+            flying += self._being_made[key.id]
             if flying >= quota.jobs_in_flight:
                 raise Refused(
                     429, f"{flying} videos of this key wait or are made; it may have "
                     f"{quota.jobs_in_flight}", retry_after=30,
                 )  # fmt: skip
         if quota.gpu_seconds_per_day is not None:
-            used = sum(_gpu_seconds(video) for video in self._videos.of_key(key.id))
+            used = self._videos.gpu_seconds(key)
             if used >= quota.gpu_seconds_per_day:
                 raise Refused(
                     429, f"this key has used {used:.0f} s of GPUs in 24 hours; it may use "
@@ -100,14 +121,3 @@ def _with(right: Right, key: ApiKey) -> ApiKey:
     if right not in key.rights:
         raise Refused(403, f"this key may not do that: it lacks the right {right.value!r}")
     return key
-
-
-def _gpu_seconds(video: Video) -> float:
-    """Of a video that ended within a day."""
-    if not video.is_finished:
-        return 0.0
-    status = video.resource.status
-    if status is None or status.completion_time is None or status.phase is not Phase.SUCCEEDED:
-        return 0.0
-    is_recent = time.time() - status.completion_time.timestamp() < DAY_SECONDS
-    return status.generation_time or 0.0 if is_recent and not status.reused else 0.0

@@ -20,7 +20,7 @@ from t2v_operator.cluster.installed_store import installed_store
 from t2v_operator.cluster.own_namespace import own_namespace
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.reporting import outgoing_session
-from t2v_operator.cluster.secrets import gateway_secret
+from t2v_operator.cluster.secrets import grant_keys
 from t2v_operator.config import ConfigurationError, OperatorConfig, load_config
 from t2v_operator.delivery.asgi import serve
 from t2v_operator.delivery.signatures import KeyInvalid
@@ -87,10 +87,11 @@ class Process:
     ) -> "Process":
         """Waits until the Secrets are there that the operator makes."""
         namespace = own_namespace()
-        videos, models = Videos(client, config.namespaces), Models(client, config)
-        keys = ApiKeys(client, namespace)
-        secret, store = await _secrets(client, config, namespace, session)
-        submitter = Submitter(client, config, videos, models, secret, settings.repeat_seconds)
+        secrets, store = await _secrets(client, config, namespace, session)
+        models = Models(client, config)
+        videos = Videos(client, config.namespaces, secrets, models.gpus)
+        keys = ApiKeys(client, config.api_keys.namespace or namespace)
+        submitter = Submitter(client, config, videos, models, secrets[0], settings.repeat_seconds)
         callers = Callers(keys, videos)
         return cls(Gateway(settings, config, videos, models, callers, submitter, store), keys)
 
@@ -136,12 +137,12 @@ class Process:
 
 async def _secrets(
     client: Client, config: OperatorConfig, namespace: str, session: ClientSession
-) -> tuple[bytes, Store | None]:
-    """What signs the keys' requests, and the store. The operator makes the Secrets."""
+) -> tuple[tuple[bytes, ...], Store | None]:
+    """What signs the keys' requests, and did, and the store. The operator makes the Secrets."""
     while True:
         try:
-            signer = await gateway_secret(client, namespace, config.gateway_secret)
-            return signer, await installed_store(config, client, namespace, session)
+            signers = await grant_keys(client, namespace, config.gateway_secret)
+            return signers, await installed_store(config, client, namespace, session)
         except ConfigurationError:
             raise
         except KeyInvalid as error:

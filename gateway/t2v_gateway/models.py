@@ -16,6 +16,11 @@ from t2v_operator.core.models.observed import ObservedModel
 
 from t2v_gateway.errors import NotFound, Refused, Unavailable
 
+FORBIDDEN = (
+    "this installation does not let its gateway change models: apply or delete the VideoModel with "
+    "kubectl, or set gateway.mayChangeModels in the chart's values"
+)
+
 
 class Models:
     """All models by name."""
@@ -35,6 +40,11 @@ class Models:
             for reflector in self.reflectors:
                 group.create_task(reflector.run())
             await asyncio.Event().wait()
+
+    def gpus(self, name: str) -> int:
+        """That one video of this model takes; 1 where it is not known any more."""
+        found = self.catalogue.find(name)
+        return found.profile.resources.gpus if found else 1
 
     async def put(self, name: str, spec: VideoModelSpec) -> None:
         """Make the VideoModel, or give it this spec. Raises Refused."""
@@ -80,5 +90,5 @@ def _complaint(error: ClusterError) -> Refused:
     if error.status == 409:
         return Refused(409, "the model was changed at the same time; try again", retry_after=1)
     if error.status == 403:
-        return Refused(403, "this installation does not let its gateway change models")
+        return Refused(403, FORBIDDEN)
     return Refused(400, error.message) if error.status in (400, 422) else Unavailable()

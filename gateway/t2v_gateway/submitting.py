@@ -7,6 +7,7 @@ refuses the second, whichever gateway asks, and after a restart as well.
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from t2v_operator.errors import RequestRefused
 
 from t2v_gateway.errors import Refused, Unavailable
 from t2v_gateway.models import Models
-from t2v_gateway.videos import DIGEST_ANNOTATION, Video, Videos, video_of
+from t2v_gateway.videos import DIGEST_ANNOTATION, Video, Videos
 
 MOST_REPEATS = 100
 """Of one request with one track_id: each came too late to be the one before."""
@@ -72,43 +73,53 @@ class Submitter:
         key: ApiKey,
         spec: TextToVideoJobSpec,
         once: Once | None = None,
-        permit: Callable[[], None] = lambda: None,
+        permit: Callable[[], AbstractContextManager[None]] = nullcontext,
         labels: Mapping[str, str] = MappingProxyType({}),
     ) -> Video:
         """The video of this request: a new one, or the one that it made before.
 
-        `permit` is called before a new one is made, and may refuse it. `labels`: of a new one,
+        `permit` is entered while a new one is made, and may refuse it. `labels`: of a new one,
         besides its key's. Raises Refused.
         """
         self._check(key, spec)
         if once is None or not self._repeat:
-            permit()
-            return await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}", labels)
+            with permit():
+                made = await self._create(key, spec, f"v-{uuid.uuid4().hex[:16]}", labels)
+            if made is None:
+                raise Unavailable
+            return made
         first = _name_of(key, once)
         for repeat in range(MOST_REPEATS):
             name = f"{first}-{repeat}" if repeat else first
             found = await self._find(key.namespace, name)
             if found is None:
-                permit()
-                return await self._create(key, spec, name, labels, once)
-            if not self._is_over(found):
+                with permit():
+                    made = await self._create(key, spec, name, labels, once)
+                # Somebody else may have been first: the same request at the same time.
+                found = made or await self._find(key.namespace, name)
+                if found is None:
+                    raise Unavailable
+            # A name can be guessed: what somebody else made of it is passed over.
+            if found.key_id == key.id and not self._is_over(found):
                 return _same(found, once)
         raise Refused(409, f"this was asked {MOST_REPEATS} times; use another track_id")
 
     async def delete(self, video: Video, if_unchanged: bool = False) -> bool:
         """With its Job. What is gone already is no fault. Raises Unavailable.
 
-        `if_unchanged`: only as it is known here; False where it has gone on since.
+        Another one of the same name stays. `if_unchanged`: only as it is known here; False where
+        it has gone on since.
         """
-        options: Manifest = {"propagationPolicy": "Background"}
+        meant = {"uid": video.uid}
         if if_unchanged:
-            options["preconditions"] = {"resourceVersion": video.resource_version}
+            meant["resourceVersion"] = video.resource_version
+        options: Manifest = {"propagationPolicy": "Background", "preconditions": meant}
         try:
             left = await self._client.delete(RESOURCES, *video.key, options)
         except ClusterError as error:
             if error.status == 409 and if_unchanged:
                 return False
-            if error.status != 404:
+            if error.status not in (404, 409):
                 raise _complaint(error) from None
         except UNANSWERED:
             raise Unavailable from None
@@ -138,7 +149,8 @@ class Submitter:
         name: str,
         labels: Mapping[str, str],
         once: Once | None = None,
-    ) -> Video:
+    ) -> Video | None:
+        """None where there is one of this name. Raises Refused."""
         signed = grant(self._grant_secret, key.id, key.namespace, name, spec.request_hash)
         body: Manifest = {
             "apiVersion": API_VERSION,
@@ -153,12 +165,12 @@ class Submitter:
         try:
             made = await self._client.create(RESOURCES, key.namespace, body)
         except ClusterError as error:
-            if error.status == 409 and (found := await self._find(key.namespace, name)):
-                return _same(found, once) if once else found
+            if error.status == 409:
+                return None
             raise _complaint(error) from None
         except UNANSWERED:
             raise Unavailable from None
-        video = video_of(made)
+        video = self._videos.read(made)
         self._videos.store.wrote(made, video)
         return video
 
@@ -168,7 +180,7 @@ class Submitter:
             found = await self._client.get(RESOURCES, namespace, name)
         except UNANSWERED:
             raise Unavailable from None
-        return video_of(found) if found else None
+        return self._videos.read(found) if found else None
 
     def _is_over(self, video: Video) -> bool:
         """Whether it is too old to be what a client means that asks again."""

@@ -281,11 +281,14 @@ class Kueue(ContractModel):
 
 
 class ApiKeys(ContractModel):
-    """Keys that open GPU pools, kept as Secrets in the operator's namespace."""
+    """Keys that open GPU pools, kept as Secrets."""
 
     enabled: bool = False
     """True: the operator knows them from a watch, and reads the Secrets that `keySecretRef` names.
-    It takes rights: to list Secrets in its own namespace, to get those of the watched ones."""
+    It takes rights: to list Secrets where keys are, to get those of the watched namespaces."""
+    namespace: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
+    """Where keys are, as Secrets that the operator and the gateway list: best a namespace with
+    nothing else in it. Default: the operator's own."""
 
 
 class LeaderElection(ContractModel):

@@ -267,11 +267,13 @@ def test_the_language_models_key_may_be_read_and_nothing_more(helm: Helm) -> Non
 
 def test_rights_on_secrets_come_with_api_keys_alone(helm: Helm) -> None:
     documents = rendered(helm, "--set", "config.apiKeys.enabled=true,config.namespaces={team-a}")
+    assert ("Role", "video-keys") not in rendered(helm)
     (anywhere,) = (
         each for each in documents["Role", "video"]["rules"] if "secrets" in each["resources"]
     )
     assert (anywhere["verbs"], "resourceNames" in anywhere) == (["get"], False)
-    _, own, keys = documents["Role", "video-secrets"]["rules"]
+    _, own = documents["Role", "video-secrets"]["rules"]
+    (keys,) = documents["Role", "video-keys"]["rules"]
     assert own["resourceNames"] == [
         "video-report",
         "video-webhooks",
@@ -286,9 +288,41 @@ def test_a_gateway_needs_keys_and_shares_the_secret_that_signs(helm: Helm) -> No
     with pytest.raises(CommandError, match=r"config\.apiKeys\.enabled"):
         rendered(helm, "--set", "gateway.enabled=true")
     documents = rendered(helm, "--set", "gateway.enabled=true,config.apiKeys.enabled=true")
-    _, one = documents["Role", "video-gateway-secrets"]["rules"]
+    (one,) = documents["Role", "video-gateway-secrets"]["rules"]
     assert one["resourceNames"] == [the_config(documents)["gatewaySecret"], "video-store"]
     assert one["verbs"] == ["get"]
+
+
+@pytest.mark.parametrize(
+    ("values", "namespace"), [([], "t2v-system"), (["config.apiKeys.namespace=keys"], "keys")]
+)
+def test_secrets_are_listed_where_keys_are_alone(
+    helm: Helm, values: list[str], namespace: str
+) -> None:
+    enabled = "gateway.enabled=true,config.apiKeys.enabled=true"
+    documents = rendered(helm, "--set", ",".join((enabled, *values)))
+    listing = {
+        (each["metadata"]["namespace"], name)
+        for (_, name), each in documents.items()
+        for rule in each.get("rules", ())
+        if "secrets" in rule["resources"] and "list" in rule["verbs"]
+    }
+    assert listing == {(namespace, "video-keys"), (namespace, "video-gateway-keys")}
+    for name, account in (("video-keys", "video"), ("video-gateway-keys", "video-gateway")):
+        binding = documents["RoleBinding", name]
+        assert binding["metadata"]["namespace"] == namespace
+        assert binding["subjects"][0]["name"] == account
+        assert binding["subjects"][0]["namespace"] == "t2v-system"
+
+
+def test_a_gateway_changes_models_where_that_is_allowed_alone(helm: Helm) -> None:
+    enabled = "gateway.enabled=true,config.apiKeys.enabled=true"
+    name = "ClusterRole", f"{CLUSTER_NAME}:gateway-models"
+    (rule,) = rendered(helm, "--set", enabled)[name]["rules"]
+    assert rule["verbs"] == ["get", "list", "watch"]
+    allowed = rendered(helm, "--set", f"{enabled},gateway.mayChangeModels=true")
+    (rule,) = allowed[name]["rules"]
+    assert rule["verbs"] == ["get", "list", "watch", "create", "update", "delete"]
 
 
 def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:

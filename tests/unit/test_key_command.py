@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import ClientConnectionError
-from t2v_api.api_key import Right, digest_of, id_of
+from t2v_api.api_key import KEY_LABEL, Right, digest_of, id_of
 from t2v_operator.cli.main import main
 from t2v_operator.cluster import client as client_module
 from t2v_operator.cluster.errors import ClusterError
@@ -77,6 +77,16 @@ def test_a_dry_run_prints_the_secret_and_makes_nothing(
     assert text not in printed
     kept = "".join(base64.b64decode(each).decode() for each in secret["data"].values())
     assert text not in kept
+    assert server.all_of(SECRETS) == []
+
+
+def test_keys_are_where_the_command_is_told(server: ApiServer) -> None:
+    assert main((*CREATE, "--keys-namespace", "keys")) == 0
+    (secret,) = server.all_of(SECRETS)
+    assert secret["metadata"]["namespace"] == "keys"
+    assert main(("key", "revoke", secret["metadata"]["labels"][KEY_LABEL])) == 2
+    where = ("--keys-namespace", "keys")
+    assert main(("key", "revoke", *where, secret["metadata"]["labels"][KEY_LABEL])) == 0
     assert server.all_of(SECRETS) == []
 
 

@@ -103,6 +103,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if (.Values.config.apiKeys | default dict).enabled }}true{{ end -}}
 {{- end -}}
 
+{{- /* Where keys are: their Secrets are listed there, with all others. */ -}}
+{{- define "t2v.keysNamespace" -}}
+{{- (.Values.config.apiKeys | default dict).namespace | default .Release.Namespace -}}
+{{- end -}}
+
 {{- /* What the operator may do in the namespaces that it watches. */ -}}
 {{- define "t2v.rules" -}}
 - apiGroups: [textto.video]

@@ -69,7 +69,7 @@ def _is_of(key: ApiKey, video: Video) -> bool:
 def _latest(gateway: Gateway, key: ApiKey, track_id: str) -> Video | None:
     mine = (
         video
-        for video in gateway.videos.of_key(key.id)
+        for video in gateway.videos.of_key(key)
         if video.track_id == track_id and _is_of(key, video)
     )
     return max(mine, key=lambda video: (video.created, video.id), default=None)

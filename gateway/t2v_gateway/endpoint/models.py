@@ -169,11 +169,12 @@ def _spec(body: Body, before: ObservedModel | None) -> tuple[VideoModelSpec, lis
     if not values.is_absent(body.get("prefetch")):
         fetched = values.switch("prefetch", body["prefetch"])
         document |= {"prefetch": document.get("prefetch") or {} if fetched else None}
-    _refuse_secrets(document, old)
     try:
-        return VideoModelSpec.parse(document, at="spec"), notes
+        spec = VideoModelSpec.parse(document, at="spec")
     except ContractError as error:
         raise Refused(400, str(error)) from None
+    _refuse_secrets(spec, before.spec if before else None)
+    return spec, notes
 
 
 def _source(body: Body, before: Any) -> tuple[dict[str, str], list[str]]:
@@ -211,19 +212,23 @@ def _given_spec(body: Body) -> dict[str, Any] | None:
     return dict(given)
 
 
-def _refuse_secrets(document: dict[str, Any], old: dict[str, Any] | None) -> None:
+def _refuse_secrets(spec: VideoModelSpec, old: VideoModelSpec | None) -> None:
     """What opens more than the key does is for whoever has rights in the cluster."""
-    source = document.get("source")
-    if isinstance(source, dict) and "path" in source:
-        raise Refused(400, "spec.source.path is not taken from here; give a hub's repository")
-    secret = document.get("tokenSecretRef")
-    known = old is not None and secret == old.get("tokenSecretRef")
-    if secret and not (known and old and source == old.get("source")):
+    for name, source in (("source", spec.source), ("motionAdapter", spec.motion_adapter)):
+        if source and source.path is not None:
+            text = f"spec.{name}.path is not taken from here; give a hub's repository"
+            raise Refused(400, text)
+    if spec.token_secret_ref and not (old and _fetched(spec) == _fetched(old)):
         raise Refused(
             400,
-            "spec.tokenSecretRef is not taken from here, and goes with no other source than "
-            "before: apply the VideoModel with kubectl",
+            "spec.tokenSecretRef is not taken from here, and goes with no other source and "
+            "motionAdapter than before: apply the VideoModel with kubectl",
         )
+
+
+def _fetched(spec: VideoModelSpec) -> tuple[object, ...]:
+    """With which token, and all that it fetches."""
+    return spec.token_secret_ref, spec.source, spec.motion_adapter
 
 
 def _refuse_other_kinds(body: Body) -> None:

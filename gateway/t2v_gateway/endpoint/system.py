@@ -89,10 +89,9 @@ def _details(gateway: Gateway) -> dict[str, Any]:
     for _, video in gateway.videos.store.items():
         if video.is_finished:
             continue
-        phase, status = video.phase, video.resource.status
-        phases[phase.value] += 1
-        if phase is Phase.RUNNING and status and status.pool:
-            running[status.pool] += 1
+        phases[video.phase.value] += 1
+        if video.phase is Phase.RUNNING:
+            running[video.pool] += 1
     return {
         "pools": [
             {

@@ -4,7 +4,6 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
-from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel, ConfigDict
 from t2v_api.api_key import ApiKey
 from t2v_api.profile import ModelDescription
@@ -15,9 +14,7 @@ from t2v_gateway.openai.errors import BadParameter, ErrorAnswer
 OWNER = "text-to-video"
 """Of a model that no hub names an owner of."""
 
-GetCaller = Callable[
-    [HTTPAuthorizationCredentials | None], Coroutine[Any, Any, ApiKey]
-]  # fmt: skip
+GetCaller = Callable[..., Coroutine[Any, Any, ApiKey]]
 
 
 class ModelAnswer(BaseModel):

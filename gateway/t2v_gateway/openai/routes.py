@@ -10,6 +10,7 @@ from starlette.requests import Request
 from t2v_api.api_key import ApiKey
 from t2v_api.resource import Phase, TextToVideoJobSpec, hash_of
 
+from t2v_gateway.endpoint.asking import refuse_keys_in_the_address
 from t2v_gateway.errors import NotFound, Refused
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.openai import answers, catalogue, content
@@ -18,6 +19,7 @@ from t2v_gateway.openai.document import body_of
 from t2v_gateway.openai.errors import BadParameter, ErrorAnswer, InOpenAiForm
 from t2v_gateway.openai.reading import read_parameters
 from t2v_gateway.openai.requests import CreateVideo, RemixVideo, remix_in, spec_of
+from t2v_gateway.repeating import repeated
 from t2v_gateway.submitting import Once
 from t2v_gateway.videos import Video
 
@@ -65,8 +67,10 @@ def router(gateway: Gateway) -> APIRouter:
     bearer = HTTPBearer(auto_error=False, description="A key of this installation")
 
     async def caller(
+        request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     ) -> ApiKey:
+        refuse_keys_in_the_address(request)
         return gateway.callers.known(given.credentials if given else None)
 
     Caller = Annotated[ApiKey, Depends(caller)]  # noqa: N806
@@ -124,7 +128,7 @@ def router(gateway: Gateway) -> APIRouter:
         order: Annotated[Literal["asc", "desc"], Query(description="By time")] = "desc",
     ) -> VideoList:
         """The videos that were made with this key, a page of them."""
-        found = [video for video in gateway.videos.of_key(key.id) if _is_of(video, key)]
+        found = [video for video in gateway.videos.of_key(key) if _is_of(video, key)]
         found.sort(key=_place, reverse=order == "desc")
         begin = 0
         if after is not None:
@@ -176,7 +180,7 @@ def router(gateway: Gateway) -> APIRouter:
                 "video can be remixed", "video_id",
             )  # fmt: skip
         seed = status.resolved.seed if status.resolved else spec.seed
-        changed = spec.model_copy(update={"prompt": remix_in(parameters).prompt, "seed": seed})
+        changed = repeated(spec, prompt=remix_in(parameters).prompt, seed=seed)
         labels = {answers.REMIXED_FROM_LABEL: answers.id_of(video)}
         return answer(await made(request, key, changed, **labels), response)
 

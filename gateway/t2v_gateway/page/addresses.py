@@ -6,6 +6,7 @@ All of it is the page's own matter, so none of it stands in the OpenAPI document
 import hashlib
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from html import escape
 from pathlib import Path
 from string import Template
@@ -29,7 +30,7 @@ from t2v_api.resource import TextToVideoJobSpec
 from t2v_gateway.bodies import read_bytes
 from t2v_gateway.errors import NotFound, Refused
 from t2v_gateway.gateway import Gateway
-from t2v_gateway.page.asked import Wrong, problems_in, repeated, spec_of
+from t2v_gateway.page.asked import Wrong, problems_in, spec_of
 from t2v_gateway.page.cards import card_of
 from t2v_gateway.page.details import details_of
 from t2v_gateway.page.door import Door
@@ -38,6 +39,7 @@ from t2v_gateway.page.gallery import page_of
 from t2v_gateway.page.glance import Glance
 from t2v_gateway.page.headers import headers
 from t2v_gateway.page.stream import Streams
+from t2v_gateway.repeating import repeated
 from t2v_gateway.submitting import Once
 from t2v_gateway.videos import Video
 
@@ -90,7 +92,7 @@ def _add_pages(routes: APIRouter, gateway: Gateway, door: Door) -> None:
             return HTMLResponse(
                 entrance.substitute(root="", message="", hidden="hidden", invalid="false")
             )
-        key = gateway.callers.known_by_id(session.key_id, counts=False)
+        key = door.key(session)
         values = {"token": session.form_token, "name": key.name, "namespace": key.namespace}
         return HTMLResponse(app.substitute({name: escape(text) for name, text in values.items()}))
 
@@ -147,10 +149,10 @@ def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
 
     async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec) -> Response:
         """`Idempotency-Key`: sent again, as its answer was lost, it is the same one."""
-        gateway.callers.may_make_one(key)
         word = request.headers.get("idempotency-key", "")[:100]
         once = Once(f"page {word}", "") if word else None
-        return JSONResponse(card_of(await gateway.submitter.submit(key, spec, once)), 201)
+        permit = partial(gateway.callers.may_make_one, key)
+        return JSONResponse(card_of(await gateway.submitter.submit(key, spec, once, permit)), 201)
 
     @routes.get("/page/api/form")
     async def form(request: Request) -> Response:
@@ -197,7 +199,7 @@ def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
         given = await _json(request, gateway)
         is_other = isinstance(given, dict) and given.get("seed") == "other"
         seed = random.SystemRandom().randrange(EASY_SEEDS) if is_other else spec.seed
-        return await made(request, key, repeated(spec, seed))
+        return await made(request, key, repeated(spec, seed=seed))
 
     @routes.delete("/page/api/videos/{video_id}")
     async def delete(request: Request, video_id: str) -> Response:

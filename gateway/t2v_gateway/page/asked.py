@@ -7,17 +7,11 @@ import re
 from typing import Any
 
 from t2v_api.base import ContractError
-from t2v_api.resource import REQUEST_FIELDS, TextToVideoJobSpec
+from t2v_api.resource import TextToVideoJobSpec
 
 from t2v_gateway.errors import Refused
+from t2v_gateway.repeating import FIELDS
 
-OTHERS = ("load_balancer",)
-FIELDS = frozenset(
-    str(TextToVideoJobSpec.model_fields[name].alias) for name in (*REQUEST_FIELDS, *OTHERS)
-)
-"""What the form may say. All else of a resource is not a caller's."""
-TOLD = frozenset({"webhook", "trackId"})
-"""What a request of the endpoint may have besides; once more, they are told once more."""
 WHOLE = frozenset({"width", "height", "numInferenceSteps", "numFrames", "fps", "seed"})
 BROKEN = frozenset({"guidanceScale", "strength"})
 MEDIA = ("initImage", "endImage", "initVideo")
@@ -58,15 +52,6 @@ def spec_of(given: Any) -> TextToVideoJobSpec:
     return spec
 
 
-def repeated(spec: TextToVideoJobSpec, seed: int | None) -> TextToVideoJobSpec:
-    """The same request once more, as far as it is the caller's.
-
-    Whoever may write resources in the namespace may have put other things into it.
-    """
-    kept = {name: value for name, value in spec.document().items() if name in FIELDS | TOLD}
-    return TextToVideoJobSpec.parse(kept | {"seed": seed})
-
-
 def problems_in(message: str) -> list[Problem]:
     """A refusal's lines, each with the field that it names, if it names one."""
     return [_problem(*_split(line)) for line in message.splitlines() if line]
@@ -87,7 +72,7 @@ def _value(field: str, value: Any) -> Any:
     """What was typed as what it means. Raises ValueError."""
     if field not in FIELDS:
         raise ValueError(f"{str(field)[:60]!r} is no field of this form")
-    if field in MEDIA and str(value).lower().startswith("file:"):
+    if field in MEDIA and str(value).strip().lower().startswith("file:"):
         raise ValueError("must be an address that begins with https://, http:// or store://")
     if not isinstance(value, str):
         return value

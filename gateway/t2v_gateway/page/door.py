@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from t2v_api.api_key import ApiKey
+from t2v_api.api_key import ApiKey, digest_of, fingerprint_of
 
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
@@ -29,23 +29,31 @@ class Door:
         """Raises Refused."""
         self._check_origin(request)
         address = request.client.host if request.client else ""
-        self._attempts.check(address)
         try:
             key = self._gateway.callers.known(text or None)
         except Refused as refused:
+            # Behind a proxy all have one address: who has a key is not kept out by who has none.
             if refused.status == 401:
+                self._attempts.check(address)
                 self._attempts.failed(address)
             raise
-        return self._sessions.begin(key.id, time.time())
+        return self._sessions.begin(key.id, fingerprint_of(digest_of(text)), time.time())
 
     def session(self, request: Request) -> Session | None:
         """Whose browser this is; None where nobody is signed in, or the key is gone."""
         session = self._read(request)
+        if session is None:
+            return None
         try:
-            self._gateway.callers.known_by_id(session.key_id if session else "", counts=False)
+            self.key(session)
         except Refused:
             return None
         return session
+
+    def key(self, session: Session, counts: bool = False) -> ApiKey:
+        """What the session's key opens now. Raises Refused."""
+        callers = self._gateway.callers
+        return callers.known_by_id(session.key_id, session.fingerprint, counts=counts)
 
     def reader(self, request: Request) -> tuple[Session, ApiKey]:
         """Who reads: no other site's script. Raises Refused."""
@@ -54,7 +62,7 @@ class Door:
         session = self._read(request)
         if session is None:
             raise Refused(401, "sign in")
-        return session, self._gateway.callers.known_by_id(session.key_id, counts=False)
+        return session, self.key(session)
 
     def writer(self, request: Request) -> ApiKey:
         """Who changes something: it counts among what the key may ask. Raises Refused."""
@@ -63,7 +71,7 @@ class Door:
         if session is None:
             raise Refused(401, "sign in")
         self.check_token(session, request.headers.get(TOKEN_HEADER, ""))
-        return self._gateway.callers.known_by_id(session.key_id)
+        return self.key(session, counts=True)
 
     def leaver(self, request: Request, token: str) -> None:
         """Who signs out. Raises Refused."""

@@ -18,7 +18,7 @@ FRESH_SECONDS = 1.0
 
 def own(gateway: Gateway, key: ApiKey) -> Iterator[Video]:
     """The key's videos: those with its label, in its namespace."""
-    for video in gateway.videos.of_key(key.id):
+    for video in gateway.videos.of_key(key):
         if video.namespace == key.namespace and not video.is_being_deleted:
             yield video
 

@@ -94,7 +94,8 @@ class Streams:
         if self._now() >= session.ends:
             return None
         try:
-            return self._gateway.callers.known_by_id(session.key_id, counts=False)
+            callers = self._gateway.callers
+            return callers.known_by_id(session.key_id, session.fingerprint, counts=False)
         except Refused:
             return None
 

@@ -1,4 +1,4 @@
-"""`t2v key`: make, list and revoke API keys, as Secrets in the operator's namespace."""
+"""`t2v key`: make, list and revoke API keys, as Secrets in the namespace of keys."""
 
 import argparse
 import asyncio
@@ -46,7 +46,7 @@ def create(options: argparse.Namespace) -> int:
         for each in error.errors(include_input=False, include_url=False):
             complain(f"{'.'.join(map(str, each['loc']))}: {each['msg']}")
         return ExitCode.REQUEST_REFUSED
-    secret = key_secret(held, options.operator_namespace)
+    secret = key_secret(held, options.keys_namespace)
     name = secret["metadata"]["name"]
     once = "it is shown this once, and kept nowhere"
     if options.dry_run:
@@ -57,12 +57,12 @@ def create(options: argparse.Namespace) -> int:
     async def act(client: "Client", options: argparse.Namespace) -> int:
         from t2v_operator.cluster.kinds import SECRETS
 
-        await client.create(SECRETS, options.operator_namespace, secret)
+        await client.create(SECRETS, options.keys_namespace, secret)
         return ExitCode.DONE
 
     code = _on_the_cluster(act, options)
     if code == ExitCode.DONE:
-        complain(f"made Secret {options.operator_namespace}/{name}; the key follows, {once}")
+        complain(f"made Secret {options.keys_namespace}/{name}; the key follows, {once}")
         say(made.text)
     return code
 
@@ -80,7 +80,7 @@ def revoke(options: argparse.Namespace) -> int:
 async def _list(client: "Client", options: argparse.Namespace) -> int:
     from t2v_operator.cluster.kinds import SECRETS
 
-    found = await client.list(SECRETS, options.operator_namespace, labelSelector=KEY_LABEL)
+    found = await client.list(SECRETS, options.keys_namespace, labelSelector=KEY_LABEL)
     row = "{:12}  {:20}  {:20}  {:24}  {:16}  {}"
     say(row.format("ID", "NAME", "NAMESPACE", "POOLS", "RIGHTS", "CREATED"))
     for secret in found["items"]:
@@ -98,7 +98,7 @@ async def _list(client: "Client", options: argparse.Namespace) -> int:
 async def _revoke(client: "Client", options: argparse.Namespace) -> int:
     from t2v_operator.cluster.kinds import SECRETS
 
-    namespace = options.operator_namespace
+    namespace = options.keys_namespace
     found = await client.list(SECRETS, namespace, labelSelector=f"{KEY_LABEL}={options.id}")
     if not found["items"]:
         complain(f"there is no API key {options.id} in namespace {namespace}")
@@ -155,9 +155,11 @@ def _added(
     parser.set_defaults(act=act)
     parser.add_argument(
         "-n",
+        "--keys-namespace",
         "--operator-namespace",
         default="t2v-system",
-        help="where the operator is installed, and its keys are (t2v-system)",
+        help="where keys are: apiKeys.namespace of the configuration, or else where the operator "
+        "is installed (t2v-system)",
     )
     return parser
 

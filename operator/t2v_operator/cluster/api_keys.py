@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from t2v_api.api_key import KEY_LABEL, ApiKey, id_of, opens
+from t2v_api.api_key import KEY_LABEL, ApiKey, fingerprint_of, id_of, opens
 
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.kinds import SECRETS
@@ -63,6 +63,11 @@ class ApiKeys:
     def by_id(self, key_id: str) -> ApiKey | None:
         """What the key of this id opens; None where there is none, or Secrets contradict."""
         return _agreed(self._held(key_id))
+
+    def fingerprint(self, key_id: str) -> str:
+        """Of the key of this id (`t2v_api.api_key.fingerprint_of`); empty where there is none."""
+        held = self._held(key_id)
+        return fingerprint_of(held[0].digest) if _agreed(held) else ""
 
     async def find_now(self, text: str) -> ApiKey | None:
         """As `find`, of what the API server itself says. Raises what a request can end with."""

@@ -219,7 +219,8 @@ class Operator:
     def _use_keys(self) -> ApiKeys | None:
         if not self._config.api_keys.enabled:
             return None
-        return ApiKeys(self._client, own_namespace(), self._key_changed)
+        where = self._config.api_keys.namespace or own_namespace()
+        return ApiKeys(self._client, where, self._key_changed)
 
     def _resource_keys(self) -> ResourceKeys | None:
         if self._api_keys is None:

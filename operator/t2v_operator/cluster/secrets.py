@@ -49,11 +49,6 @@ async def grant_keys(client: Client, namespace: str, name: str) -> tuple[bytes, 
     return (await signing_keys(client, namespace, name)).keys
 
 
-async def gateway_secret(client: Client, namespace: str, name: str) -> bytes:
-    """The one of `grant_keys` that signs."""
-    return (await grant_keys(client, namespace, name))[0]
-
-
 async def webhook_secrets(client: Client, namespace: str, name: str) -> WebhookSecrets:
     """What signs webhooks. Raises ClusterError, WebhookSecretInvalid."""
     secret = await client.get(SECRETS, namespace, name)

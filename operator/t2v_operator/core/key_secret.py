@@ -26,7 +26,7 @@ class HeldKey:
 
 
 def key_secret(held: HeldKey, namespace: str) -> Manifest:
-    """The Secret in the operator's namespace."""
+    """The Secret in the namespace of keys."""
     data = {DIGEST_FILE: held.digest, RIGHTS_FILE: held.key.json_line()}
     return {
         "apiVersion": "v1",

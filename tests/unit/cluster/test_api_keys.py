@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import pytest
+from t2v_api.api_key import digest_of
 from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.kinds import SECRETS
 
@@ -46,6 +47,14 @@ def test_a_key_is_found_by_its_text_and_by_its_id(world: World) -> None:
     world.has(a_key_secret())
     assert world.keys.find(TEXT) == world.keys.by_id(ID) == a_key()
     assert world.news == [ID]
+
+
+def test_a_fingerprint_tells_a_key_from_the_one_that_replaces_it(world: World) -> None:
+    assert world.keys.fingerprint(ID) == ""
+    world.has(a_key_secret())
+    assert world.keys.fingerprint(ID) == digest_of(TEXT)[:16]
+    world.has(a_key_secret(text=OTHER_TEXT))
+    assert world.keys.fingerprint(ID) == digest_of(OTHER_TEXT)[:16]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from t2v_operator.cluster.controller import Operator
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import JOBS, LEASES, RESOURCES, SECRETS
 from t2v_operator.cluster.reporting import Delivery
-from t2v_operator.config import ConfigurationError
+from t2v_operator.config import ConfigurationError, OperatorConfig
 
 from tests.unit.api_keys import a_config_with_keys
 from tests.unit.builders import a_config, a_config_with_kueue
@@ -72,6 +72,14 @@ def test_keys_are_watched_where_they_are_used_alone() -> None:
     assert SECRETS in [each.kind for each in used._reflectors]
     assert "secrets" in used._not_ready()
     assert "secrets" not in without._not_ready()
+
+
+@pytest.mark.parametrize(("named", "watched"), [(None, "default"), ("keys", "keys")])
+def test_keys_are_watched_in_the_namespace_that_is_named(named: str | None, watched: str) -> None:
+    document = a_config_with_keys().document() | {"apiKeys": {"enabled": True, "namespace": named}}
+    operator = an_operator(ApiServer(), OperatorConfig.parse(document))
+    (scope,) = (each.scope for each in operator._reflectors if each.kind is SECRETS)
+    assert scope == watched
 
 
 class Refusing(ApiServer):

@@ -19,6 +19,7 @@ from tests.unit.gateway.world import World, a_world
 
 ROOT = Path(__file__).parents[3]
 WAN = yaml.safe_load((ROOT / "models/catalogue/wan21-t2v-1-3b.yaml").read_text())
+WITH_ADAPTER = yaml.safe_load((ROOT / "models/catalogue/animatediff-sd15.yaml").read_text())
 MENU = [
     "system_details",
     "restart_server",
@@ -57,9 +58,9 @@ def with_rights(world: World, *rights: Right, namespace: str = "films") -> str:
     return made.text
 
 
-def add_model(world: World, ready: bool = False) -> None:
+def add_model(world: World, model: dict[str, Any] = WAN, ready: bool = False) -> None:
     """What the watch tells of a VideoModel that somebody applied."""
-    document = WAN | {"metadata": {"name": WAN["metadata"]["name"], "generation": 1}}
+    document = model | {"metadata": {"name": model["metadata"]["name"], "generation": 1}}
     if ready:
         condition = {
             "type": "Ready",
@@ -210,6 +211,10 @@ def test_a_model_that_is_there_comes_from_elsewhere() -> None:
             "spec.source.path is not taken from here",
         ),
         (
+            {"model_id": "new", "spec": WITH_ADAPTER["spec"] | {"motionAdapter": {"path": "/etc"}}},
+            "spec.motionAdapter.path is not taken from here",
+        ),
+        (
             {
                 "model_id": "new",
                 "spec": WAN["spec"] | {"prefetch": {}, "tokenSecretRef": {"name": "a"}},
@@ -249,6 +254,32 @@ def test_a_model_is_deleted_by_who_may() -> None:
             assert (await ask(world, "delete_model", key, model_id="tiny-shapes"))["code"] == 409
             assert (await ask(world, "delete_model", key, model_id=name))["status"] == "success"
             assert not world.server.all_of(VIDEO_MODELS)
+
+    asyncio.run(asked())
+
+
+def test_a_models_token_fetches_nothing_but_what_it_was_given_for() -> None:
+    async def asked() -> None:
+        async with a_world(errors="HttpStatus") as world:
+            key = with_rights(world, Right.MODELS)
+            name, hub = WITH_ADAPTER["metadata"]["name"], "somebody/private"
+            token = {"prefetch": {}, "tokenSecretRef": {"name": "hub"}}
+            spec = WITH_ADAPTER["spec"] | token
+            add_model(world, WITH_ADAPTER | {"spec": spec})
+            other = {"hub": hub, "revision": "main"}
+            for part in ("source", "motionAdapter"):
+                body = {"model_id": name, "spec": spec | {part: other}}
+                told = await ask(world, "load_model", key, **body)
+                assert told["code"] == 400, part
+                assert "spec.tokenSecretRef" in told["message"]
+            told = await ask(world, "load_model", key, model_id=name, url=hub)
+            assert told["code"] == 400
+            without = {each: spec[each] for each in spec if each != "motionAdapter"}
+            told = await ask(world, "load_model", key, model_id=name, spec=without)
+            assert told["code"] == 400
+            assert hub not in str(world.server.all_of(VIDEO_MODELS))
+            told = await ask(world, "load_model", key, model_id=name, spec=spec)
+            assert told["code"] == 200
 
     asyncio.run(asked())
 

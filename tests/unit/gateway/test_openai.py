@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from openai import APIStatusError, OpenAI
+from t2v_api.resource import TextToVideoJobSpec
+from t2v_gateway.openai.answers import id_of
 from t2v_operator.delivery.asgi import serve
 
 from tests.unit.builders import a_config, a_config_with_a_store
@@ -289,6 +291,34 @@ def test_a_remix_is_the_same_from_another_prompt() -> None:
         again = await world.client.videos.retrieve(video.id)
         assert again.remixed_from_video_id == first.id
         assert first.remixed_from_video_id is None
+
+    ask(asked)
+
+
+def test_a_remix_repeats_nothing_that_a_caller_could_not_have_asked_for() -> None:
+    async def asked(world: OpenAiWorld) -> None:
+        key = world.world.keys.find(world.world.key.text)
+        assert key
+        others = {"keySecretRef": {"name": "somebodys"}, "priorityClassName": "first"}
+        others |= {"webhook": "https://evil.example.com/hook"}
+        others |= {"pool": world.world.gateway.config.pools[0].name}
+        spec = TextToVideoJobSpec.parse({"modelId": "tiny-shapes", "prompt": "a cat"} | others)
+        first = id_of(await world.world.gateway.submitter.submit(key, spec))
+        world.finish(first)
+        video = await world.client.videos.remix(first, prompt="a dog")
+        assert set(world.spec(video.id).document()) & {*others} == set()
+
+    ask(asked)
+
+
+@pytest.mark.parametrize("path", ["videos", "models", "videos/video_1"])
+def test_a_key_in_the_address_is_refused_though_it_is_valid(path: str) -> None:
+    async def asked(world: OpenAiWorld) -> None:
+        bearer = {"Authorization": f"Bearer {world.world.key.text}"}
+        url = f"/v1/{path}?key={world.world.key.text}"
+        answer = await world.world.client.get(url, headers=bearer)
+        assert answer.status_code == 400
+        assert "a key never goes into the address" in answer.json()["error"]["message"]
 
     ask(asked)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 from fastapi import FastAPI
-from t2v_api.api_key import ApiKey, NewKey, Right, new_key
+from t2v_api.api_key import ApiKey, NewKey, Right, digest_of, fingerprint_of, new_key
 from t2v_gateway.app import application
 from t2v_gateway.callers import Callers
 from t2v_gateway.gateway import Gateway
@@ -43,6 +43,14 @@ class KeyRing:
 
     def by_id(self, key_id: str) -> ApiKey | None:
         return next((key for key in self._keys.values() if key.id == key_id), None)
+
+    def fingerprint(self, key_id: str) -> str:
+        texts = [text for text, key in self._keys.items() if key.id == key_id]
+        return fingerprint_of(digest_of(texts[0])) if texts else ""
+
+    def replace(self, key: NewKey) -> None:
+        """By another one of the same id."""
+        self._keys[f"{key.text[:-1]}-"] = self._keys.pop(key.text)
 
     def revoke(self, key: NewKey) -> None:
         self._keys.pop(key.text, None)
@@ -126,7 +134,8 @@ def _parts(operator: OperatorConfig | None, store: Any, settings: dict[str, Any]
     operator = operator or a_config()
     errors = ErrorForm(settings.pop("errors", ErrorForm.AS_DOCUMENTED))
     chosen = GatewaySettings(**{"wait_seconds": 0, "errors": errors, **settings})
-    videos, models, keys = Videos(server, ()), Models(server, operator), KeyRing()
+    models, keys = Models(server, operator), KeyRing()
+    videos = Videos(server, (), (SECRET,), models.gpus)
     submitter = Submitter(server, operator, videos, models, SECRET, chosen.repeat_seconds)
     callers = Callers(keys, videos)
     gateway = Gateway(chosen, operator, videos, models, callers, submitter, store)
