@@ -137,6 +137,13 @@ def test_a_field_of_a_later_version_leaves_the_hash_of_who_does_not_use_it() -> 
     assert len({plain, *(a_spec(**image, **other).request_hash for other in others)}) == 4
 
 
+def test_the_whole_hash_is_over_every_field_that_is_not_its_default() -> None:
+    plain = a_spec()
+    assert a_spec(suspend=False).whole_hash == plain.whole_hash
+    assert plain.whole_hash == hash_of({"prompt": plain.prompt}), "whatever a later version adds"
+    assert a_spec(trackId="t").whole_hash != plain.whole_hash
+
+
 def test_the_request_fields_are_fields_of_the_spec() -> None:
     assert set(REQUEST_FIELDS) <= set(TextToVideoJobSpec.model_fields)
 

@@ -481,6 +481,19 @@ def test_a_quota_holds_on_the_page_too() -> None:
     in_a_world(test)
 
 
+def test_an_answer_that_was_lost_is_given_again_though_the_quota_is_used_up() -> None:
+    async def test(world: World) -> None:
+        key, _ = world.keys.add(quota=Quota(jobs_in_flight=1))
+        await sign_in(world, key)
+        headers = await token_of(world) | {"Idempotency-Key": "7"}
+        first = await world.client.post("/page/api/videos", json=PROMPT, headers=headers)
+        again = await world.client.post("/page/api/videos", json=PROMPT, headers=headers)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert first.json()["id"] == again.json()["id"]
+
+    in_a_world(test)
+
+
 def test_again_is_the_same_request_or_one_with_another_seed() -> None:
     async def test(world: World) -> None:
         await sign_in(world)
