@@ -255,6 +255,11 @@ class TextToVideoJobSpec(ContractModel):
         )
         return hash_of(wanted)
 
+    @property
+    def whole_hash(self) -> str:
+        """The same over all fields: equal for requests that say the same."""
+        return hash_of(self.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+
 
 def hash_of(document: Any) -> str:
     """SHA-256 in hex over plain JSON data, whatever the order of its keys."""

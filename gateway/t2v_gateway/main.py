@@ -6,8 +6,10 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import kopf
 from aiohttp import ClientSession
@@ -32,6 +34,7 @@ from t2v_gateway.gateway import Gateway
 from t2v_gateway.metrics import Metrics
 from t2v_gateway.models import Models
 from t2v_gateway.settings import GatewaySettings, load_settings
+from t2v_gateway.signing import until_another_signs
 from t2v_gateway.submitting import Submitter
 from t2v_gateway.videos import Videos
 
@@ -71,10 +74,16 @@ class Process:
     """The parts, and how they hang together."""
 
     def __init__(
-        self, gateway: Gateway, keys: ApiKeys, registry: CollectorRegistry | None = None
+        self,
+        gateway: Gateway,
+        keys: ApiKeys,
+        until_outdated: Coroutine[Any, Any, None],
+        registry: CollectorRegistry | None = None,
     ) -> None:
+        """`until_outdated` returns when the gateway is to begin anew."""
         self._gateway = gateway
         self._keys = keys
+        self._until_outdated = until_outdated
         self._registry = registry or CollectorRegistry()
 
     @classmethod
@@ -93,16 +102,19 @@ class Process:
         keys = ApiKeys(client, config.api_keys.namespace or namespace)
         submitter = Submitter(client, config, videos, models, secrets[0], settings.repeat_seconds)
         callers = Callers(keys, videos)
-        return cls(Gateway(settings, config, videos, models, callers, submitter, store), keys)
+        gateway = Gateway(settings, config, videos, models, callers, submitter, store)
+        read = partial(grant_keys, client, namespace, config.gateway_secret)
+        return cls(gateway, keys, until_another_signs(read, secrets[0]))
 
     async def run(self) -> None:
-        """Serve until a signal."""
+        """Serve until a signal, or until the process is outdated: Kubernetes starts it anew."""
         ended = asyncio.Event()
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(each, ended.set)
         gateway = self._gateway
         parts = (gateway.videos.run(), gateway.models.run(), self._keys.run(), self._serve())
-        tasks = [asyncio.create_task(part) for part in (*parts, ended.wait())]
+        ends = (ended.wait(), self._until_outdated)
+        tasks = [asyncio.create_task(part) for part in (*parts, *ends)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         # Whoever waits for a video is told that it is on its way.
         gateway.videos.close()
@@ -142,7 +154,9 @@ async def _secrets(
     while True:
         try:
             signers = await grant_keys(client, namespace, config.gateway_secret)
-            return signers, await installed_store(config, client, namespace, session)
+            if signers:
+                return signers, await installed_store(config, client, namespace, session)
+            logger.warning("Secret %s is not there: the operator makes it", config.gateway_secret)
         except ConfigurationError:
             raise
         except KeyInvalid as error:

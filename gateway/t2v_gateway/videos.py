@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -26,7 +26,13 @@ DIGEST_ANNOTATION = f"{GROUP}/idempotent-request"
 """On a resource made with an Idempotency-Key: the digest of the request that the key goes with."""
 EVERY: Key = ("", "")
 """Stands for all videos."""
+LAG_SECONDS = 0.5
+"""How far a watch may be behind."""
+MOST_GONE = 10_000
+"""Of those that were deleted, so many are remembered by their places."""
 READ = ("name", "namespace", "uid", "generation", "creationTimestamp", "resourceVersion", "labels")
+
+Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,11 @@ class Video:
         return self.namespace, self.name
 
     @property
+    def place(self) -> Place:
+        """Among others: by time, and always the same among those of one second."""
+        return self.created, self.id
+
+    @property
     def resource(self) -> ObservedResource:
         """The whole of it."""
         return observe_resource(orjson.loads(self.document))
@@ -89,6 +100,29 @@ class Video:
     @property
     def spec(self) -> TextToVideoJobSpec | None:
         return self.resource.spec
+
+
+def is_of(key: ApiKey, video: Video) -> bool:
+    """Whether it was made with this key, in its namespace."""
+    return video.key_id == key.id and video.namespace == key.namespace
+
+
+class Changes(asyncio.Event):
+    """Set when something has changed; whoever waits takes what it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: set[Key] = set()
+
+    def add(self, key: Key) -> None:
+        self._keys.add(key)
+        self.set()
+
+    def take(self) -> set[Key]:
+        """What has changed since the last time."""
+        self.clear()
+        taken, self._keys = self._keys, set()
+        return taken
 
 
 def video_of(document: Manifest, secrets: Sequence[bytes]) -> Video:
@@ -157,7 +191,9 @@ class Videos:
         ]
         self._by_id: dict[int, Key] = {}
         self._by_key: defaultdict[str, dict[Key, None]] = defaultdict(dict)
-        self._listeners: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
+        self._listeners: defaultdict[Key, set[Changes]] = defaultdict(set)
+        self._gone: OrderedDict[int, tuple[tuple[str, str], Place]] = OrderedDict()
+        """Whose the latest of those that are gone were, and their places."""
         self.is_closed = False
         """Whether the process ends: whoever waits gives up."""
 
@@ -200,22 +236,61 @@ class Videos:
         )
         return sum(counted) + self._spent.of(key.id, now)
 
-    async def finished(self, key: Key, seconds: float) -> Video | None:
-        """The video once it is finished, or as it is after so long; None where it is gone."""
-        with self._listening(key) as changed, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while (video := self.store.get(key)) and not (video.is_finished or self.is_closed):
-                    await changed.wait()
-                    changed.clear()
-        return self.store.get(key)
+    async def own(self, key: ApiKey, video_id: int) -> Video | None:
+        """The video of this id that was made with the key; None where there is none."""
 
-    def changes(self) -> AbstractContextManager[asyncio.Event]:
-        """An event that is set at each change of any video; whoever waits clears it."""
+        def found() -> Video | None:
+            video = self.by_id(video_id)
+            return video if video and is_of(key, video) else None
+
+        return await self.awaited(key, found)
+
+    async def awaited(self, key: ApiKey, find: Callable[[], Video | None]) -> Video | None:
+        """What `find` finds among the key's videos; None where that is nothing.
+
+        One that another replica has just made may be ahead of the watch here. What is not there
+        and what is another key's are waited for alike: the time tells nothing.
+        """
+        with self._listening(_all_of(key.id)) as changed, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAG_SECONDS):
+                while (video := find()) is None and not self.is_closed:
+                    await changed.wait()
+                    changed.take()
+                return video
+        return None
+
+    async def finished(self, video: Video, seconds: float) -> Video | None:
+        """The video once it is finished, or as it is after so long; None where it is gone.
+
+        One that the watch here has not seen yet, as another replica made it, is not gone.
+        """
+        seen = False
+        with self._listening(video.key) as changed, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.is_closed:
+                    known = self._same(video)
+                    if known.is_finished if known else seen:
+                        break
+                    seen = known is not None
+                    await changed.wait()
+                    changed.take()
+        return self._same(video) or (None if seen else video)
+
+    def changes(self) -> AbstractContextManager["Changes"]:
+        """Every change of any video."""
         return self._listening(EVERY)
 
+    def place_of(self, key: ApiKey, video_id: int) -> Place | None:
+        """Where the key's video is among others, though it may be gone since; None: never seen."""
+        video = self.by_id(video_id)
+        if video is not None:
+            return video.place if is_of(key, video) else None
+        owner, place = self._gone.get(video_id, (None, None))
+        return place if owner == (key.id, key.namespace) else None
+
     @contextlib.contextmanager
-    def _listening(self, key: Key) -> Iterator[asyncio.Event]:
-        changed = asyncio.Event()
+    def _listening(self, key: Key) -> Iterator["Changes"]:
+        changed = Changes()
         self._listeners[key].add(changed)
         try:
             yield changed
@@ -235,13 +310,31 @@ class Videos:
             self._spent.add(before.key_id, before.ended or now, self._gpu_seconds(before, now))
         if before is not None and (after is None or after.id != before.id):
             self._by_id.pop(before.id, None)
+            self._remember(before)
         if before is not None and (after is None or after.key_id != before.key_id):
             self._by_key[before.key_id].pop(key, None)
         if after is not None:
             self._by_id[after.id] = key
             self._by_key[after.key_id][key] = None
-        for listener in (*self._listeners.get(key, ()), *self._listeners.get(EVERY, ())):
-            listener.set()
+        owners = {each.key_id for each in (before, after) if each is not None}
+        for heard in (key, EVERY, *map(_all_of, owners)):
+            for listener in self._listeners.get(heard, ()):
+                listener.add(key)
+
+    def _remember(self, gone: Video) -> None:
+        self._gone[gone.id] = (gone.key_id, gone.namespace), gone.place
+        while len(self._gone) > MOST_GONE:
+            self._gone.popitem(last=False)
+
+    def _same(self, video: Video) -> Video | None:
+        """As it is known by now: another one may have its name."""
+        known = self.store.get(video.key)
+        return known if known and known.id == video.id else None
 
     def _told(self, *_: object) -> None:
         """What watches say and what own writes say is all one here."""
+
+
+def _all_of(key_id: str) -> Key:
+    """Stands for all videos of a key."""
+    return "", key_id

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from t2v_operator.delivery.asgi import GRACE_SECONDS
 
 from tests.chart.test_chart import Helm, helm, rendered
 
@@ -76,6 +77,17 @@ def test_it_writes_no_status_and_no_job(helm: Helm) -> None:
             "verbs": ["get", "list", "watch", "create", "delete"],
         }
     ]
+
+
+def test_it_ends_when_nobody_sends_requests_there_any_more(helm: Helm) -> None:
+    def pod(*version: str) -> dict[str, Any]:
+        found: dict[str, Any] = rendered(helm, *ON, *version)["Deployment", NAME]["spec"]
+        return found["template"]["spec"]
+
+    new, old = pod("--kube-version", "1.30.0"), pod("--kube-version", "1.29.0")
+    pause = new["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert new["terminationGracePeriodSeconds"] > pause + GRACE_SECONDS
+    assert "lifecycle" not in old["containers"][0], "it knows no such pause"
 
 
 def test_a_gateway_that_scales_has_no_number_of_its_own(helm: Helm) -> None:

@@ -32,13 +32,22 @@ EVERYTHING: Document = {
 }
 
 
+CRD = "applications.argoproj.io"
+
+
 @pytest.fixture
 def argo_cd(cluster: Cluster) -> Iterator[str]:
     """Argo CD's CRD of Applications, and nothing of Argo CD that runs; a namespace for them."""
     folder = module_folder("argo", "github.com/argoproj/argo-cd/v3")
     crd = folder / "manifests" / "crds" / "application-crd.yaml"
     cluster.kubectl("apply", "--server-side", "-f", str(crd))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/applications.argoproj.io")
+    established = "--for=condition=Established"
+    wait_until(
+        lambda: "conditions" in cluster.kubectl("get", "crd", CRD, "-o", "jsonpath={.status}"),
+        "the API server has looked at the CRD",
+        30,
+    )
+    cluster.kubectl("wait", established, f"crd/{CRD}")
     cluster.kubectl("create", "namespace", "argocd")
     yield "argocd"
     cluster.kubectl("delete", "namespace", "argocd")

@@ -101,8 +101,8 @@ def is_ready(installation: Installation, name: str, commit: str) -> Document:
     """The model's status once it is ready at this commit."""
 
     def reached() -> bool:
-        status = the_model(installation, name)["status"]
-        ready = {each["type"]: each["status"] for each in status["conditions"]}["Ready"]
+        status = the_model(installation, name).get("status", {})
+        ready = {each["type"]: each["status"] for each in status.get("conditions", ())}.get("Ready")
         return ready == "True" and status["commit"] == commit
 
     wait_until(reached, f"{name} is ready at {commit[:12]}", 180)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from t2v_api.base import ContractError
-from t2v_api.resource import REQUEST_FIELDS, TextToVideoJobSpec
+from t2v_api.resource import REQUEST_FIELDS, TextToVideoJobSpec, hash_of
 
 from tests.unit.builders import a_resource
 
@@ -135,6 +135,15 @@ def test_a_field_of_a_later_version_leaves_the_hash_of_who_does_not_use_it() -> 
     assert plain == "a62441a7de671036b2382cdacf48e83a4ba60b564775d6380746e70b9302c2e7"
     others = ({"mode": "FirstFrame"}, {"mode": "Restyle"}, {"endImage": "https://a/c.png"})
     assert len({plain, *(a_spec(**image, **other).request_hash for other in others)}) == 4
+
+
+def test_the_whole_hash_is_over_every_field_that_is_not_its_default() -> None:
+    plain = a_spec()
+    assert a_spec(suspend=False).whole_hash == plain.whole_hash
+    assert plain.whole_hash == hash_of({"modelId": "m", "prompt": "p"}), (
+        "whatever a later version adds"
+    )
+    assert a_spec(trackId="t").whole_hash != plain.whole_hash
 
 
 def test_the_request_fields_are_fields_of_the_spec() -> None:

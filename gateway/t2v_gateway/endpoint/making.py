@@ -2,7 +2,6 @@
 
 import asyncio
 from functools import partial
-from hashlib import sha256
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -57,16 +56,22 @@ def add(routes: APIRouter, gateway: Gateway) -> None:
 async def _waited_for(video: Video, request: Request, gateway: Gateway) -> Video:
     """The video once it is finished, or after the configured time.
 
-    A client that goes away ends the waiting; the video is made all the same.
+    A client that goes away ends the waiting; the video is made all the same. Raises Refused where
+    it was deleted meanwhile.
     """
     seconds = gateway.settings.wait_seconds
     if video.is_finished or not seconds:
         return gateway.videos.get(video.key) or video
-    waiting = asyncio.ensure_future(gateway.videos.finished(video.key, seconds))
+    waiting = asyncio.ensure_future(gateway.videos.finished(video, seconds))
     leaving = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
-        return (waiting.result() if waiting.done() else None) or video
+        if not waiting.done():
+            return video
+        finished = waiting.result()
+        if finished is None:
+            raise Refused(404, f"video {video.id} was deleted before it was made")
+        return finished
     finally:
         waiting.cancel()
         leaving.cancel()
@@ -86,7 +91,7 @@ def _once(spec: TextToVideoJobSpec, request: Request) -> Once | None:
     (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/); a track_id goes
     with as many as one likes.
     """
-    digest = sha256(spec.json_line().encode()).hexdigest()
+    digest = spec.whole_hash
     if word := request.headers.get("idempotency-key", "").strip():
         if len(word) > MOST_WORD_CHARACTERS:
             raise Refused(400, f"Idempotency-Key has more than {MOST_WORD_CHARACTERS} characters")

@@ -1,14 +1,12 @@
 """The addresses of the OpenAI Videos API."""
 
-import asyncio
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 from t2v_api.api_key import ApiKey
-from t2v_api.resource import Phase, TextToVideoJobSpec, hash_of
+from t2v_api.resource import Phase, TextToVideoJobSpec
 
 from t2v_gateway.endpoint.asking import refuse_keys_in_the_address
 from t2v_gateway.errors import NotFound, Refused
@@ -21,12 +19,10 @@ from t2v_gateway.openai.reading import read_parameters
 from t2v_gateway.openai.requests import CreateVideo, RemixVideo, remix_in, spec_of
 from t2v_gateway.repeating import repeated
 from t2v_gateway.submitting import Once
-from t2v_gateway.videos import Video
+from t2v_gateway.videos import Place, Video, is_of
 
 PREFIX = "/v1"
 MOST_WORD_CHARACTERS = 256
-LAG_SECONDS = 0.5
-"""How far a watch may be behind."""
 POLL_MILLISECONDS = {Phase.RUNNING: 1000}
 POLL_QUEUED_MILLISECONDS = 3000
 """How often the client's `poll` asks."""
@@ -86,23 +82,19 @@ def router(gateway: Gateway) -> APIRouter:
         return answers.about(video, catalogue.model_of(gateway, spec.model_id) if spec else None)
 
     async def own(key: ApiKey, video_id: str) -> Video:
-        """The key's video of this id. Raises NotFound.
-
-        One that another replica has just made may be ahead of the watch here. What is not there
-        and what is another key's are waited for alike: the time tells nothing.
-        """
+        """The key's video of this id. Raises NotFound."""
         number = answers.number_in(video_id)
-        with gateway.videos.changes() as changed, suppress(TimeoutError):
-            async with asyncio.timeout(LAG_SECONDS if number is not None else 0):
-                while number is not None:
-                    video = gateway.videos.by_id(number)
-                    if video and video.key_id == key.id and video.namespace == key.namespace:
-                        if video.is_being_deleted:
-                            break
-                        return video
-                    await changed.wait()
-                    changed.clear()
+        video = await gateway.videos.own(key, number) if number is not None else None
+        if video is not None and not video.is_being_deleted:
+            return video
         raise NotFound(f"video {video_id[:80]!r}")
+
+    def place(key: ApiKey, video_id: str) -> Place:
+        number = answers.number_in(video_id)
+        found = gateway.videos.place_of(key, number) if number is not None else None
+        if found is None:
+            raise BadParameter(f"after: video {video_id[:80]!r} was not found", "after")
+        return found
 
     async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec, **labels: str) -> Video:
         return await gateway.submitter.submit(
@@ -128,20 +120,19 @@ def router(gateway: Gateway) -> APIRouter:
         order: Annotated[Literal["asc", "desc"], Query(description="By time")] = "desc",
     ) -> VideoList:
         """The videos that were made with this key, a page of them."""
-        found = [video for video in gateway.videos.of_key(key) if _is_of(video, key)]
-        found.sort(key=_place, reverse=order == "desc")
-        begin = 0
+        mine = (video for video in gateway.videos.of_key(key) if is_of(key, video))
+        found = [video for video in mine if not video.is_being_deleted]
+        found.sort(key=lambda video: video.place, reverse=order == "desc")
         if after is not None:
-            ids = [answers.id_of(video) for video in found]
-            if after not in ids:
-                raise BadParameter(f"after: video {after[:80]!r} was not found", "after")
-            begin = ids.index(after) + 1
-        page = found[begin : begin + limit]
+            # It may have been deleted meanwhile: who deletes page by page does so.
+            last = place(key, after)
+            found = [v for v in found if (v.place < last if order == "desc" else v.place > last)]
+        page = found[:limit]
         return VideoList(
             data=[about(video) for video in page],
             first_id=answers.id_of(page[0]) if page else None,
             last_id=answers.id_of(page[-1]) if page else None,
-            has_more=begin + limit < len(found),
+            has_more=limit < len(found),
         )
 
     @routes.get("/videos/{video_id}", responses=NOT_FOUND)
@@ -196,16 +187,6 @@ def router(gateway: Gateway) -> APIRouter:
     return routes
 
 
-def _is_of(video: Video, key: ApiKey) -> bool:
-    is_own = video.key_id == key.id and video.namespace == key.namespace
-    return is_own and not video.is_being_deleted
-
-
-def _place(video: Video) -> tuple[str, int]:
-    """In the list: by time, and always the same among those of one second."""
-    return video.created, video.id
-
-
 def _once(request: Request, spec: TextToVideoJobSpec) -> Once | None:
     """What tells a repeated request, and that the same was asked before."""
     word = request.headers.get("idempotency-key", "").strip()
@@ -213,4 +194,4 @@ def _once(request: Request, spec: TextToVideoJobSpec) -> Once | None:
         return None
     if len(word) > MOST_WORD_CHARACTERS:
         raise Refused(400, f"Idempotency-Key has more than {MOST_WORD_CHARACTERS} characters")
-    return Once(f"idempotency-key {word}", "", hash_of(spec.document()))
+    return Once(f"idempotency-key {word}", "", spec.whole_hash)

@@ -139,11 +139,11 @@ def _add_files(routes: APIRouter) -> None:
 def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
     streams = Streams(gateway, Glance(gateway))
 
-    def mine(key: ApiKey, video_id: str) -> Video:
+    async def mine(key: ApiKey, video_id: str) -> Video:
         """Raises NotFound, whether somebody else has one of that id or nobody has."""
         is_id = video_id.isascii() and video_id.isdecimal() and len(video_id) < 20
-        video = gateway.videos.by_id(int(video_id)) if is_id else None
-        if video is None or video.key_id != key.id or video.namespace != key.namespace:
+        video = await gateway.videos.own(key, int(video_id)) if is_id else None
+        if video is None:
             raise NotFound(f"video {video_id[:20]}")
         return video
 
@@ -187,13 +187,13 @@ def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
     @routes.get("/page/api/videos/{video_id}")
     async def details(request: Request, video_id: str) -> Response:
         _, key = door.reader(request)
-        return JSONResponse(details_of(mine(key, video_id)))
+        return JSONResponse(details_of(await mine(key, video_id)))
 
     @routes.post("/page/api/videos/{video_id}/again")
     async def again(request: Request, video_id: str) -> Response:
         """The same request once more; with `"seed": "other"` with another seed."""
         key = door.writer(request)
-        spec = mine(key, video_id).spec
+        spec = (await mine(key, video_id)).spec
         if spec is None:
             raise Refused(400, "its request is malformed; fill in the form instead")
         given = await _json(request, gateway)
@@ -204,7 +204,7 @@ def _add_api(routes: APIRouter, gateway: Gateway, door: Door) -> None:
     @routes.delete("/page/api/videos/{video_id}")
     async def delete(request: Request, video_id: str) -> Response:
         key = door.writer(request)
-        await gateway.submitter.delete(mine(key, video_id))
+        await gateway.submitter.delete(await mine(key, video_id))
         return Response(status_code=204)
 
 

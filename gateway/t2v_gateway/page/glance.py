@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from t2v_api.api_key import ApiKey
@@ -42,8 +42,11 @@ class Glance:
         self._load: Counter[tuple[str, bool]] = Counter()
         """By pool, and whether they run."""
 
-    def of(self, key: ApiKey) -> dict[str, Any]:
-        """What the key's owner may know: the pools that it opens, and how full they are."""
+    def of(self, key: ApiKey, mine: Mapping[str, int] | None = None) -> dict[str, Any]:
+        """What the key's owner may know: the pools that it opens, and how full they are.
+
+        `mine`: how many of its videos are in which state, where the caller has counted them.
+        """
         self._count()
         pools = [
             {
@@ -54,7 +57,8 @@ class Glance:
             }
             for pool in opened_pools(self._gateway.config, key)
         ]
-        mine = Counter(map(state_of, own(self._gateway, key)))
+        if mine is None:
+            mine = Counter(map(state_of, own(self._gateway, key)))
         return {
             "pools": pools,
             "unplaced": self._load["", True] + self._load["", False],

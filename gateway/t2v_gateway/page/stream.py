@@ -6,7 +6,7 @@ Each begins with `hello`: whoever lost the stream asks for the list again, on wh
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ from t2v_operator.cluster.store import Key
 
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
-from t2v_gateway.page.cards import card_of
+from t2v_gateway.page.cards import card_of, state_of
 from t2v_gateway.page.glance import Glance, own
 from t2v_gateway.page.sessions import Session
 from t2v_gateway.videos import Video
@@ -65,23 +65,29 @@ class Streams:
 
     async def _events(self, session: Session) -> AsyncIterator[bytes]:
         with self._gateway.videos.changes() as changed:
-            told: Mapping[Key, Video] | None = None
+            shown: _Shown | None = None
             seen: dict[str, Any] = {}
             while not self._gateway.videos.is_closed:
-                changed.clear()
+                names = changed.take()
                 key = self._key(session)
                 if key is None:
                     yield _event("bye", {})
                     return
-                there = {video.key: video for video in own(self._gateway, key)}
-                looks = self._glance.of(key)
-                if told is None:
+                if shown and shown.namespace != key.namespace:
+                    return  # the page begins anew
+                is_first, news = shown is None, b""
+                if shown is None:
+                    shown = _Shown(self._gateway, key)
+                else:
+                    news = shown.news(names)
+                looks = self._glance.of(key, shown.states)
+                if is_first:
                     yield f"retry: {RETRY_MILLISECONDS}\n".encode() + _event("hello", looks)
-                elif news := _news(told, there):
+                if news:
                     yield news
-                if told is not None and looks != seen:
+                if looks != seen and not is_first:
                     yield _event("glance", looks)
-                told, seen = there, looks
+                seen = looks
                 await asyncio.sleep(self._pause)
                 try:
                     async with asyncio.timeout(self._heartbeat):
@@ -100,15 +106,41 @@ class Streams:
             return None
 
 
-def _news(told: Mapping[Key, Video], there: Mapping[Key, Video]) -> bytes:
-    """What is to be told of videos; empty where nothing is."""
-    changed = [video for name, video in there.items() if told.get(name) is not video]
-    gone = [str(video.id) for name, video in told.items() if name not in there]
-    if len(changed) > MOST_CARDS:
-        return _event("many", {})
-    if not changed and not gone:
-        return b""
-    return _event("videos", {"videos": [card_of(each) for each in changed], "gone": gone})
+class _Shown:
+    """A key's videos as an open page knows them. Only what changes is looked at again."""
+
+    def __init__(self, gateway: Gateway, key: ApiKey) -> None:
+        self._gateway = gateway
+        self._key_id = key.id
+        self.namespace = key.namespace
+        self._videos = {video.key: video for video in own(gateway, key)}
+        self.states = Counter(map(state_of, self._videos.values()))
+
+    def news(self, names: Iterable[Key]) -> bytes:
+        """What is to be told of videos; empty where nothing is."""
+        changed: list[Video] = []
+        gone: list[str] = []
+        for name in names:
+            before, after = self._videos.pop(name, None), self._own(name)
+            if after is not None:
+                self._videos[name] = after
+                if after is not before:
+                    changed.append(after)
+            elif before is not None:
+                gone.append(str(before.id))
+            self.states.subtract(map(state_of, filter(None, (before,))))
+            self.states.update(map(state_of, filter(None, (after,))))
+        if len(changed) > MOST_CARDS:
+            return _event("many", {})
+        if not changed and not gone:
+            return b""
+        return _event("videos", {"videos": [card_of(each) for each in changed], "gone": gone})
+
+    def _own(self, name: Key) -> Video | None:
+        video = self._gateway.videos.get(name)
+        if video is None or video.key_id != self._key_id or video.namespace != self.namespace:
+            return None
+        return None if video.is_being_deleted else video
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

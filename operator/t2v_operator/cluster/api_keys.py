@@ -18,6 +18,10 @@ from t2v_operator.cluster.store import Key, Store
 from t2v_operator.core.job import Manifest
 from t2v_operator.core.key_secret import HeldKey, KeySecretInvalid, read_key_secret
 
+WATCH_SECONDS = (4, 5)
+SILENCE_SECONDS = 6.0
+"""A revoked key is refused within ten seconds, though a connection died without a word: each watch
+is so short that one which says nothing for longer has ended."""
 GOING = "it is being deleted"
 
 logger = logging.getLogger("t2v_operator")
@@ -42,7 +46,17 @@ class ApiKeys:
         self._told = news
         self._secrets: Store[HeldKey | _Damaged] = Store(_read, self._index, self._tell)
         self._by_id: defaultdict[str, dict[Key, HeldKey]] = defaultdict(dict)
-        self.reflectors = [Reflector(client, SECRETS, namespace, self._secrets, KEY_LABEL)]
+        self.reflectors = [
+            Reflector(
+                client,
+                SECRETS,
+                namespace,
+                self._secrets,
+                KEY_LABEL,
+                watch_seconds=WATCH_SECONDS,
+                silence_seconds=SILENCE_SECONDS,
+            )
+        ]
 
     async def run(self) -> None:
         """Keep them in step with the API server until cancelled."""

@@ -28,6 +28,7 @@ from t2v_operator.core.allowance import Allowance
 from t2v_operator.core.decide import decide, refused
 from t2v_operator.core.decision import CreateJob, Decision
 from t2v_operator.core.events import notices
+from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.names import QUEUE_PRIORITY_LABEL
 from t2v_operator.core.observed import Observed, ObservedResource, Settled, object_to_ask_about
 from t2v_operator.core.record import record_to_leave
@@ -291,6 +292,9 @@ class Reconciler:
         if job:
             pods = self._cache.with_gone_pods(namespace, job, pods)
         observed = await self._with_key(replace(observed, job=job, pods=pods), now=True)
+        if job and isinstance(observed.key, KeyProblem) and not observed.key.is_answered:
+            # Without its key the Job would seem to have no right to the pools that the key opens.
+            raise TryAgain(observed.key.message)
         return await self._with_answers(observed)
 
     async def _with_key(self, observed: Observed, now: bool = False) -> Observed:

@@ -46,12 +46,16 @@ class Reflector:
         scope: Scope,
         store: Store[Any],
         label_selector: str | None = None,
+        watch_seconds: tuple[int, int] = WATCH_SECONDS,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self.kind = kind
         self._client = client
         self.scope = scope
         self._store = store
         self._selector = {"labelSelector": label_selector} if label_selector else {}
+        self._watch_seconds = watch_seconds
+        self._silence_seconds = silence_seconds
         self._position: str | None = None
         self._listed = asyncio.Event()
         self._watched = 0
@@ -134,11 +138,12 @@ class Reflector:
         params = {
             "resourceVersion": self._position,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311
+            "timeoutSeconds": str(random.randint(*self._watch_seconds)),  # noqa: S311
             **self._selector,
         }
         try:
-            async for event in self._client.watch(self.kind, self.scope, SILENCE_SECONDS, **params):
+            events = self._client.watch(self.kind, self.scope, self._silence_seconds, **params)
+            async for event in events:
                 self._take(event)
         except ClusterError as error:
             if error.status == 410 or "resource version" in error.message:

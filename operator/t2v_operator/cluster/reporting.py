@@ -24,7 +24,7 @@ from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 from t2v_operator.cluster.installed_store import installed_store
 from t2v_operator.cluster.leader import Leadership
 from t2v_operator.cluster.model_cache import ModelCache
-from t2v_operator.cluster.secrets import grant_keys, server_certificate
+from t2v_operator.cluster.secrets import server_certificate, signing_keys
 from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.delivery.asgi import load_certificate, serve
 from t2v_operator.delivery.certificates import Certificate
@@ -100,7 +100,7 @@ class Delivery:
         if config.api_keys.enabled:
             # Whoever mounts it waits for it.
             try:
-                await grant_keys(client, namespace, config.gateway_secret)
+                await signing_keys(client, namespace, config.gateway_secret)
             except KeyInvalid as error:
                 text = f"gatewaySecret in {namespace}: {error}"
                 raise ConfigurationError(text) from None

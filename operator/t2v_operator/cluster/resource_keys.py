@@ -57,7 +57,7 @@ class ResourceKeys:
         self._gateway_secret = gateway_secret
         self._clock = clock
         self._read: dict[Place, _Read] = {}
-        self._granting: tuple[float, tuple[bytes, ...]] = (0.0, ())
+        self._granting: tuple[float, tuple[bytes, ...]] = (float("-inf"), ())
 
     async def of(self, observed: Observed, now: bool = False) -> Found | None:
         """The key; None where the resource names none. A Job keeps the key that it was made with.
@@ -138,6 +138,12 @@ class ResourceKeys:
         except KeyInvalid as error:
             message = f"the operator's own Secret {self._gateway_secret}: {error}"
             return KeyProblem(Waiting.KEY_NOT_AVAILABLE, message)
+        if not secrets:
+            message = (
+                f"the operator's own Secret {self._gateway_secret} is not there: restart the "
+                "operator, which makes it, and send the request again"
+            )
+            return KeyProblem(Waiting.KEY_NOT_AVAILABLE, message)
         if not is_granted(claim, metadata, spec, secrets):
             message = (
                 f"the gateway did not sign this request for the API key {claim.key_id}; remove the "
@@ -148,7 +154,7 @@ class ResourceKeys:
 
     async def _grant_keys(self, now: bool) -> tuple[bytes, ...]:
         until, keys = self._granting
-        if now or not keys or self._clock() >= until:
+        if now or self._clock() >= until:
             keys = await grant_keys(self._client, self._namespace, self._gateway_secret)
             self._granting = self._clock() + FRESH_SECONDS, keys
         return keys

@@ -38,6 +38,11 @@ class KeyProblem:
     def is_final(self) -> bool:
         return isinstance(self.reason, Reason)
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the API server has said so; else another look may find the key."""
+        return self.reason is not Waiting.NOT_ANSWERED
+
 
 def key_named(
     metadata: ObjectMeta, spec: TextToVideoJobSpec | None

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from t2v_api.api_key import digest_of
 from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.kinds import SECRETS
+from t2v_operator.cluster.reflector import FIRST_PAUSE_SECONDS
 
 from tests.unit.api_keys import ID, SYSTEM, TEXT, a_key, a_key_secret
 from tests.unit.cluster.api_server import ApiServer
@@ -165,3 +167,30 @@ def test_it_runs_by_itself_until_cancelled() -> None:
         return keys.find(TEXT)
 
     assert asyncio.run(use()) == a_key()
+
+
+def test_a_revoked_key_is_refused_within_ten_seconds_though_the_watch_died_silently() -> None:
+    """The API server ends each watch earlier than silence lasts."""
+    asked: list[tuple[float, int]] = []
+
+    class Dead(ApiServer):
+        async def list(self, *_: Any, **__: Any) -> Any:
+            return {"metadata": {"resourceVersion": "1"}, "items": []}
+
+        async def watch(self, *words: Any, **params: str) -> AsyncIterator[Any]:
+            asked.append((words[2], int(params["timeoutSeconds"])))
+            if len(asked) == 2:
+                await asyncio.Event().wait()
+            raise TimeoutError
+            yield {}
+
+    async def go() -> None:
+        client: Any = Dead()
+        task = asyncio.create_task(ApiKeys(client, SYSTEM).run())
+        while len(asked) < 2:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(go())
+    pause = FIRST_PAUSE_SECONDS * 2
+    assert all(lasts < silence and silence + pause < 10 for silence, lasts in asked)

@@ -291,6 +291,20 @@ def test_a_claim_that_shows_other_files_is_not_fetched_for_again_and_again(world
     assert fetches == 2, "the first, and one more"
 
 
+def test_a_node_whose_clock_is_ahead_has_it_fetched_once(world: World) -> None:
+    """Else it would be missed again after each fetch, until the clocks meet."""
+    world.its_pod_finds_nothing(ago=-600)
+    world.look_at_video()
+    world.its_job_is_gone()
+    world.look_at_video()
+    world.look_at_model()
+    assert world.model_reason() == "Prefetching"
+    world.fetches(fetched_bytes=28_930_000_000)
+    assert world.model_reason() == "Available"
+    world.look_at_video()
+    assert world.video()[0] == "Queued"
+
+
 def test_after_a_restart_the_status_alone_tells_it(world: World) -> None:
     world.its_pod_finds_nothing()
     world.look_at_video()

@@ -8,18 +8,38 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from t2v_api.reasons import Reason
 from t2v_operator.cluster import reconcile
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import JOBS, PODS, SECRETS
+from t2v_operator.config import OperatorConfig
+from t2v_operator.core.balancing import Work
 from t2v_operator.core.job import build_job
 from t2v_operator.core.request import resolve
 
-from tests.unit.api_keys import FAST, ID, SYSTEM, TEXT, a_config_with_keys, a_key, a_key_secret
-from tests.unit.builders import a_resource
-from tests.unit.cluster.api_server import the_jobs
+from tests.unit.api_keys import (
+    FAST,
+    ID,
+    OTHER,
+    SYSTEM,
+    TEXT,
+    a_config_with_keys,
+    a_key,
+    a_key_secret,
+)
+from tests.unit.builders import a_config, a_resource
+from tests.unit.cluster.api_server import the_jobs, the_status
 from tests.unit.cluster.test_reconcile import World
 from tests.unit.cluster.test_resource_keys import a_secret
-from tests.unit.observations import JOB_NAME, a_pod_document, a_status, the_spec
+from tests.unit.observations import (
+    JOB_NAME,
+    a_failure,
+    a_pod_document,
+    a_status,
+    at,
+    text,
+    the_spec,
+)
 
 REFERENCE = {"keySecretRef": {"name": "alice"}}
 CONFIG = a_config_with_keys(FAST)
@@ -135,3 +155,60 @@ def test_a_key_is_not_known_by_the_name_of_its_secret(world: Callable[..., World
     tested.server.put(SECRETS, copy)
     assert the_reason(tested.looks_until_it_is_written()) == ("Failed", "KeyRefused")
     assert TEXT not in json.dumps(tested.server.all_of(JOBS))
+
+
+THE_LARGER = {"name": "larger", "gpuMemory": "80Gi", "keys": "required"}
+THE_SMALLER = {"name": "smaller", "gpuMemory": "24Gi", "keys": "required"}
+
+
+def a_world_that_queues(
+    monkeypatch: pytest.MonkeyPatch, config: OperatorConfig, pools: list[str], **spec: Any
+) -> World:
+    """A video whose Job waits in the first of the pools that its key opens."""
+    tested = World(config)
+    monkeypatch.setattr(reconcile, "time", SimpleNamespace(monotonic=lambda: tested.uptime))
+    tested.has(spec=REFERENCE | spec)
+    tested.server.put(SECRETS, a_key_secret(pools=pools))
+    tested.server.put(SECRETS, a_secret())
+    hears_of_keys(tested)
+    assert tested.looks_until_it_is_written()["pool"] == pools[0]
+    tested.hears()
+    return tested
+
+
+def test_a_key_that_cannot_be_read_now_fails_no_video_that_it_opens_a_larger_pool_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    document = a_config(resources={"gpus": 1}).document() | {"apiKeys": {"enabled": True}}
+    config = OperatorConfig.parse(document | {"pools": [THE_SMALLER, THE_LARGER]})
+    tested = a_world_that_queues(monkeypatch, config, ["smaller", "larger"])
+    (job,) = tested.server.all_of(JOBS)
+    said = a_failure(Reason.OUT_OF_MEMORY, "CUDA out of memory")
+    ended = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": ""}
+    job["status"] = {"conditions": [ended | {"lastTransitionTime": text(at(tested.now))}]}
+    tested.server.put(JOBS, job)
+    tested.pod(job_uid=job["metadata"]["uid"], exit_code=4, message=said, pool="smaller")
+    tested.hears()
+    tested.server.refusals["list", "secrets"] = TimeoutError()
+    assert "it is tried again" in tested.tries_again()
+    tested.server.refusals.clear()
+    tested.looks()
+    assert the_reason(the_status(tested.server)) == ("Pending", "LargerPool")
+
+
+def test_a_key_that_cannot_be_read_now_moves_nothing_to_a_pool_that_it_does_not_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pools = [each | {"gpus": 1} for each in ({"name": "open"}, FAST, OTHER)]
+    sections = {"apiKeys": {"enabled": True}, "loadBalancing": {"reconsider": True}}
+    document = a_config(resources={"gpus": 1}).document()
+    config = OperatorConfig.parse(document | sections | {"pools": pools})
+    tested = a_world_that_queues(monkeypatch, config, ["fast", "other"], loadBalancer=True)
+    tested.cache.tally.see(("default", "another"), Work("fast", "m", 1, 9000.0))
+    tested.server.refusals["list", "secrets"] = ClusterError(429, "TooManyRequests", "slow down")
+    tested.passes(70)
+    tested.tries_again()
+    assert the_jobs(tested.server) == [JOB_NAME]
+    tested.server.refusals.clear()
+    tested.looks()
+    assert the_status(tested.server)["pool"] == "other"

@@ -197,10 +197,13 @@ def test_a_label_without_the_right_signature_is_refused(world: World, observed: 
     assert world.problem(observed).reason is Reason.KEY_REFUSED
 
 
-def test_the_gateways_secret_is_made_where_it_is_missing(world: World) -> None:
-    assert world.problem(signed()).reason is Reason.KEY_REFUSED
-    made = world.server.objects[SECRETS, SYSTEM, GATEWAY]
-    assert len(base64.b64decode(made["data"]["current"])) >= 32
+def test_a_gateways_secret_that_is_missing_is_waited_for(world: World) -> None:
+    """Another one in its place would refuse whatever the gateways sign with the one they know."""
+    assert world.problem(signed()).reason is Waiting.KEY_NOT_AVAILABLE
+    assert world.server.all_of(SECRETS) == [world.server.objects[SECRETS, SYSTEM, f"api-key-{ID}"]]
+    world.server.put(SECRETS, the_gateways(current=SIGNS))
+    world.uptime += 5
+    assert world.of(signed()) == a_key()
 
 
 def test_a_gateways_secret_that_anybody_could_guess_is_not_used(world: World) -> None:

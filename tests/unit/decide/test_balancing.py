@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from t2v_api.reasons import Reason
+from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.balancing import Work
 from t2v_operator.core.decide import decide
 from t2v_operator.core.decision import CreateJob, Decision, DeleteJob
+from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.rules.balancing import RECONSIDER_SECONDS
 
 from tests.unit.decide.test_pools import (
@@ -237,10 +238,19 @@ def test_it_never_moves_back_for_the_same_load(one: float, three: float) -> None
         pytest.param({"pods": (a_pod(),)}, id="its pod has a node"),
         pytest.param({"pods": (a_pod(exit_code=5),)}, id="a pod of it ran"),
         pytest.param({"spec": {"suspend": True}}, id="it is suspended"),
+        pytest.param(
+            {"key": KeyProblem(Waiting.NOT_ANSWERED, "nobody answers")}, id="its key is not read"
+        ),
     ],
 )
 def test_a_video_stays_where(seen: dict[str, Any]) -> None:
     assert not moves(waiting(reconsidering(), BUSY, **seen))
+
+
+def test_what_somebody_suspended_by_hand_stays() -> None:
+    config = reconsidering()
+    job = replace(the_job(balanced(config, {})), suspended=True)
+    assert not moves(waiting(config, BUSY, job=job))
 
 
 def test_a_video_that_does_not_ask_for_it_stays() -> None:
@@ -254,6 +264,8 @@ def test_what_waits_in_a_queue_moves_until_the_queue_has_let_it_in() -> None:
     config = reconsidering(*pools, kueue=True)
     assert moves(waiting(config, BUSY, workload=a_workload("no quota")))
     assert not moves(waiting(config, BUSY, workload=a_workload(has_quota=True)))
+    deactivated = a_workload("no quota", active=False)
+    assert not moves(waiting(config, BUSY, workload=deactivated)), "an administrator holds it"
     named = {"spec": {"queueName": "own"}}
     assert not moves(waiting(config, BUSY, workload=a_workload("no quota"), **named))
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from t2v_api.api_key import Right
+from t2v_gateway import videos
 from t2v_operator.cluster.kinds import RESOURCES
 
 from tests.unit.gateway.world import World, a_world
@@ -15,6 +16,13 @@ from tests.unit.gateway.world import World, a_world
 PLACE = "/api/v1/enterprise"
 BODY: dict[str, Any] = {"model_id": "tiny-shapes", "prompt": "a red circle", "track_id": "secret"}
 NOBODYS = 4503599627370497
+
+
+@pytest.fixture(autouse=True)
+def _no_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that is not found is waited for, whether it is somebody else's or nobody's."""
+    monkeypatch.setattr(videos, "LAG_SECONDS", 0.001)
+
 
 Attempt = Callable[[World, str, int], Awaitable[httpx2.Response]]
 """With the key of somebody else, for the id of a video."""

@@ -172,3 +172,21 @@ def test_a_client_that_goes_away_ends_the_waiting_and_not_its_video() -> None:
             assert not video.is_finished
 
     asyncio.run(asked())
+
+
+@pytest.mark.parametrize("by", ["id", "track_id"])
+def test_a_video_that_another_replica_has_just_made_is_waited_for(by: str) -> None:
+    async def asked() -> None:
+        async with a_world() as world:
+            made_id = (await made(world, track_id="a"))["id"]
+            (video,) = world.videos
+            world.forget(video)
+            body = {"key": world.key.text} | ({"track_id": "a"} if by == "track_id" else {})
+            place = f"{PLACE}/fetch/{made_id}" if by == "id" else f"{PLACE}/fetch"
+            asking = asyncio.create_task(world.client.post(place, json=body))
+            while not world.gateway.videos._listeners:
+                await asyncio.sleep(0)
+            world.change(video)
+            assert (await asking).json()["id"] == made_id
+
+    asyncio.run(asked())

@@ -238,6 +238,23 @@ def test_a_list_comes_in_pages_by_time() -> None:
     ask(asked)
 
 
+def test_who_deletes_page_by_page_gets_all_pages() -> None:
+    async def asked(world: OpenAiWorld) -> None:
+        made = {(await world.client.videos.create(prompt=f"circle {n}")).id for n in range(5)}
+        deleted = set()
+        async for each in world.client.videos.list(limit=2):
+            video = world.video(each.id)
+            await world.client.videos.delete(each.id)
+            world.forget(video)
+            deleted.add(each.id)
+        assert deleted == made
+        other, _ = world.world.keys.add()
+        theirs = world.as_holder_of(other)
+        assert (await refused(theirs.videos.list(after=made.pop()))).status_code == 400
+
+    ask(asked)
+
+
 def _made_at(world: OpenAiWorld, video_id: str, time: str) -> None:
     video = world.video(video_id)
     for (_, _, name), document in world.world.server.objects.items():

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -501,6 +501,19 @@ def test_a_quota_holds_on_the_page_too() -> None:
     in_a_world(test)
 
 
+def test_an_answer_that_was_lost_is_given_again_though_the_quota_is_used_up() -> None:
+    async def test(world: World) -> None:
+        key, _ = world.keys.add(quota=Quota(jobs_in_flight=1))
+        await sign_in(world, key)
+        headers = await token_of(world) | {"Idempotency-Key": "7"}
+        first = await world.client.post("/page/api/videos", json=PROMPT, headers=headers)
+        again = await world.client.post("/page/api/videos", json=PROMPT, headers=headers)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert first.json()["id"] == again.json()["id"]
+
+    in_a_world(test)
+
+
 def test_again_is_the_same_request_or_one_with_another_seed() -> None:
     async def test(world: World) -> None:
         await sign_in(world)
@@ -817,6 +830,32 @@ def test_the_stream_tells_what_changes_and_what_is_gone() -> None:
         assert told[1][1]["videos"][0]["state"] == "ready"
         assert told[2][1]["mine"] == {"working": 0, "ready": 1, "failed": 0}
         assert told[3][1] == {"videos": [], "gone": [str(video.id)]}
+
+    in_a_world(test)
+
+
+def test_the_stream_does_not_read_all_videos_for_one_that_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(world: World) -> None:
+        videos = [await ask(world, seed=seed) for seed in range(3)]
+        passes: list[str] = []
+        of_key = world.gateway.videos.of_key
+
+        def counted(key_id: str) -> Iterator[Video]:
+            passes.append(key_id)
+            return of_key(key_id)
+
+        monkeypatch.setattr(world.gateway.videos, "of_key", counted)
+
+        def succeeds(count: int) -> None:
+            if count in (1, 3):
+                world.succeed(videos[count // 2])
+
+        told = await events(world, 5, succeeds)
+        assert [name for name, _ in told] == ["hello", "videos", "glance", "videos", "glance"]
+        assert told[-1][1]["mine"] == {"working": 1, "ready": 2, "failed": 0}
+        assert len(passes) == 1, "when it is opened"
 
     in_a_world(test)
 

@@ -81,6 +81,18 @@ class World:
         self.server.put(RESOURCES, document)
         self.gateway.videos.store.event("MODIFIED", document, None)
 
+    def forget(self, video: Video) -> None:
+        """As another replica, whose watch has not told of it yet."""
+        document = self.server.objects[RESOURCES, video.namespace, video.name]
+        self.gateway.videos.store.event("DELETED", document, None)
+
+    def drop(self, video: Video) -> None:
+        """Its deletion, and what the watch tells of it."""
+        document = self.server.objects.pop((RESOURCES, video.namespace, video.name))
+        self.server.version += 1
+        document["metadata"]["resourceVersion"] = str(self.server.version)
+        self.gateway.videos.store.event("DELETED", document, None)
+
     def succeed(self, video: Video, url: str = "http://videos.example.com/v/video.mp4") -> None:
         self.change(
             video, phase="Succeeded", output=[url], outputUrl=url, generationTime=8.9, id=video.id

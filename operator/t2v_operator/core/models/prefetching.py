@@ -1,6 +1,7 @@
 """Rules about the Job that fetches a VideoModel into the model cache, or into one node's."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from t2v_api.base import ContractError
 from t2v_api.prefetch import PrefetchResult, read_prefetch
@@ -178,7 +179,7 @@ def _fetched(
         percent=100,
         sha256=record.sha256,
         converted_to=record.converted_to,
-        fetched_time=situation.now,
+        fetched_time=_after_it_was_missed(situation),
         fetched_bytes=record.fetched_bytes,
         fetch_seconds=seconds,
         pools=situation.pools(ready=True),
@@ -186,6 +187,17 @@ def _fetched(
     )
     # Whose clock is ahead may have missed it after this: that is looked at now, or never.
     return ModelDecision(status, again_seconds=0.0)
+
+
+def _after_it_was_missed(situation: ModelSituation) -> datetime:
+    """Now, or a second after the pod that missed it: the clock of that pod's node may be ahead.
+
+    Else it would be missed, and fetched, until the clocks meet.
+    """
+    status = situation.model.status
+    if status is None or status.missing_time is None:
+        return situation.now
+    return max(situation.now, status.missing_time + timedelta(seconds=1))
 
 
 def _record(pod: ObservedPod) -> PrefetchResult | None:

@@ -8,6 +8,7 @@ from t2v_api.resource import Phase
 from t2v_operator.core.balancing import wait_seconds, work_in
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.estimate import estimate
+from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.pools import placed
 from t2v_operator.core.request import ResolvedJob, resolve
 from t2v_operator.core.situation import Situation, removals
@@ -48,10 +49,20 @@ def _may_move(situation: Situation) -> bool:
     spec, job, observed = situation.spec, situation.job, situation.observed
     if not spec.load_balancer or spec.pool or spec.queue_name or spec.suspend:
         return False
-    if not job.has_local_pods or situation.history.count:
+    if not job.has_local_pods or situation.history.count or isinstance(observed.key, KeyProblem):
+        return False
+    if _is_held(situation):
         return False
     admitted = observed.workload is not None and observed.workload.has_quota
     return not admitted and not any(pod.node or pod.started for pod in observed.pods)
+
+
+def _is_held(situation: Situation) -> bool:
+    """Whether somebody suspended its Job by hand, or deactivated its Workload: a new one would
+    know nothing of that.
+    """
+    job, workload = situation.job, situation.observed.workload
+    return (job.suspended and not job.queue) or (workload is not None and not workload.is_active)
 
 
 def _on_its_way_to(situation: Situation) -> ResolvedJob | None:
