@@ -1,7 +1,9 @@
 """The addresses of the OpenAI Videos API."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response, Security
@@ -100,21 +102,39 @@ def router(gateway: Gateway) -> APIRouter:
                     changed.clear()
         raise NotFound(f"video {video_id[:80]!r}")
 
-    async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec, **labels: str) -> Video:
+    def used_up(key: ApiKey) -> Refused | None:
+        """Why no new video is made for the key: then nothing is kept for one either."""
+        try:
+            gateway.callers.may_make_one(key)
+        except Refused as refused:
+            return refused
+        return None
+
+    async def made(
+        request: Request,
+        key: ApiKey,
+        spec: TextToVideoJobSpec,
+        refused: Refused | None = None,
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> Video:
+        """`refused`: why none may be made but one of before."""
+
+        def permit() -> None:
+            if refused:
+                raise refused
+            gateway.callers.may_make_one(key)
+
         return await gateway.submitter.submit(
-            key,
-            spec,
-            _once(request, spec),
-            permit=lambda: gateway.callers.may_make_one(key),
-            labels=labels,
+            key, spec, _once(request, spec), permit=permit, labels=labels
         )
 
     @routes.post("/videos", openapi_extra=body_of(CreateVideo))
     async def create_video(request: Request, response: Response, key: Caller) -> VideoAnswer:
         """Make a video."""
         parameters = await read_parameters(request, gateway.settings, with_image=True)
-        spec = await spec_of(parameters, key, gateway)
-        return answer(await made(request, key, spec), response)
+        refused = used_up(key)
+        spec = await spec_of(parameters, key, gateway, keeps_image=refused is None)
+        return answer(await made(request, key, spec, refused), response)
 
     @routes.get("/videos")
     async def list_videos(
@@ -178,7 +198,7 @@ def router(gateway: Gateway) -> APIRouter:
         seed = status.resolved.seed if status.resolved else spec.seed
         changed = spec.model_copy(update={"prompt": remix_in(parameters).prompt, "seed": seed})
         labels = {answers.REMIXED_FROM_LABEL: answers.id_of(video)}
-        return answer(await made(request, key, changed, **labels), response)
+        return answer(await made(request, key, changed, labels=labels), response)
 
     async def not_offered(request: Request, key: Caller) -> Response:
         what = ABSENT[request.url.path.rpartition("/")[2]]
