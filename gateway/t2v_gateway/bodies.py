@@ -119,7 +119,7 @@ def _whole(digits: str) -> int | str:
 
 async def _multipart(raw: bytes) -> Body:
     """A form whose first line names what stands between its parts."""
-    line, _, _ = raw.partition(b"\n")
+    line = raw.split(b"\n", 1)[0]
     if not raw.rstrip().endswith(line.strip() + b"--") or len(line.strip()) == len(b"--"):
         raise Refused(400, "the body is no multipart form: its end is missing")
     boundary = line[2:].strip().decode("latin-1")

@@ -1,16 +1,21 @@
 """What holds for every address: headers, other origins, sizes, slow bodies, what is counted."""
 
 import asyncio
+import base64
+import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 from starlette.requests import Request
 from t2v_api.api_key import Quota
-from t2v_gateway.bodies import attributes_of, read_bytes
+from t2v_gateway.bodies import attributes_of, read_body, read_bytes
+from t2v_gateway.endpoint.uploads import _data as data_in
+from t2v_gateway.endpoint.uploads import _given as given_in
 from t2v_gateway.errors import Refused
-from t2v_gateway.memory import Room, Sharing
+from t2v_gateway.memory import COPIES, WIDE_COPIES, Room, Sharing
 from t2v_gateway.safety import HEADERS
 from t2v_gateway.settings import GatewaySettings
 
@@ -332,3 +337,44 @@ def test_others_are_served_while_a_form_is_taken_apart() -> None:
         assert served > 3
 
     asyncio.run(asked())
+
+
+LETTERS = base64.b64encode(bytes(range(256)) * 40_000)
+SPACED = base64.encodebytes(base64.b64decode(LETTERS)).replace(b"\n", b" ")
+FORM = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    ("raw", "copies"),
+    [
+        pytest.param(b'{"image": "' + LETTERS + b'"}', COPIES, id="JSON"),
+        pytest.param(b' {"image": "' + LETTERS + b'\\n"} ', COPIES, id="JSON with escapes"),
+        pytest.param(b'{"image": "' + SPACED + b'"}', COPIES, id="base64 with spaces"),
+        pytest.param(FORM + bytes(range(256)) * 40_000 + b"\r\n--x--", COPIES, id="a form"),
+        pytest.param(
+            FORM + b"\r\n" * 4_000_000 + b"\r\n--x--", COPIES, id="a form of ends of lines"
+        ),
+        pytest.param(' {"image": "😀'.encode() + LETTERS + b'"} ', WIDE_COPIES, id="wide letters"),
+    ],
+)
+def test_a_body_costs_as_many_copies_as_are_counted(raw: bytes, copies: int) -> None:
+    size, given = len(raw), bytearray(raw)
+
+    async def receive() -> Any:
+        piece = bytes(given[:65536])
+        del given[:65536]
+        return {"type": "http.request", "body": piece, "more_body": bool(given)}
+
+    async def go() -> None:
+        body = await read_body(a_request(receive), size)
+        with suppress(Refused):
+            data_in(*given_in(body), size)
+
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        asyncio.run(go())
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < copies * size * 1.1
