@@ -14,6 +14,7 @@ from t2v_gateway.docs_page import add_docs
 from t2v_gateway.endpoint import answers, documents, routes
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.memory import Room, Sharing
 from t2v_gateway.metrics import Counting, Metrics
 from t2v_gateway.openai import errors as openai_errors
 from t2v_gateway.openai import routes as openai_routes
@@ -65,6 +66,7 @@ def _answer_errors(app: FastAPI, gateway: Gateway) -> None:
 def _surround(app: FastAPI, gateway: Gateway, metrics: Metrics) -> None:
     """The last one added is the outermost."""
     settings = gateway.settings
+    app.add_middleware(Sharing, room=Room(settings.memory_bytes))
     app.add_middleware(WithoutSlash)
     if settings.cors_origins:
         app.add_middleware(

@@ -1,12 +1,13 @@
 """The parts that every room of the gateway works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from t2v_operator.config import OperatorConfig
 from t2v_operator.delivery.stores import Store
 
 from t2v_gateway.callers import Callers
 from t2v_gateway.models import Models
+from t2v_gateway.sent import Sent
 from t2v_gateway.settings import GatewaySettings
 from t2v_gateway.submitting import Submitter
 from t2v_gateway.videos import Videos
@@ -24,3 +25,4 @@ class Gateway:
     submitter: Submitter
     store: Store | None
     """Where videos are; None where that is a volume in the users' namespaces."""
+    sent: Sent = field(default_factory=Sent)

@@ -2,12 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 from t2v_api.base import ContractError, ContractModel
 from t2v_operator.config import ConfigurationError
+
+from t2v_gateway.memory import COPIES, LARGE_SHARE
 
 MEBIBYTE = 2**20
 
@@ -43,8 +45,16 @@ class GatewaySettings(ContractModel):
     0: a video of its own each time."""
     errors: ErrorForm = ErrorForm.AS_DOCUMENTED
     body_bytes: int = Field(default=MEBIBYTE, ge=1024)
+    """Of a request with its key as a bearer token; without one 128 KiB are the most."""
     upload_bytes: int = Field(default=50 * MEBIBYTE, ge=1024)
     """Of an image or video to start from."""
+    memory_bytes: int = Field(default=256 * MEBIBYTE, ge=MEBIBYTE)
+    """What all bodies together may take of the memory; one takes up to three times its size."""
+    uploads_per_day_bytes: int = Field(default=10 * 1024 * MEBIBYTE, ge=1024)
+    """Of one key, in one replica."""
+    waits_per_key: int = Field(default=600, ge=1)
+    """Requests of one key that wait for their videos at a time, in one replica; more are answered
+    at once that their videos are on their way."""
     content: ContentForm = ContentForm.REDIRECT
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] | None = None
     """What clients reach it by, for links in answers. Null: the address that was asked."""
@@ -52,6 +62,20 @@ class GatewaySettings(ContractModel):
     """Whose pages may ask: `https://app.example.com`, or `*`."""
     page: bool = True
     """Whether / is a page for people."""
+
+    @property
+    def upload_body_bytes(self) -> int:
+        """Of a body with a file in it: base64 takes four letters for three bytes."""
+        return self.upload_bytes * 4 // 3 + self.body_bytes
+
+    @model_validator(mode="after")
+    def _one_upload_fits(self) -> Self:
+        least = int(self.upload_body_bytes * COPIES / LARGE_SHARE) + 1
+        if self.memory_bytes < least:
+            raise ValueError(
+                f"memoryBytes is {self.memory_bytes}; uploadBytes and bodyBytes need {least}"
+            )
+        return self
 
 
 def load_settings(path: Path | None) -> GatewaySettings:

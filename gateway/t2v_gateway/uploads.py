@@ -41,11 +41,12 @@ async def keep(
     content: bytes,
     name: str = "the image",
     kinds: tuple[str, ...] = IMAGE,
+    only_name: bool = False,
 ) -> Kept:
     """Keep a file for the key's namespace. Equal files have one name: who sends one twice has one.
 
-    `name` is what the client calls it. Raises Refused where it is none of `kinds`, or too large, or
-    where there is no store.
+    `name` is what the client calls it. `only_name`: nothing is kept yet. Raises Refused where it is
+    none of `kinds`, or too large, or too much for one day, or where there is no store.
     """
     if gateway.store is None:
         raise Refused(
@@ -64,8 +65,13 @@ async def keep(
     digest = hashlib.sha256(content).hexdigest()[:NAME_DIGITS]
     path = f"{FOLDER}/{digest}.{media.ending}"
     where = place(key.namespace, path, gateway.config)
+    kept = Kept(f"{STORE}{path}", where, media)
+    if only_name:
+        return kept
+    gateway.sent.add(key.id, len(content), gateway.settings.uploads_per_day_bytes)
     try:
         await gateway.store.write(where, content, STORE_SECONDS)
     except StoreUnavailable:
+        gateway.sent.take_back(key.id, len(content))
         raise Unavailable("the store does not take the file; try again soon") from None
-    return Kept(f"{STORE}{path}", where, media)
+    return kept

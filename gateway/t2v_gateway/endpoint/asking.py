@@ -9,6 +9,7 @@ from t2v_gateway.bodies import BODY_SECONDS, Body, read_body
 from t2v_gateway.endpoint.values import is_absent
 from t2v_gateway.errors import Refused
 from t2v_gateway.gateway import Gateway
+from t2v_gateway.memory import SMALL_BYTES
 
 IN_THE_ADDRESS = ("key", "api_key", "apikey", "token", "access_token")
 
@@ -28,10 +29,28 @@ async def asked(
     most: int | None = None,
     seconds: float = BODY_SECONDS,
 ) -> Asked:
-    """`most`, `seconds`: of the body. Raises Refused."""
+    """`most`, `seconds`: of the body of whoever shows the key before it. Raises Refused."""
     refuse_keys_in_the_address(request)
-    body = await read_body(request, most or gateway.settings.body_bytes, seconds)
-    return Asked(body, gateway.callers.known(key_in(body, request), right))
+    bearer = key_in({}, request)
+    known = gateway.callers.known(bearer, right) if bearer else None
+    if known:
+        body = await read_body(request, most or gateway.settings.body_bytes, seconds)
+    else:
+        body = await _read_of_anybody(request, gateway)
+    text = key_in(body, request)
+    return Asked(body, known or gateway.callers.known(text, right))
+
+
+async def _read_of_anybody(request: Request, gateway: Gateway) -> Body:
+    """Whoever has no key may send one too: only little is held until it is found."""
+    most = min(SMALL_BYTES, gateway.settings.body_bytes)
+    try:
+        return await read_body(request, most)
+    except Refused as refused:
+        if refused.status != 413:
+            raise
+        hint = "; a larger one needs the key as a bearer token"
+        raise Refused(413, refused.message + hint) from None
 
 
 def refuse_keys_in_the_address(request: Request) -> None:

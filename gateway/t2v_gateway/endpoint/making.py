@@ -1,6 +1,7 @@
 """The addresses that make a video, and wait a while for it."""
 
 import asyncio
+from collections import Counter
 from functools import partial
 
 from fastapi import APIRouter
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from t2v_api.resource import TextToVideoJobSpec
 
+from t2v_gateway.bodies import let_go
 from t2v_gateway.endpoint import answers, documents
 from t2v_gateway.endpoint.addresses import NEWER, PREFIX, fetch_url
 from t2v_gateway.endpoint.asking import asked
@@ -24,18 +26,27 @@ MOST_WORD_CHARACTERS = 255
 def add(routes: APIRouter, gateway: Gateway) -> None:
     """text2video and img2video, each at both of its addresses."""
 
+    waiting: Counter[str] = Counter()
+
     async def make(request: Request, from_image: bool) -> JSONResponse:
         ask = await asked(request, gateway)
-        spec = spec_of(ask.body, from_image)
-        permit = partial(gateway.callers.may_make_one, ask.key)
+        key, spec, told = ask.key, spec_of(ask.body, from_image), tips(ask.body)
+        del ask
+        let_go(request)
+        permit = partial(gateway.callers.may_make_one, key)
         try:
-            video = await gateway.submitter.submit(ask.key, spec, _once(spec, request), permit)
+            video = await gateway.submitter.submit(key, spec, _once(spec, request), permit)
         except Refused as refused:
             # The operator's own checks name the fields of a resource.
             raise Refused(refused.status, in_words(refused.message), refused.retry_after) from None
         url = fetch_url(request, video.id, gateway.settings)
-        video = await _waited_for(video, request, gateway)
-        return JSONResponse(answers.about(video, url, tips(ask.body)))
+        if waiting[key.id] < gateway.settings.waits_per_key:
+            waiting[key.id] += 1
+            try:
+                video = await _waited_for(video, request, gateway)
+            finally:
+                waiting[key.id] -= 1
+        return JSONResponse(answers.about(video, url, told))
 
     for prefix in (PREFIX, NEWER):
 

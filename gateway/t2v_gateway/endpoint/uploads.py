@@ -1,9 +1,7 @@
 """upload_image: an image or video to start from, kept in the store for the key's namespace."""
 
 import asyncio
-import base64
 import binascii
-import contextlib
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,10 +10,10 @@ from starlette.responses import JSONResponse
 from t2v_api.store_name import STORE
 from t2v_operator.delivery.stores import StoreUnavailable
 
-from t2v_gateway.bodies import Body, File, read_body
+from t2v_gateway.bodies import Body, File
 from t2v_gateway.endpoint import answers, documents, values
 from t2v_gateway.endpoint.addresses import PREFIX
-from t2v_gateway.endpoint.asking import key_in, refuse_keys_in_the_address
+from t2v_gateway.endpoint.asking import asked
 from t2v_gateway.errors import Refused, Unavailable
 from t2v_gateway.gateway import Gateway
 from t2v_gateway.uploads import IMAGE_OR_VIDEO, Kept, keep
@@ -23,31 +21,21 @@ from t2v_gateway.uploads import IMAGE_OR_VIDEO, Kept, keep
 FIELDS = ("image", "init_image", "file", "video", "init_video")
 """What the file may be called."""
 UPLOAD_SECONDS = 120.0
-AT_ONCE = 1
-"""Large ones: each is held in memory, up to five times over while it is read."""
+SPACE = b" \t\r\n\f\v"
 
 
 def add(routes: APIRouter, gateway: Gateway) -> None:
     """upload_image."""
-    turns = asyncio.Semaphore(AT_ONCE)
-    largest = gateway.settings.upload_bytes
-    # Base64 takes four letters for three bytes; the rest is for what stands around it.
-    most = largest * 4 // 3 + gateway.settings.body_bytes
+    settings = gateway.settings
+    most, largest = settings.upload_body_bytes, settings.upload_bytes
 
     @routes.post(f"{PREFIX}/upload_image", **documents.menu(documents.Upload))
     async def upload_image(request: Request) -> JSONResponse:
         """Keep an image or video; what it is called in the answer goes into init_image."""
-        refuse_keys_in_the_address(request)
-        bearer = key_in({}, request)
-        # Who has no key sends nothing large: it would be held in memory before it is refused.
-        known = gateway.callers.known(bearer) if bearer else None
-        async with turns if known else contextlib.nullcontext():
-            body = await _read(request, most if known else 0, gateway.settings.body_bytes)
-            text = key_in(body, request)
-            key = known or gateway.callers.known(text)
-            name, given = _given(body)
-            data = await asyncio.to_thread(_data, name, given, largest)
-            kept = await keep(gateway, key, data, name, IMAGE_OR_VIDEO)
+        ask = await asked(request, gateway, most=most, seconds=UPLOAD_SECONDS)
+        name, given = _given(ask.body)
+        data = await asyncio.to_thread(_data, name, given, largest)
+        kept = await keep(gateway, ask.key, data, name, IMAGE_OR_VIDEO)
         media = kept.media
         return JSONResponse(
             answers.done(
@@ -60,19 +48,6 @@ def add(routes: APIRouter, gateway: Gateway) -> None:
                 height=media.height,
             )
         )
-
-
-async def _read(request: Request, most: int, without_bearer: int) -> Body:
-    """Raises Refused."""
-    if most:
-        return await read_body(request, most, UPLOAD_SECONDS)
-    try:
-        return await read_body(request, without_bearer)
-    except Refused as refused:
-        if refused.status != 413:
-            raise
-        hint = "; larger files need the key as a bearer token"
-        raise Refused(413, refused.message + hint) from None
 
 
 def _given(body: Body) -> tuple[str, Any]:
@@ -98,10 +73,13 @@ def _data(name: str, given: Any, largest: int) -> bytes:
 def _decoded(name: str, given: str) -> bytes:
     if given.startswith(("http://", "https://", STORE)):
         raise values.refused(name, given, "an address need not be uploaded: it is an init_image")
-    text = given.partition(",")[2] if given.startswith("data:") else given
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
+        letters = given.encode("ascii")
+        if letters.startswith(b"data:"):
+            letters = letters[letters.find(b",") + 1 :]
+        letters = letters.translate(None, SPACE)
+        return binascii.a2b_base64(letters, strict_mode=True)
+    except ValueError:
         raise values.refused(name, given, "it must be base64, or data:image/png;base64,…") from None
 
 

@@ -24,9 +24,7 @@ async def read_parameters(
     What is null, or empty as a form has it, is not given.
     """
     if with_image:
-        # It may be in base64: four letters for three bytes.
-        most = settings.body_bytes + settings.upload_bytes * 4 // 3
-        body = await read_body(request, most, UPLOAD_SECONDS)
+        body = await read_body(request, settings.upload_body_bytes, UPLOAD_SECONDS)
     else:
         body = await read_body(request, settings.body_bytes)
     if len(body) > MOST_PARAMETERS:

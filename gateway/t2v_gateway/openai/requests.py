@@ -1,8 +1,8 @@
 """From a request's parameters to a resource's spec."""
 
-import base64
 import binascii
 import re
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -129,8 +129,13 @@ def remix_in(parameters: Parameters) -> RemixVideo:
     return _parsed(RemixVideo, parameters)
 
 
-async def spec_of(parameters: Parameters, key: ApiKey, gateway: Gateway) -> TextToVideoJobSpec:
-    """What is to be made. An image goes to the store on the way. Raises Refused."""
+async def spec_of(
+    parameters: Parameters, key: ApiKey, gateway: Gateway, keeps_image: bool = True
+) -> TextToVideoJobSpec:
+    """What is to be made. An image goes to the store on the way. Raises Refused.
+
+    `keeps_image`: false for a request that can only be one of before, whose image is there.
+    """
     asked = asked_for(parameters)
     model_id, model = _model(asked.model, gateway)
     if asked.seconds is not None and asked.num_frames is not None:
@@ -154,7 +159,16 @@ async def spec_of(parameters: Parameters, key: ApiKey, gateway: Gateway) -> Text
     if FILE_FIELD not in parameters:
         return _spec(document)
     _spec(document | {"initImage": NOT_YET_KEPT})
-    image = await _image(parameters[FILE_FIELD], asked.input_reference, key, gateway)
+
+    async def keep_image(content: bytes) -> str:
+        try:
+            return (await keep(gateway, key, content, only_name=not keeps_image)).reference
+        except Refused as error:
+            if error.status != 400:
+                raise
+            raise BadParameter(f"{FILE_FIELD}: {error.message}", FILE_FIELD) from None
+
+    image = await _image(parameters[FILE_FIELD], asked.input_reference, keep_image)
     return _spec(document | {"initImage": image})
 
 
@@ -184,11 +198,11 @@ def _model(name: str | None, gateway: Gateway) -> tuple[str, ModelDescription]:
 
 
 async def _image(
-    file: object, reference: Reference | str | None, key: ApiKey, gateway: Gateway
+    file: object, reference: Reference | str | None, keep_image: Callable[[bytes], Awaitable[str]]
 ) -> str:
     """The address of what the video starts from."""
     if isinstance(file, File):
-        return await _kept(file.data, key, gateway)
+        return await keep_image(file.data)
     if isinstance(reference, Reference):
         if reference.file_id is not None:
             raise BadParameter("file_id: there are no files here; upload the image", FILE_FIELD)
@@ -197,26 +211,18 @@ async def _image(
     if WEB_ADDRESS.match(address):
         return address
     if begin := DATA_URL.match(address):
-        return await _kept(_decoded(address[begin.end() :]), key, gateway)
+        return await keep_image(_decoded(address, begin.end()))
     raise BadParameter(
         f"{FILE_FIELD} is {address[:80]!r}; give a file, an http(s):// address or a data: URL in "
         "base64", FILE_FIELD,
     )  # fmt: skip
 
 
-async def _kept(content: bytes, key: ApiKey, gateway: Gateway) -> str:
+def _decoded(text: str, begin: int) -> bytes:
     try:
-        return (await keep(gateway, key, content)).reference
-    except Refused as error:
-        if error.status != 400:
-            raise
-        raise BadParameter(f"{FILE_FIELD}: {error.message}", FILE_FIELD) from None
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        letters = memoryview(text.encode("ascii"))[begin:]
+        return binascii.a2b_base64(letters, strict_mode=True)
+    except ValueError:
         raise BadParameter(f"{FILE_FIELD}: the data: URL is not base64", FILE_FIELD) from None
 
 

@@ -1,5 +1,8 @@
 """The addresses of the OpenAI Videos API."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response, Security
@@ -96,21 +99,41 @@ def router(gateway: Gateway) -> APIRouter:
             raise BadParameter(f"after: video {video_id[:80]!r} was not found", "after")
         return found
 
-    async def made(request: Request, key: ApiKey, spec: TextToVideoJobSpec, **labels: str) -> Video:
+    def used_up(key: ApiKey) -> Refused | None:
+        """Why no new video is made for the key: then nothing is kept for one either."""
+        try:
+            with gateway.callers.may_make_one(key):
+                return None
+        except Refused as refused:
+            return refused
+
+    async def made(
+        request: Request,
+        key: ApiKey,
+        spec: TextToVideoJobSpec,
+        refused: Refused | None = None,
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> Video:
+        """`refused`: why none may be made but one of before."""
+
+        @contextmanager
+        def permit() -> Iterator[None]:
+            if refused:
+                raise refused
+            with gateway.callers.may_make_one(key):
+                yield
+
         return await gateway.submitter.submit(
-            key,
-            spec,
-            _once(request, spec),
-            permit=lambda: gateway.callers.may_make_one(key),
-            labels=labels,
+            key, spec, _once(request, spec), permit=permit, labels=labels
         )
 
     @routes.post("/videos", openapi_extra=body_of(CreateVideo))
     async def create_video(request: Request, response: Response, key: Caller) -> VideoAnswer:
         """Make a video."""
         parameters = await read_parameters(request, gateway.settings, with_image=True)
-        spec = await spec_of(parameters, key, gateway)
-        return answer(await made(request, key, spec), response)
+        refused = used_up(key)
+        spec = await spec_of(parameters, key, gateway, keeps_image=refused is None)
+        return answer(await made(request, key, spec, refused), response)
 
     @routes.get("/videos")
     async def list_videos(
@@ -173,7 +196,7 @@ def router(gateway: Gateway) -> APIRouter:
         seed = status.resolved.seed if status.resolved else spec.seed
         changed = repeated(spec, prompt=remix_in(parameters).prompt, seed=seed)
         labels = {answers.REMIXED_FROM_LABEL: answers.id_of(video)}
-        return answer(await made(request, key, changed, **labels), response)
+        return answer(await made(request, key, changed, labels=labels), response)
 
     async def not_offered(request: Request, key: Caller) -> Response:
         what = ABSENT[request.url.path.rpartition("/")[2]]

@@ -9,6 +9,9 @@ from t2v_api.reasons import ExitCode
 
 from t2v_operator.config import ConfigurationError
 
+PAUSED_SECONDS = 600.0
+"""How long a browser may read nothing: a video that is paused. It asks for the rest by itself."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the files are kept")
@@ -37,7 +40,7 @@ def store(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"{options.keys}: {error}") from None
 
     async def run() -> None:
-        serving = asyncio.create_task(serve(app, options.port))
+        serving = asyncio.create_task(serve(app, options.port, stalled_seconds=PAUSED_SECONDS))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         try:

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 
 import uvicorn
@@ -15,9 +16,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MOST_CONNECTIONS = 1000
 """Open at a time: each costs a TLS server a quarter of a mebibyte."""
 REQUEST_SECONDS = 10.0
-"""From a connection to its first request."""
+"""From a connection to its first request; also for the rest of a body that nobody reads."""
 IDLE_SECONDS = 20
 """How long a client may keep a connection that it does not use."""
+STALLED_SECONDS = 30.0
+"""A client that reads less than `LEAST_BYTES` of its answer in that time is cut."""
+LEAST_BYTES = 4096
 BACKLOG = 1024
 READ_BYTES = 64 * 1024
 GRACE_SECONDS = 2
@@ -25,10 +29,16 @@ GRACE_SECONDS = 2
 
 
 class _Connection(HttpToolsProtocol):
-    """One that does not come to the point is cut; there are only so many at a time."""
+    """One that does not come to the point is cut; there are only so many at a time.
 
+    One timer runs whenever it is the client's turn: to ask, or to read what it is sent.
+    """
+
+    stalled_seconds = STALLED_SECONDS
     _open = 0
-    _deadline: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _read = 0
+    """Bytes that the client's machine had taken when the timer was set."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,21 +49,65 @@ class _Connection(HttpToolsProtocol):
         if _Connection._open > MOST_CONNECTIONS:
             transport.close()
             return
-        self._deadline = self.loop.call_later(REQUEST_SECONDS, transport.abort)
+        self._watch(REQUEST_SECONDS)
 
     def on_headers_complete(self) -> None:
         """A request has begun: from here on whoever answers it keeps the time."""
-        self._cancel()
+        if not self.flow.write_paused:
+            self._cancel()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """The next request may take its time, what is left of this one's body may not."""
+        super().on_response_complete()
+        is_last = self.cycle.response_complete
+        if is_last:  # of those that were sent at once
+            left = self.cycle.more_body
+            self._watch(REQUEST_SECONDS if left else IDLE_SECONDS + REQUEST_SECONDS)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch(self.stalled_seconds)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.cycle.response_complete:
+            self._cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
         _Connection._open -= 1
         self._cancel()
         super().connection_lost(exc)
 
+    def _watch(self, seconds: float) -> None:
+        self._cancel()
+        self._read = _acknowledged(self.transport)
+        self._timer = self.loop.call_later(seconds, self._look, seconds)
+
+    def _look(self, seconds: float) -> None:
+        """Cut it, unless it is reading what waits for it here."""
+        has_read = _acknowledged(self.transport) - self._read
+        if self.transport.get_write_buffer_size() and has_read >= LEAST_BYTES:
+            self._watch(seconds)
+        else:
+            self.transport.abort()
+
     def _cancel(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
+        if self._timer:
+            self._timer.cancel()
+
+
+def _acknowledged(transport: asyncio.Transport) -> int:
+    """How many bytes the client's machine has taken.
+
+    What this process has written tells less: the kernel keeps megabytes of it.
+    """
+    connected = transport.get_extra_info("socket")
+    if connected is None or connected.fileno() < 0:
+        return 0
+    # struct tcp_info, tcpi_bytes_acked: https://man7.org/linux/man-pages/man7/tcp.7.html
+    told = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+    return int(struct.unpack_from("Q", told, 120)[0])
 
 
 class _Server(uvicorn.Server):
@@ -63,8 +117,22 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, port: int, tls: ssl.SSLContext | None = None) -> None:
-    """Serve on every address. Raises OSError where the port is taken."""
+async def serve(
+    app: ASGIApp,
+    port: int,
+    tls: ssl.SSLContext | None = None,
+    *,
+    stalled_seconds: float = STALLED_SECONDS,
+) -> None:
+    """Serve on every address. Raises OSError where the port is taken.
+
+    `stalled_seconds`: how long a client may read next to nothing of its answer.
+    """
+
+    class Connection(_Connection):
+        pass
+
+    Connection.stalled_seconds = stalled_seconds
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
         app,
@@ -72,7 +140,7 @@ async def serve(app: ASGIApp, port: int, tls: ssl.SSLContext | None = None) -> N
         log_config=None,
         lifespan="off",
         ws="none",
-        http=_Connection,
+        http=Connection,
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -118,6 +118,33 @@ def test_a_body_above_the_limit_is_refused() -> None:
     ask(asked, upload_bytes=1024, body_bytes=10_000)
 
 
+def test_a_key_over_its_quota_keeps_no_image() -> None:
+    async def asked(world: OpenAiWorld) -> None:
+        key, _ = world.world.keys.add(quota=Quota(jobs_in_flight=1))
+        other = b"\x89PNG" + PNG[4:] + b"another"
+        theirs = world.as_holder_of(key).videos
+        word = {"Idempotency-Key": "first"}
+        first = await theirs.create(prompt="it", input_reference=PNG, extra_headers=word)
+        for headers in ({}, {"Idempotency-Key": "second"}):
+            making = theirs.create(prompt="it", input_reference=other, extra_headers=headers)
+            assert (await refused(making)).status_code == 429
+        assert list(world.store.files.values()) == [PNG]
+        again = await theirs.create(prompt="it", input_reference=PNG, extra_headers=word)
+        assert again.id == first.id
+
+    ask(asked)
+
+
+def test_an_image_counts_among_what_the_key_uploads_in_a_day() -> None:
+    async def asked(world: OpenAiWorld) -> None:
+        reference = PNG + bytes(600)
+        await created(world, reference)
+        error = await refused(created(world, reference))
+        assert (error.status_code, error.code) == (429, "rate_limit_exceeded")
+
+    ask(asked, uploads_per_day_bytes=1024)
+
+
 def test_where_there_is_no_store_an_address_is_asked_for() -> None:
     async def asked(world: OpenAiWorld) -> None:
         error = await refused(starts_from(world, PNG))

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from t2v_api.api_key import NewKey
 from t2v_gateway.endpoint.text2video import spec_of
 
 from tests.unit.gateway.world import World, a_world
@@ -106,6 +107,55 @@ def test_the_same_track_id_and_body_make_one_video() -> None:
             assert await _made(world) != await _made(world)
 
     asyncio.run(asked())
+
+
+def test_one_key_holds_so_many_requests_and_no_more() -> None:
+    async def asked() -> None:
+        async with a_world(wait_seconds=3600, waits_per_key=2) as world:
+            held = [asyncio.create_task(_answered(world, world.key)) for _ in range(2)]
+            while len(world.videos) < 2:
+                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                assert (await _answered(world, world.key))["status"] == "processing"
+            other, _ = world.keys.add()
+            of_another = asyncio.create_task(_answered(world, other))
+            while len(world.videos) < 4:
+                await asyncio.sleep(0)
+            for video in world.videos:
+                world.succeed(video)
+            for each in (*held, of_another):
+                assert (await each)["status"] == "success"
+            again = asyncio.create_task(_answered(world, world.key))
+            while len(world.videos) < 5:
+                await asyncio.sleep(0)
+            world.succeed(next(video for video in world.videos if not video.is_finished))
+            assert (await again)["status"] == "success"
+
+    asyncio.run(asked())
+
+
+def test_who_waits_holds_no_room_for_bodies() -> None:
+    async def asked() -> None:
+        async with a_world(
+            wait_seconds=3600, memory_bytes=2**20, upload_bytes=1024, body_bytes=200_000
+        ) as world:
+            # More than fits at once: each has let its body go before it waits.
+            held = []
+            for number in range(1, 11):
+                padded = DOCUMENTED | {"more": "x" * 100_000}
+                held.append(asyncio.create_task(_answered(world, world.key, padded)))
+                while len(world.videos) < number:
+                    assert not held[-1].done(), held[-1].result()
+                    await asyncio.sleep(0)
+            world.gateway.videos.close()
+            for each in held:
+                assert (await each)["status"] == "processing"
+
+    asyncio.run(asked())
+
+
+async def _answered(world: World, key: NewKey, body: dict[str, Any] = DOCUMENTED) -> Any:
+    return (await world.client.post(URL, json=body | {"key": key.text})).json()
 
 
 async def _made(world: World, **parts: Any) -> int:

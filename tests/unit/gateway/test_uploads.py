@@ -7,7 +7,10 @@ import zlib
 from typing import Any
 
 import pytest
+from t2v_api.api_key import NewKey
+from t2v_gateway.errors import Refused
 from t2v_gateway.media import media_in
+from t2v_gateway.sent import Sent
 from t2v_operator.core.places import key_of_init_media
 from t2v_operator.delivery.stores import StoreUnavailable
 
@@ -160,6 +163,50 @@ def test_a_large_file_needs_a_key_that_is_known_before_it_comes() -> None:
             other, _ = world.keys.add()
             both = {"key": other.text, "image": image}
             assert (await upload(world, json=both, headers=bearer))["code"] == 401
+
+    asyncio.run(asked())
+
+
+def test_a_key_uploads_so_much_a_day() -> None:
+    async def asked() -> None:
+        store = Kept()
+        async with a_world(store=store, errors="HttpStatus", uploads_per_day_bytes=1024) as world:
+            image = base64.b64encode(a_png() + b"\0" * 500).decode()
+
+            async def code(key: NewKey) -> int:
+                told = await upload(world, json={"key": key.text, "image": image})
+                return int(told["code"])
+
+            other, _ = world.keys.add()
+            assert [await code(world.key) for _ in range(2)] == [200, 429]
+            assert await code(other) == 200
+
+    asyncio.run(asked())
+
+
+def test_the_next_day_begins_anew_and_what_was_not_kept_does_not_count() -> None:
+    now = 10.0
+    sent = Sent(lambda: now)
+    sent.add("a", 60, 100)
+    with pytest.raises(Refused) as refused:
+        sent.add("a", 50, 100)
+    assert (refused.value.status, refused.value.retry_after) == (429, 24 * 3600 - 10)
+    sent.take_back("a", 60)
+    sent.add("a", 100, 100)
+    now += 24 * 3600
+    sent.add("a", 100, 100)
+
+
+def test_base64_may_stand_in_lines() -> None:
+    async def asked() -> None:
+        store = Kept()
+        async with a_world(store=store, errors="HttpStatus") as world:
+            image = "data:image/png;base64," + base64.encodebytes(a_png()).decode()
+            told = await upload(world, json={"key": world.key.text, "image": image})
+            assert told["code"] == 200
+            assert list(store.files.values()) == [a_png()]
+            told = await upload(world, json={"key": world.key.text, "image": "ä" + image})
+            assert told["code"] == 400
 
     asyncio.run(asked())
 
