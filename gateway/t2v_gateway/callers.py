@@ -108,7 +108,7 @@ class Callers:
         now = self._clock()
         left, since = self._asked.pop(key.id, (float(most), now))
         left = min(float(most), left + (now - since) * most / 60)
-        self._asked[key.id] = max(0.0, left - 1), now
+        self._asked[key.id] = left - 1 if left >= 1 else left, now
         while len(self._asked) > MOST_COUNTED:
             self._asked.popitem(last=False)
         if left < 1:

@@ -208,8 +208,10 @@ def _name_of(key: ApiKey, once: Once) -> str:
 
 def _complaint(error: ClusterError) -> Refused:
     """What the API server refuses is the request's fault, or this installation's."""
-    if error.status == 422:
+    if error.status in (400, 422):
         return Refused(400, error.message)
+    if error.status == 404:
+        return Refused(403, "the key's namespace does not exist")
     if error.status == 403:
         return Refused(403, "no more videos can be made in this key's namespace: " + error.message)
     return Unavailable()

@@ -10,7 +10,7 @@ import httpx2
 import orjson
 from fastapi import FastAPI
 from openai import AsyncOpenAI
-from t2v_api.api_key import NewKey
+from t2v_api.api_key import GRANT_ANNOTATION, NewKey, grant
 from t2v_api.resource import ResolvedRequest
 from t2v_gateway.openai.answers import number_in
 from t2v_gateway.videos import Video
@@ -20,7 +20,7 @@ from t2v_operator.core.request import resolve
 from t2v_operator.delivery.stores import StoreUnavailable
 
 from tests.unit.builders import a_config_with_a_store
-from tests.unit.gateway.world import World, a_world
+from tests.unit.gateway.world import SECRET, World, a_world
 
 STORE_HOST = "videos.example.com"
 DIGEST = "ab" * 32
@@ -118,6 +118,9 @@ class OpenAiWorld:
         """What the watch tells once it is gone."""
         document = orjson.loads(video.document)
         document["metadata"]["resourceVersion"] = str(self.world.server.version)
+        assert video.spec
+        said = (video.key_id, video.namespace, video.name, video.spec.request_hash)
+        document["metadata"]["annotations"] = {GRANT_ANNOTATION: grant(SECRET, *said)}
         self.world.gateway.videos.store.event("DELETED", document, None)
 
     def as_holder_of(self, key: NewKey | str) -> AsyncOpenAI:

@@ -19,6 +19,16 @@ from tests.unit.gateway.test_whose import SPEC
 CURRENT, PREVIOUS = b"c" * 43, b"p" * 43
 
 
+def a_server() -> ApiServer:
+    """With the Secret that the operator makes."""
+    server = ApiServer()
+    data = {"current": CURRENT, "previous": PREVIOUS}
+    secret = {name: base64.b64encode(value).decode() for name, value in data.items()}
+    metadata = {"name": a_config().gateway_secret, "namespace": "default"}
+    server.put(SECRETS, {"metadata": metadata, "data": secret})
+    return server
+
+
 def prepared(server: ApiServer, **api_keys: Any) -> Process:
     document = a_config().document() | {"apiKeys": {"enabled": True, **api_keys}}
     config = OperatorConfig.parse(document)
@@ -29,18 +39,13 @@ def prepared(server: ApiServer, **api_keys: Any) -> Process:
 
 @pytest.mark.parametrize(("named", "watched"), [(None, "default"), ("keys", "keys")])
 def test_keys_are_watched_in_the_namespace_that_is_named(named: str | None, watched: str) -> None:
-    process = prepared(ApiServer(), namespace=named)
+    process = prepared(a_server(), namespace=named)
     (scope,) = (each.scope for each in process._reflectors if each.kind is SECRETS)
     assert scope == watched
 
 
 def test_what_was_signed_before_the_secret_was_changed_is_still_its_keys() -> None:
-    server = ApiServer()
-    data = {"current": CURRENT, "previous": PREVIOUS}
-    secret = {name: base64.b64encode(value).decode() for name, value in data.items()}
-    name = a_config().gateway_secret
-    metadata = {"name": name, "namespace": "default"}
-    server.put(SECRETS, {"metadata": metadata, "data": secret})
+    server = a_server()
     videos = prepared(server)._gateway.videos
     key, spec = new_key(), TextToVideoJobSpec.parse(SPEC)
     for secret_used in (CURRENT, PREVIOUS):
