@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Process:
         self,
         gateway: Gateway,
         keys: ApiKeys,
-        until_outdated: Coroutine[Any, Any, None],
+        until_outdated: Callable[[], Coroutine[Any, Any, None]],
         registry: CollectorRegistry | None = None,
     ) -> None:
         """`until_outdated` returns when the gateway is to begin anew."""
@@ -104,7 +104,7 @@ class Process:
         callers = Callers(keys, videos)
         gateway = Gateway(settings, config, videos, models, callers, submitter, store)
         read = partial(grant_keys, client, namespace, config.gateway_secret)
-        return cls(gateway, keys, until_another_signs(read, secrets[0]))
+        return cls(gateway, keys, partial(until_another_signs, read, secrets[0]))
 
     async def run(self) -> None:
         """Serve until a signal, or until the process is outdated: Kubernetes starts it anew."""
@@ -113,7 +113,7 @@ class Process:
             asyncio.get_running_loop().add_signal_handler(each, ended.set)
         gateway = self._gateway
         parts = (gateway.videos.run(), gateway.models.run(), self._keys.run(), self._serve())
-        ends = (ended.wait(), self._until_outdated)
+        ends = (ended.wait(), self._until_outdated())
         tasks = [asyncio.create_task(part) for part in (*parts, *ends)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         # Whoever waits for a video is told that it is on its way.

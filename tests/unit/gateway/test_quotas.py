@@ -1,6 +1,7 @@
 """What a key may ask for at most."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 from t2v_api.api_key import Quota
+from t2v_gateway.callers import Callers
+from t2v_gateway.errors import Refused
 from t2v_gateway.spending import DAY_SECONDS, STEP_SECONDS, Spent
 from t2v_gateway.videos import Video
 from t2v_operator.cluster.errors import ClusterError
@@ -16,7 +19,7 @@ from t2v_operator.config import OperatorConfig
 
 from tests.unit.builders import a_config
 from tests.unit.gateway.openai_world import an_openai_world
-from tests.unit.gateway.world import World, a_world
+from tests.unit.gateway.world import KeyRing, World, a_world
 
 URL = "/api/v1/enterprise/text2video"
 BODY = {"model_id": "tiny-shapes", "prompt": "a red circle"}
@@ -201,3 +204,18 @@ def test_nothing_is_parsed_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
             assert told.json()["pools"][0]["running"] == 1
 
     asyncio.run(asked())
+
+
+def test_who_asks_twice_as_often_as_it_may_is_answered_half_of_the_time() -> None:
+    now = [0.0]
+    keys = KeyRing()
+    made, _ = keys.add(quota=Quota(requests_per_minute=60))
+    nothing: Any = None
+    callers = Callers(keys, nothing, lambda: now[0])
+    taken = 0
+    for request in range(1200):
+        now[0] = request / 2
+        with contextlib.suppress(Refused):
+            callers.known(made.text)
+            taken += request >= 600
+    assert taken == pytest.approx(300, abs=5)
