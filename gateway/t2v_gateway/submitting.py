@@ -27,10 +27,10 @@ from t2v_operator.errors import RequestRefused
 
 from t2v_gateway.errors import Refused, Unavailable
 from t2v_gateway.models import Models
-from t2v_gateway.videos import DIGEST_ANNOTATION, Video, Videos
+from t2v_gateway.videos import DIGEST_ANNOTATION, FIRST_NAME, Video, Videos, is_of
 
-MOST_REPEATS = 100
-"""Of one request with one track_id: each came too late to be the one before."""
+MOST_TAKEN = 20
+"""Names of one request that others, or the watch of another replica, may have been ahead with."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,13 @@ class Submitter:
                 raise Unavailable
             return made
         first = _name_of(key, once)
-        for repeat in range(MOST_REPEATS):
-            name = f"{first}-{repeat}" if repeat else first
+        known = [video for video in self._videos.named(key.namespace, first) if is_of(key, video)]
+        fresh = [video for video in known if not self._is_over(video)]
+        if fresh:
+            return _same(max(fresh, key=lambda video: video.place), once)
+        begin = 1 + max((_number(video.name) for video in known), default=-1)
+        for number in range(begin, begin + MOST_TAKEN):
+            name = f"{first}-{number}" if number else first
             found = await self._find(key.namespace, name)
             if found is None:
                 with permit():
@@ -100,9 +105,9 @@ class Submitter:
                 if found is None:
                     raise Unavailable
             # A name can be guessed: what somebody else made of it is passed over.
-            if found.key_id == key.id and not self._is_over(found):
+            if is_of(key, found) and not self._is_over(found):
                 return _same(found, once)
-        raise Refused(409, f"this was asked {MOST_REPEATS} times; use another track_id")
+        raise Refused(409, "its names are taken by others; use another track_id")
 
     async def delete(self, video: Video, if_unchanged: bool = False) -> bool:
         """With its Job. What is gone already is no fault. Raises Unavailable.
@@ -202,8 +207,14 @@ def _same(found: Video, once: Once) -> Video:
 
 
 def _name_of(key: ApiKey, once: Once) -> str:
+    """Of the first video of a request; later ones have a number behind it."""
     said = "\n".join((key.id, once.word, once.request))
-    return f"v-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+    return f"v-{hashlib.sha256(said.encode()).hexdigest()}"[:FIRST_NAME]
+
+
+def _number(name: str) -> int:
+    number = name[FIRST_NAME + 1 :]
+    return int(number) if number.isdecimal() else 0
 
 
 def _complaint(error: ClusterError) -> Refused:

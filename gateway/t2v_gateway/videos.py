@@ -30,6 +30,8 @@ LAG_SECONDS = 0.5
 """How far a watch may be behind."""
 MOST_GONE = 10_000
 """Of those that were deleted, so many are remembered by their places."""
+FIRST_NAME = 34
+"""So many characters of a name say which repeated request it is of."""
 READ = ("name", "namespace", "uid", "generation", "creationTimestamp", "resourceVersion", "labels")
 
 Place = tuple[str, int]
@@ -191,6 +193,7 @@ class Videos:
         ]
         self._by_id: dict[int, Key] = {}
         self._by_key: defaultdict[str, dict[Key, None]] = defaultdict(dict)
+        self._by_first_name: defaultdict[Key, dict[Key, None]] = defaultdict(dict)
         self._listeners: defaultdict[Key, set[Changes]] = defaultdict(set)
         self._gone: OrderedDict[int, tuple[tuple[str, str], Place]] = OrderedDict()
         """Whose the latest of those that are gone were, and their places."""
@@ -225,6 +228,11 @@ class Videos:
         """What was made with this key in its namespace, in no order."""
         places = list(self._by_key.get(key.id, ()))
         return filter(None, (self.store.get(each) for each in places if each[0] == key.namespace))
+
+    def named(self, namespace: str, first: str) -> list[Video]:
+        """Those whose names begin so: of one request that was repeated."""
+        places = self._by_first_name.get((namespace, first[:FIRST_NAME]), ())
+        return list(filter(None, map(self.store.get, places)))
 
     def gpu_seconds(self, key: ApiKey) -> float:
         """That its videos have taken in 24 hours: those that ended, run, or are not there now."""
@@ -313,7 +321,13 @@ class Videos:
             self._remember(before)
         if before is not None and (after is None or after.key_id != before.key_id):
             self._by_key[before.key_id].pop(key, None)
-        if after is not None:
+        first = (key[0], key[1][:FIRST_NAME])
+        if after is None:
+            self._by_first_name[first].pop(key, None)
+            if not self._by_first_name[first]:
+                del self._by_first_name[first]
+        else:
+            self._by_first_name[first][key] = None
             self._by_id[after.id] = key
             self._by_key[after.key_id][key] = None
         owners = {each.key_id for each in (before, after) if each is not None}

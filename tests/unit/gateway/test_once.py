@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 from t2v_api.api_key import Quota
+from t2v_operator.cluster.kinds import RESOURCES
 
 from tests.unit.gateway.world import World, a_world
 
@@ -70,5 +71,38 @@ def test_a_repeated_request_is_answered_though_the_quota_is_used_up() -> None:
             assert first.json()["id"] == again.json()["id"]
             assert another.status_code == 429
             assert another.headers["retry-after"] == "30"
+
+    asyncio.run(asked())
+
+
+def test_a_later_video_of_a_word_is_still_the_one_when_an_earlier_one_has_gone() -> None:
+    async def asked() -> None:
+        async with a_world() as world:
+            first = world.gateway.videos.by_id((await ask(world, "a")).json()["id"])
+            assert first
+            document = world.server.objects[RESOURCES, first.namespace, first.name]
+            document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            world.change(first)
+            second = (await ask(world, "a")).json()["id"]
+            assert second != first.id
+            world.drop(first)
+            assert (await ask(world, "a")).json()["id"] == second
+            assert len(world.videos) == 1
+
+    asyncio.run(asked())
+
+
+def test_a_word_may_be_said_again_each_day_for_years() -> None:
+    async def asked() -> None:
+        async with a_world() as world:
+            made = []
+            for _ in range(150):
+                video = world.gateway.videos.by_id((await ask(world, "a")).json()["id"])
+                assert video
+                made.append(video.id)
+                document = world.server.objects[RESOURCES, video.namespace, video.name]
+                document["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+                world.change(video)
+            assert len(set(made)) == 150
 
     asyncio.run(asked())
