@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from t2v_api.resource import ObjectMeta, TextToVideoJob, TextToVideoJobSpec
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE
@@ -142,8 +144,9 @@ async def _serve(
     address, store = f"http://127.0.0.1:{port}", f"http://localhost:{port}/store"
     async with a_world(_config(store), **settings) as world:
         _watched(world)
-        app = application(world.gateway)
-        app.mount("/store", StaticFiles(directory=files))
+        # The store is no part of the gateway, and has none of its headers.
+        store_files = Mount("/store", StaticFiles(directory=files))
+        app = Starlette(routes=[store_files, Mount("/", application(world.gateway))])
         options = uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1)
         server = uvicorn.Server(options)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
