@@ -14,6 +14,11 @@ from harness.waiting import wait_until
 from installation import ROOT, Document, Workspace
 from simulated_videos import a_simulated_manifest, end_pod, running_pod
 
+pytestmark = pytest.mark.skipif(
+    "T2V_FLUX_MINUTES" not in os.environ,
+    reason="Flux's controllers take minutes to build: `make flux` runs these tests",
+)
+
 FOLDER = ROOT / "examples" / "gitops" / "flux"
 EXAMPLE: Document = yaml.safe_load((FOLDER / "videos.yaml").read_text())
 
@@ -32,8 +37,6 @@ SOAK_MINUTES = float(os.environ.get("T2V_FLUX_MINUTES", "2"))
 @pytest.fixture(scope="module")
 def pipeline(simulated: OneNodeCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flux]:
     """Flux, pulling every two seconds from a repository that this machine serves."""
-    if not os.environ.get("T2V_FLUX_MINUTES"):
-        pytest.skip("Flux's controllers take minutes to build: `make flux` runs these tests")
     folder = tmp_path_factory.mktemp("git")
     with (
         git_repository(simulated.host_address(), folder) as repository,
