@@ -173,11 +173,16 @@ def test_a_prefetch_leaves_the_converted_model_alone(
     assert there.keys() == wan.keys()
     size = sum(map(len, there.values()))
     assert record == PrefetchResult(
-        commit=COMMIT, bytes=size, sha256=sha256_of(there), converted_to="bf16"
+        commit=COMMIT,
+        bytes=size,
+        fetched_bytes=sum(map(len, wan.values())),
+        sha256=sha256_of(there),
+        converted_to="bf16",
     )
     hub.refusals[""] = Refusal(500)
-    assert prefetched(hub, tmp_path, profile, **CONVERT) == (code, [], record)
-    assert prefetched(hub, tmp_path, profile) == (code, [], record)
+    again = record.model_copy(update={"fetched_bytes": 0})
+    assert prefetched(hub, tmp_path, profile, **CONVERT) == (code, [], again)
+    assert prefetched(hub, tmp_path, profile) == (code, [], again)
 
 
 def test_a_conversion_that_ends_early_leaves_the_original_and_the_next_begins_anew(
@@ -234,7 +239,7 @@ def test_what_was_put_there_by_hand_stays_as_it_is(
         (folder / path).write_bytes(content)
     _, _, record = prefetched(hub, tmp_path, profile, **CONVERT)
     assert record == PrefetchResult(
-        commit=COMMIT, bytes=sum(map(len, wan.values())), sha256=sha256_of(wan)
+        commit=COMMIT, bytes=sum(map(len, wan.values())), fetched_bytes=0, sha256=sha256_of(wan)
     )
     assert places_of(tmp_path) == {COMMIT}
 
