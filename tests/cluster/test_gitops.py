@@ -41,13 +41,13 @@ def argo_cd(cluster: Cluster) -> Iterator[str]:
     folder = module_folder("argo", "github.com/argoproj/argo-cd/v3")
     crd = folder / "manifests" / "crds" / "application-crd.yaml"
     cluster.kubectl("apply", "--server-side", "-f", str(crd))
-    established = "--for=condition=Established"
+    # `kubectl wait` fails on a CRD that the API server has not looked at yet.
+    established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}'
     wait_until(
-        lambda: "conditions" in cluster.kubectl("get", "crd", CRD, "-o", "jsonpath={.status}"),
-        "the API server has looked at the CRD",
-        30,
+        lambda: cluster.kubectl("get", "crd", CRD, "-o", established) == "True",
+        "the CRD is established",
+        60,
     )
-    cluster.kubectl("wait", established, f"crd/{CRD}")
     cluster.kubectl("create", "namespace", "argocd")
     yield "argocd"
     cluster.kubectl("delete", "namespace", "argocd")
