@@ -35,19 +35,20 @@ EVERYTHING: Document = {
 CRD = "applications.argoproj.io"
 
 
+def is_established(cluster: Cluster, name: str) -> bool:
+    """`kubectl wait` fails where the API server has not looked at the CRD yet."""
+    status = json.loads(cluster.kubectl("get", "crd", name, "-o", "json"))["status"]
+    conditions = status.get("conditions") or ()
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+
 @pytest.fixture
 def argo_cd(cluster: Cluster) -> Iterator[str]:
     """Argo CD's CRD of Applications, and nothing of Argo CD that runs; a namespace for them."""
     folder = module_folder("argo", "github.com/argoproj/argo-cd/v3")
     crd = folder / "manifests" / "crds" / "application-crd.yaml"
     cluster.kubectl("apply", "--server-side", "-f", str(crd))
-    # `kubectl wait` fails on a CRD that the API server has not looked at yet.
-    established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}'
-    wait_until(
-        lambda: cluster.kubectl("get", "crd", CRD, "-o", established) == "True",
-        "the CRD is established",
-        60,
-    )
+    wait_until(lambda: is_established(cluster, CRD), "the CRD is established", 60)
     cluster.kubectl("create", "namespace", "argocd")
     yield "argocd"
     cluster.kubectl("delete", "namespace", "argocd")
