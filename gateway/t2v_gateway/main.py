@@ -5,7 +5,6 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.client import Client, connect
 from t2v_operator.cluster.errors import UNANSWERED
-from t2v_operator.cluster.health import health_server
+from t2v_operator.cluster.health import hangs, health_server, still_fills
 from t2v_operator.cluster.installed_store import installed_store
 from t2v_operator.cluster.own_namespace import own_namespace
 from t2v_operator.cluster.reflector import Reflector
@@ -39,8 +38,6 @@ from t2v_gateway.submitting import Submitter
 from t2v_gateway.videos import Videos
 
 RETRY_SECONDS = 5.0
-HANGS_SECONDS = 300.0
-"""A watch that has not even tried anything for that long is dead."""
 
 logger = logging.getLogger("t2v_gateway")
 
@@ -137,14 +134,10 @@ class Process:
         return [*gateway.videos.reflectors, *gateway.models.reflectors, *self._keys.reflectors]
 
     def _dead(self) -> str:
-        """What a restart would mend: a task that hangs. An API server that is away is none."""
-        now = time.monotonic()
-        hung = [r.kind.plural for r in self._reflectors if now - r.tried > HANGS_SECONDS]
-        return f"the watch of {', '.join(hung)} hangs" if hung else ""
+        return hangs(self._reflectors)
 
     def _not_ready(self) -> str:
-        missing = sorted({r.kind.plural for r in self._reflectors if not r.is_full})
-        return f"the caches are being filled: {', '.join(missing)}" if missing else ""
+        return still_fills(each.kind for each in self._reflectors if not each.is_full)
 
 
 async def _secrets(

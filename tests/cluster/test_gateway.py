@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from harness.commands import run
 from harness.one_node import OneNodeCluster
 from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
 from harness.waiting import wait_until
 from installation import RELEASE, SIMULATED, SYSTEM, Installation, Workspace
 from openai import OpenAI
 from simulated_videos import RECORD
-from t2v_api.api_key import id_of
+from test_keys import a_key, t2v, the_id
 
 from tests.documented.clients import CLIENTS, missing
 
@@ -77,20 +75,8 @@ def simulated_key(address: str, workspace: Workspace) -> Iterator[str]:
     revoke(workspace, made)
 
 
-def t2v(workspace: Workspace, *words: str) -> str:
-    environment = {"KUBECONFIG": str(workspace.cluster.kubeconfig)}
-    return run([sys.executable, "-m", "t2v_operator", *words], environment=environment)
-
-
-def a_key(workspace: Workspace, pool: str, *more: str) -> str:
-    words = ("--name", "alice", "--namespace", workspace.namespace, "--pool", pool, *more)
-    return t2v(workspace, "key", "create", *words).strip()
-
-
 def revoke(workspace: Workspace, key: str) -> None:
-    key_id = id_of(key)
-    assert key_id
-    t2v(workspace, "key", "revoke", key_id)
+    t2v(workspace, "key", "revoke", the_id(key))
 
 
 def ask(address: str, key: str, **attributes: Any) -> Document:

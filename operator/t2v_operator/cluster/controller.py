@@ -32,7 +32,7 @@ from t2v_operator.cluster.counted_store import CountedStore
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Ask, Enhancing
 from t2v_operator.cluster.errors import UNANSWERED, ClusterError, NotLeader, TryAgain
-from t2v_operator.cluster.health import health_server
+from t2v_operator.cluster.health import hangs, health_server, still_fills
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, SECRETS, VIDEO_MODELS, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.log_fields import about
@@ -68,8 +68,6 @@ WORKERS = 32
 """So many resources are worked on at a time; the work is waiting for the API server."""
 BATCH_SECONDS = 0.5
 """News of a pod comes in a row: scheduled, begun, over. One look takes in all of it."""
-HANGS_SECONDS = 300.0
-"""A watch that has not even tried anything for that long is dead."""
 
 logger = logging.getLogger("t2v_operator")
 
@@ -426,17 +424,13 @@ class Operator:
             await asyncio.Event().wait()
 
     def _dead(self) -> str:
-        """What a restart would mend: a task that hangs. An API server that is away is none."""
-        now = time.monotonic()
-        hung = [r.kind.plural for r in self._reflectors if now - r.tried > HANGS_SECONDS]
-        return f"the watch of {', '.join(hung)} hangs" if hung else ""
+        return hangs(self._reflectors)
 
     def _not_ready(self) -> str:
         kinds = self._cache.missing_kinds() | self._models.missing_kinds()
         if self._api_keys and not self._api_keys.is_full:
             kinds |= {SECRETS}
-        missing = ", ".join(sorted(kind.plural for kind in kinds))
-        return f"the caches are being filled: {missing}" if missing else ""
+        return still_fills(kinds)
 
     @property
     def _reflectors(self) -> list[Reflector]:
