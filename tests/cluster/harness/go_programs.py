@@ -72,6 +72,8 @@ PROGRAMS = {
     "flux-manifests": Program("gitops", "./flux-manifests"),
     "kustomize-controller": Program("flux", "github.com/fluxcd/kustomize-controller"),
     "source-controller": Program("flux", "github.com/fluxcd/source-controller"),
+    # Each of its parts, by the name that it is called with.
+    "argocd": Program("argo", "github.com/argoproj/argo-cd/v3/cmd"),
 }
 
 
