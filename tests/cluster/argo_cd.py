@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -25,6 +26,8 @@ from harness.layout import RUN
 from harness.one_node import OneNodeCluster
 from harness.stopwatch import step
 from harness.waiting import wait_until
+
+from crds import apply_crds, delete_crds
 
 Document = dict[str, Any]
 
@@ -97,8 +100,7 @@ def argo_cd(
     """
     installed = ArgoCD(cluster, repository)
     with step("start Argo CD"):
-        cluster.kubectl("apply", "--server-side", *_crd_files())
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *_crd_files())
+        apply_crds(cluster, _crd_files())
         cluster.kubectl("create", "namespace", NAMESPACE)
         installed.apply(settings, *_what_it_wants())
         for name, command in _PROGRAMS.items():
@@ -111,7 +113,7 @@ def argo_cd(
         for name in reversed(_PROGRAMS):
             cluster.daemons.stop(name)
         cluster.kubectl("delete", "namespace", NAMESPACE)
-        cluster.kubectl("delete", *_crd_files())
+        delete_crds(cluster, _crd_files())
 
 
 def an_application(
@@ -135,10 +137,10 @@ def an_application(
     }
 
 
-def _crd_files() -> list[str]:
+def _crd_files() -> list[Path]:
     folder = module_folder("argo", _MODULE) / "manifests" / "crds"
-    files = ("application-crd.yaml", "appproject-crd.yaml", "applicationset-crd.yaml")
-    return [word for file in files for word in ("-f", str(folder / file))]
+    kinds = ("application", "appproject", "applicationset")
+    return [folder / f"{kind}-crd.yaml" for kind in kinds]
 
 
 def _what_it_wants() -> list[Document]:
