@@ -140,7 +140,7 @@ def test_the_rest_of_a_cluster_and_a_user_reaches_the_connection(tmp_path: Path)
         ("current-context: gone", "there is no context gone"),
         (f"users: [{{name: u, user: {{token: {SECRET}}}\n\t", "is no kubeconfig: "),
         (f"users: [{SECRET}]", "is no kubeconfig: "),
-        ("[]", "is no kubeconfig: "),
+        ("[here]", "is no kubeconfig: "),
     ],
     ids=["empty", "an unknown context", "no YAML", "no users", "a list"],
 )
@@ -208,7 +208,7 @@ def test_a_plugin_may_answer_with_a_certificate(tmp_path: Path) -> None:
         (f"echo '{a_credential(other=SECRET)}'", "gave no ExecCredential"),
         (
             f"echo '{a_credential(token=SECRET).replace('/v1', '/v2')}'",
-            "answers in client.authentication.k8s.io/v2, not",
+            "answers in .*/v2",
         ),
     ],
     ids=["it fails", "no JSON", "no token", "another version"],
