@@ -108,7 +108,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     default = [sys.executable, "-m", "t2v_operator"]
-    parser.add_argument("--command", nargs="+", default=default, help="what starts the operator")
+    parser.add_argument(
+        "--command", nargs=argparse.REMAINDER, default=default, help="the last: what starts it"
+    )
     options = parser.parse_args()
     asyncio.run(measure(options.rounds, options.command))
 
