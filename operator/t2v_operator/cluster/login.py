@@ -50,10 +50,13 @@ def find_login(environment: Mapping[str, str] = os.environ, account: Path = ACCO
 
 
 async def as_service_account(server: str, account: Path = ACCOUNT) -> Access:
-    """Raises OSError when the pod's files cannot be read, ValueError when the token is empty."""
-    token = (account / "token").read_text().strip()
+    """Raises ConfigurationError when the pod's token cannot be read, or is empty."""
+    try:
+        token = (account / "token").read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{account / 'token'}: {error.strerror}") from None
     if not token:
-        raise ValueError(f"{account / 'token'} is empty")
+        raise ConfigurationError(f"{account / 'token'} is empty")
     end = datetime.now(UTC) + TOKEN_AGE
     return Access(
         ConnectionInfo(server=server, ca_path=account / "ca.crt", token=token, expiration=end)

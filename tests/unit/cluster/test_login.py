@@ -64,7 +64,7 @@ def test_an_address_of_ipv6_has_brackets(account: Path) -> None:
 
 def test_an_empty_token_is_not_sent(account: Path) -> None:
     (account / "token").write_text("\n")
-    with pytest.raises(ValueError, match="token is empty"):
+    with pytest.raises(ConfigurationError, match="token is empty"):
         asyncio.run(find_login(IN_A_POD, account)())
 
 
