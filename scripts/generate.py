@@ -77,6 +77,10 @@ def values_schema() -> dict[str, Any]:
             topologySpreadConstraints=LIST,
             logFormat={"enum": ["text", "json"]},
             serviceAccount=_closed(create=BOOLEAN, name=TEXT, annotations=TEXTS),
+            admissionPolicy=_closed(
+                enabled=BOOLEAN,
+                images={"type": "array", "items": {**TEXT, "minLength": 1}},
+            ),
             resources=ANYTHING,
             podAnnotations=TEXTS,
             podLabels=TEXTS,

@@ -241,6 +241,30 @@ def test_the_operator_may_do_what_it_needs_and_no_more(helm: Helm) -> None:
     assert not any("workloads" in right or "leases" in right for right in may)
 
 
+POLICY = "ValidatingAdmissionPolicy"
+
+
+def test_policies_are_in_force_for_the_operators_account_alone(helm: Helm) -> None:
+    documents = rendered(helm, "--set", "serviceAccount.name=painter")
+    policies = {name: each["spec"] for (kind, name), each in documents.items() if kind == POLICY}
+    assert set(policies) == {f"{CLUSTER_NAME}-{each}" for each in ("new-jobs", "own-jobs", "specs")}
+    for name, spec in policies.items():
+        (condition,) = spec["matchConditions"]
+        assert condition["expression"].endswith('"system:serviceaccount:t2v-system:painter"')
+        assert spec["failurePolicy"] == "Fail"
+        binding = documents[f"{POLICY}Binding", name]["spec"]
+        assert binding == {"policyName": name, "validationActions": ["Deny"]}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--set", "admissionPolicy.enabled=false"), ("--kube-version", "1.29.0")],
+    ids=["switched off", "before Kubernetes 1.30"],
+)
+def test_there_may_be_no_policies(helm: Helm, words: tuple[str, ...]) -> None:
+    assert not [kind for kind, _ in rendered(helm, *words) if kind.startswith(POLICY)]
+
+
 def test_the_lease_is_the_only_right_in_the_releases_namespace(helm: Helm) -> None:
     documents = rendered(helm)
     create, rest = documents["Role", f"{CLUSTER_NAME}:lease"]["rules"]
@@ -397,7 +421,7 @@ def test_two_releases_of_one_name_share_nothing_but_the_crd(helm: Helm) -> None:
 
 def test_each_binding_names_a_role_that_is_there_and_the_operators_account(helm: Helm) -> None:
     documents = rendered(helm, "--set", EVERYTHING)
-    bindings = [each for (kind, _), each in documents.items() if kind.endswith("Binding")]
+    bindings = [each for (kind, _), each in documents.items() if kind.endswith("RoleBinding")]
     assert len(bindings) == 9
     for binding in bindings:
         role = binding["roleRef"]

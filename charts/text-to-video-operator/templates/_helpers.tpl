@@ -108,6 +108,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- (.Values.config.apiKeys | default dict).namespace | default .Release.Namespace -}}
 {{- end -}}
 
+{{- /* Policies are in no namespace, and Kubernetes has them from 1.30 on. */ -}}
+{{- define "t2v.hasAdmissionPolicy" -}}
+{{- if and .Values.admissionPolicy.enabled (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) }}true{{ end -}}
+{{- end -}}
+
 {{- /* What the operator may do in the namespaces that it watches. */ -}}
 {{- define "t2v.rules" -}}
 - apiGroups: [textto.video]
