@@ -111,9 +111,21 @@ def test_a_service_with_an_address_of_its_own_gives_it_to_links(helm: Helm, kind
     (rule,) = role["rules"]
     assert rule["resourceNames"] == ["video-store"]
     assert (rule["resources"], rule["verbs"]) == (["services"], ["get"])
-    nodes = documents.get(("ClusterRole", f"{CLUSTER_NAME}:nodes"), {"rules": []})
+    nodes = documents.get(("ClusterRole", f"{CLUSTER_NAME}:store-address"), {"rules": []})
     may = [(rule["resources"], rule["verbs"]) for rule in nodes["rules"]]
     assert may == ([(["nodes"], ["list"])] if kind == "NodePort" else [])
+
+
+def test_who_makes_links_may_read_where_the_store_is(helm: Helm) -> None:
+    """The gateway too; and a cache on each node has a role of its own."""
+    values = f"store.service.type=NodePort,{WITH_GATEWAY},{ON_NODES}"
+    documents = rendered(helm, "--set", values)
+    subjects = documents["ClusterRoleBinding", f"{CLUSTER_NAME}:store-address"]["subjects"]
+    assert [each["name"] for each in subjects] == ["video", "video-gateway"]
+    assert documents["ClusterRole", f"{CLUSTER_NAME}:nodes"]["rules"][0]["verbs"] == [
+        "list",
+        "watch",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +141,7 @@ def test_whose_address_is_known_needs_no_right_to_read_it(helm: Helm, values: st
     documents = rendered(helm, "--set", values)
     assert "service" not in the_config(documents)["storage"]
     assert ("Role", "video-store-address") not in documents
-    assert ("ClusterRole", f"{CLUSTER_NAME}:nodes") not in documents
+    assert ("ClusterRole", f"{CLUSTER_NAME}:store-address") not in documents
 
 
 @pytest.mark.parametrize("values", [VOLUME, BUCKET], ids=["volume", "bucket"])
@@ -159,12 +171,13 @@ def test_the_store_has_no_rights_and_keeps_its_claim(helm: Helm) -> None:
 
 
 def test_of_secrets_it_may_read_its_own(helm: Helm) -> None:
-    create, rest = rendered(helm)["Role", "video-secrets"]["rules"]
+    create, renewed, rest = rendered(helm)["Role", "video-secrets"]["rules"]
     assert (create["resources"], create["verbs"]) == (["secrets"], ["create"])
-    assert rest["resourceNames"] == ["video-report", "video-webhooks", "video-store"]
-    assert rest["verbs"] == ["get", "update"]
-    _, rest = rendered(helm, "--set", BUCKET)["Role", "video-secrets"]["rules"]
-    assert rest["resourceNames"] == ["video-report", "video-webhooks"]
+    assert (renewed["resourceNames"], renewed["verbs"]) == (["video-report"], ["get", "update"])
+    assert rest["resourceNames"] == ["video-webhooks", "video-store"]
+    assert rest["verbs"] == ["get"]
+    _, _, rest = rendered(helm, "--set", BUCKET)["Role", "video-secrets"]["rules"]
+    assert rest["resourceNames"] == ["video-webhooks"]
 
 
 def test_network_policies_need_the_namespaces_and_are_one_for_each(helm: Helm) -> None:
@@ -285,7 +298,7 @@ def test_the_language_models_key_may_be_read_and_nothing_more(helm: Helm) -> Non
     documents = rendered(helm, "--set-json", f"config.promptEnhancement={json.dumps(section)}")
     *_, rule = documents["Role", "video-secrets"]["rules"]
     assert (rule["resourceNames"], rule["verbs"]) == (["llm"], ["get"])
-    assert len(rendered(helm)["Role", "video-secrets"]["rules"]) == 2
+    assert len(rendered(helm)["Role", "video-secrets"]["rules"]) == 3
     assert the_config(documents)["promptEnhancement"] == section
 
 
@@ -296,14 +309,9 @@ def test_rights_on_secrets_come_with_api_keys_alone(helm: Helm) -> None:
         each for each in documents["Role", "video"]["rules"] if "secrets" in each["resources"]
     )
     assert (anywhere["verbs"], "resourceNames" in anywhere) == (["get"], False)
-    _, own = documents["Role", "video-secrets"]["rules"]
+    _, _, own = documents["Role", "video-secrets"]["rules"]
     (keys,) = documents["Role", "video-keys"]["rules"]
-    assert own["resourceNames"] == [
-        "video-report",
-        "video-webhooks",
-        "video-store",
-        "video-gateway",
-    ]
+    assert own["resourceNames"] == ["video-webhooks", "video-store", "video-gateway"]
     assert (keys["resources"], keys["verbs"]) == (["secrets"], ["list", "watch"])
     assert the_config(documents)["apiKeys"]["enabled"] is True
 
@@ -343,10 +351,10 @@ def test_a_gateway_changes_models_where_that_is_allowed_alone(helm: Helm) -> Non
     enabled = "gateway.enabled=true,config.apiKeys.enabled=true"
     name = "ClusterRole", f"{CLUSTER_NAME}:gateway-models"
     (rule,) = rendered(helm, "--set", enabled)[name]["rules"]
-    assert rule["verbs"] == ["get", "list", "watch"]
+    assert rule["verbs"] == ["list", "watch"]
     allowed = rendered(helm, "--set", f"{enabled},gateway.mayChangeModels=true")
     (rule,) = allowed[name]["rules"]
-    assert rule["verbs"] == ["get", "list", "watch", "create", "update", "delete"]
+    assert rule["verbs"] == ["list", "watch", "get", "create", "update", "delete"]
 
 
 def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:
@@ -453,7 +461,7 @@ def test_nodes_are_read_only_where_each_has_a_cache_of_its_own(helm: Helm) -> No
     role = ("ClusterRole", f"{CLUSTER_NAME}:nodes")
     documents = rendered(helm, "--set", ON_NODES)
     (nodes,) = documents[role]["rules"]
-    assert (nodes["resources"], nodes["verbs"]) == (["nodes"], ["get", "list", "watch"])
+    assert (nodes["resources"], nodes["verbs"]) == (["nodes"], ["list", "watch"])
     binding = documents["ClusterRoleBinding", f"{CLUSTER_NAME}:nodes"]
     assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == role
     assert binding["subjects"][0]["name"] == "video"

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+_DECISION = "authorization.k8s.io/decision"
 _CONTROLLERS = {"userGroups": ["system:serviceaccounts:kube-system"]}
 
 # The first rule that fits decides.
@@ -61,6 +62,8 @@ class AuditEvent:
     """Empty for lists, and where the server chose the name (`generateName`)."""
     status: int
     """The HTTP status."""
+    is_forbidden: bool
+    """No role allowed it. A 403 may also be a quota's, or a policy's."""
     uri: str
 
 
@@ -85,5 +88,6 @@ def _event(entry: dict[str, Any]) -> AuditEvent:
         namespace=target.get("namespace", ""),
         name=target.get("name", ""),
         status=entry.get("responseStatus", {}).get("code", 0),
+        is_forbidden=entry.get("annotations", {}).get(_DECISION) == "forbid",
         uri=entry["requestURI"],
     )
