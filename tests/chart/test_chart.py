@@ -76,6 +76,7 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
 
 VOLUME = "config.storage.kind=volume,config.storage.claimName=videos,config.storage.url=http://v.x"
 BUCKET = "config.storage.kind=s3,config.storage.bucket=videos"
+WITH_GATEWAY = "gateway.enabled=true,config.apiKeys.enabled=true"
 
 
 def the_config(documents: Documents) -> dict[str, Any]:
@@ -387,6 +388,59 @@ def test_named_namespaces_need_no_rights_elsewhere(helm: Helm) -> None:
     assert ("Role", f"{CLUSTER_NAME}:model-events") not in rendered(helm)
 
 
+IN_NAMESPACES = (
+    "rbac.clusterRoles=false",
+    "config.namespaces={team-a,team-b}",
+    "crds.install=false",
+    "config.kueue.enabled=true",
+    WITH_GATEWAY,
+)
+IN_A_NAMESPACE = {
+    *("Role", "RoleBinding", "ServiceAccount", "ConfigMap", "Service", "Deployment", "StatefulSet"),
+    *("PodDisruptionBudget", "NetworkPolicy", "PodMonitor", "HorizontalPodAutoscaler"),
+}
+
+
+def without_cluster_roles(helm: Helm, *values: str) -> Documents:
+    words = [word for value in (*IN_NAMESPACES, *values) for word in ("--set", value)]
+    return rendered(helm, *words)
+
+
+def test_without_cluster_roles_nothing_is_outside_of_namespaces(helm: Helm) -> None:
+    documents = without_cluster_roles(
+        helm, "networkPolicies.enabled=true", "metrics.podMonitor.enabled=true"
+    )
+    assert {kind for kind, _ in documents} <= IN_A_NAMESPACE
+    places = {each["metadata"].get("namespace") for each in documents.values()}
+    assert places <= {"t2v-system", "team-a", "team-b"}
+    config = the_config(documents)
+    assert config["videoModels"] is False
+    assert config["reportServer"]["tokenReview"] is False
+    assert not OperatorConfig.parse(config).report_server.token_review
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("config.videoModels=true", "config.videoModels"),
+        ("config.modelCache.kind=claim,config.modelCache.claimName=m", "config.modelCache"),
+        ("config.reportServer.tokenReview=true", "tokenReview"),
+        ("store.service.type=NodePort", "config.storage.url"),
+        ("gateway.mayChangeModels=true", "mayChangeModels"),
+    ],
+)
+def test_what_takes_a_right_in_the_whole_cluster_is_refused_without(
+    helm: Helm, value: str, complaint: str
+) -> None:
+    with pytest.raises(CommandError, match=rf"rbac\.clusterRoles is false: .*{complaint}"):
+        without_cluster_roles(helm, value)
+
+
+def test_without_cluster_roles_the_namespaces_have_to_be_named(helm: Helm) -> None:
+    with pytest.raises(CommandError, match=r"name the namespaces .* in config\.namespaces"):
+        rendered(helm, "--set", "rbac.clusterRoles=false")
+
+
 def test_the_operator_runs_restricted(helm: Helm) -> None:
     pod = rendered(helm)["Deployment", "video"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -495,9 +549,6 @@ def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm, of: CustomKi
     original = yaml.safe_load((ROOT / "crds" / f"{name[1]}.yaml").read_text())
     assert json.dumps(crd["spec"], sort_keys=True) == json.dumps(original["spec"], sort_keys=True)
     assert name not in rendered(helm, "--set", "crds.install=false")
-
-
-WITH_GATEWAY = "gateway.enabled=true,config.apiKeys.enabled=true"
 
 
 def monitoring(helm: Helm, *values: str) -> Documents:

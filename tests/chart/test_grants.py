@@ -13,6 +13,7 @@ def an_event(verb: str, resource: str, subresource: str = "", **more: Any) -> Au
     fields: dict[str, Any] = {
         "time": datetime.now(UTC),
         "user": USER,
+        "pod": "",
         "user_agent": "",
         "verb": verb,
         "group": "batch",

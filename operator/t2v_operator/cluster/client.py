@@ -17,7 +17,14 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from t2v_operator.cluster.errors import ClusterError, NotLeader
-from t2v_operator.cluster.kinds import LEASES, TOKEN_REVIEWS, VERSION, Kind
+from t2v_operator.cluster.kinds import (
+    LEASES,
+    TOKEN_ISSUER,
+    TOKEN_KEYS,
+    TOKEN_REVIEWS,
+    VERSION,
+    Kind,
+)
 from t2v_operator.core.job import Manifest
 
 FIELD_MANAGER = "text-to-video-operator"
@@ -26,6 +33,9 @@ LONGEST_EVENT_BYTES = 16 * 1024 * 1024
 ANSWER_SECONDS = 30.0
 """How long an answer may take."""
 
+JSON = "application/json"
+KEY_SET = "application/jwk-set+json"
+"""The only form in which keys are given: who accepts plain JSON alone is refused (406)."""
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
@@ -102,6 +112,12 @@ class Client:
         status: Manifest = answer.get("status") or {}
         return status
 
+    async def token_keys(self) -> tuple[str, Manifest]:
+        """Who issues the tokens of service accounts, and the public keys that sign them (JWKS)."""
+        issuer = await self._ask("GET", TOKEN_ISSUER, TOKEN_ISSUER.path())
+        keys = await self._ask("GET", TOKEN_KEYS, TOKEN_KEYS.path(), accept=KEY_SET)
+        return str(issuer["issuer"]), keys
+
     async def version(self) -> tuple[int, int]:
         """Of Kubernetes: major, minor."""
         answer = await self._ask("GET", VERSION, VERSION.path())
@@ -117,7 +133,7 @@ class Client:
         """
         timeout = ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
         place = f"{kind.path(namespace)}?{urlencode(params | {'watch': 'true'})}"
-        answer = await self._send("GET", place, None, "application/json", timeout)
+        answer = await self._send("GET", place, None, JSON, timeout)
         self._count("watch", kind, answer.status, 0.0)
         response = answer.response
         try:
@@ -147,7 +163,7 @@ class Client:
         kind: Kind,
         path: str,
         body: Manifest,
-        content_type: str = "application/json",
+        content_type: str = JSON,
     ) -> Manifest:
         params = {"fieldManager": FIELD_MANAGER}
         return await self._ask(method, kind, path, params, body, content_type, verb)
@@ -159,12 +175,14 @@ class Client:
         path: str,
         params: Mapping[str, str] | None = None,
         body: Manifest | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
         verb: str = "get",
+        accept: str = JSON,
     ) -> Manifest:
         began = time.monotonic()
         place = f"{path}?{urlencode(params)}" if params else path
-        answer = await self._send(method, place, body, content_type, ClientTimeout(ANSWER_SECONDS))
+        timeout = ClientTimeout(ANSWER_SECONDS)
+        answer = await self._send(method, place, body, content_type, timeout, accept)
         text = await answer.response.read()
         self._count(verb, kind, answer.status, time.monotonic() - began)
         if answer.status >= 400:
@@ -179,8 +197,9 @@ class Client:
         body: Manifest | None,
         content_type: str,
         timeout: ClientTimeout,
+        accept: str = JSON,
     ) -> Any:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         return await self._client.rest_client.request(
             method,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _DECISION = "authorization.k8s.io/decision"
+_POD = "authentication.kubernetes.io/pod-name"
 _CONTROLLERS = {"userGroups": ["system:serviceaccounts:kube-system"]}
 
 # The first rule that fits decides.
@@ -51,6 +52,8 @@ class AuditEvent:
 
     time: datetime
     user: str
+    pod: str
+    """Whose token was shown; empty for whoever is no pod."""
     user_agent: str
     verb: str
     group: str
@@ -80,6 +83,7 @@ def _event(entry: dict[str, Any]) -> AuditEvent:
     return AuditEvent(
         time=datetime.fromisoformat(entry["stageTimestamp"]),
         user=entry["user"].get("username", ""),
+        pod=next(iter(entry["user"].get("extra", {}).get(_POD, ())), ""),
         user_agent=entry.get("userAgent", ""),
         verb=entry["verb"],
         group=target.get("apiGroup", ""),
