@@ -77,6 +77,11 @@ def values_schema() -> dict[str, Any]:
             topologySpreadConstraints=LIST,
             logFormat={"enum": ["text", "json"]},
             serviceAccount=_closed(create=BOOLEAN, name=TEXT, annotations=TEXTS),
+            rbac=_closed(clusterRoles=BOOLEAN),
+            admissionPolicy=_closed(
+                enabled=BOOLEAN,
+                images={"type": "array", "items": {**TEXT, "minLength": 1}},
+            ),
             resources=ANYTHING,
             podAnnotations=TEXTS,
             podLabels=TEXTS,

@@ -16,7 +16,14 @@ from aiohttp import ClientTimeout
 
 from t2v_operator.cluster.connection import Connection
 from t2v_operator.cluster.errors import ClusterError, NotLeader
-from t2v_operator.cluster.kinds import LEASES, TOKEN_REVIEWS, VERSION, Kind
+from t2v_operator.cluster.kinds import (
+    LEASES,
+    TOKEN_ISSUER,
+    TOKEN_KEYS,
+    TOKEN_REVIEWS,
+    VERSION,
+    Kind,
+)
 from t2v_operator.core.job import Manifest
 
 FIELD_MANAGER = "text-to-video-operator"
@@ -26,6 +33,8 @@ ANSWER_SECONDS = 30.0
 """How long an answer may take."""
 
 JSON = "application/json"
+KEY_SET = "application/jwk-set+json"
+"""The only form in which keys are given: who accepts plain JSON alone is refused (406)."""
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
@@ -102,6 +111,12 @@ class Client:
         status: Manifest = answer.get("status") or {}
         return status
 
+    async def token_keys(self) -> tuple[str, Manifest]:
+        """Who issues the tokens of service accounts, and the public keys that sign them (JWKS)."""
+        issuer = await self._ask("GET", TOKEN_ISSUER, TOKEN_ISSUER.path())
+        keys = await self._ask("GET", TOKEN_KEYS, TOKEN_KEYS.path(), accept=KEY_SET)
+        return str(issuer["issuer"]), keys
+
     async def version(self) -> tuple[int, int]:
         """Of Kubernetes: major, minor."""
         answer = await self._ask("GET", VERSION, VERSION.path())
@@ -160,11 +175,12 @@ class Client:
         body: Manifest | None = None,
         content_type: str = JSON,
         verb: str = "get",
+        accept: str = JSON,
     ) -> Manifest:
         began = time.monotonic()
         place = f"{path}?{urlencode(params)}" if params else path
         timeout = ClientTimeout(ANSWER_SECONDS)
-        answer = await self._connection.request(method, place, body, content_type, timeout)
+        answer = await self._connection.request(method, place, body, content_type, timeout, accept)
         text = await answer.read()
         self._count(verb, kind, answer.status, time.monotonic() - began)
         if answer.status >= 400:

@@ -33,7 +33,13 @@ class Connection:
         self._renewal = asyncio.Lock()
 
     async def request(
-        self, method: str, path: str, body: Any, content_type: str, timeout: ClientTimeout
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        content_type: str,
+        timeout: ClientTimeout,
+        accept: str = "application/json",
     ) -> ClientResponse:
         """The answer, whatever its status is, once its headers are there.
 
@@ -44,7 +50,7 @@ class Connection:
             method,
             f"{access.info.server}{path}",
             headers={
-                "Accept": "application/json",
+                "Accept": accept,
                 "Content-Type": content_type,
                 **access.info.as_http_headers(),
             },

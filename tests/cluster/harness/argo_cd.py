@@ -38,6 +38,7 @@ def repo_server(run: Path) -> Command:
         "--address=127.0.0.1",
         "--metrics-port=9802",
         "--disable-tls",
+        "--client-ca-path=",
         # What it pulled last counts for three minutes otherwise.
         "--revision-cache-expiration=2s",
     ]
@@ -69,6 +70,8 @@ def _part(run: Path, name: str) -> Command:
         f"KUBECONFIG={run / 'kubeconfigs' / 'admin'}",
         f"TMPDIR={folder}",
         f"HOME={folder}",
+        # What it calls the cluster it runs in is then what the kubeconfig says.
+        "ARGOCD_FAKE_IN_CLUSTER=true",
         "ARGOCD_GPG_ENABLED=false",
         # Its path is otherwise that of Argo CD's own image.
         f"ARGOCD_TLS_DATA_PATH={folder}",

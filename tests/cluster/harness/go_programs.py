@@ -67,6 +67,7 @@ PROGRAMS = {
         "promtool", "github.com/prometheus/prometheus/cmd/promtool", tags="remove_all_sd"
     ),
     "kstatus": Program("kstatus", "."),
+    "admission-judge": Program("admission", "./admission-judge"),
     "argo-health": Program("gitops", "./argo-health"),
     "flux-health": Program("gitops", "./flux-health"),
     "flux-manifests": Program("gitops", "./flux-manifests"),
