@@ -14,6 +14,7 @@ import yaml
 from git_server import GitRepository
 from harness.argo_cd import (
     CONTROLLER,
+    MODULE,
     NAMESPACE,
     REDIS,
     REPO_SERVER,
@@ -32,7 +33,6 @@ from crds import apply_crds, delete_crds
 Document = dict[str, Any]
 
 _PROGRAMS = {REDIS: redis, REPO_SERVER: repo_server, CONTROLLER: application_controller}
-_MODULE = "github.com/argoproj/argo-cd/v3"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def an_application(
 
 
 def _crd_files() -> list[Path]:
-    folder = module_folder("argo", _MODULE) / "manifests" / "crds"
+    folder = module_folder("argo", MODULE) / "manifests" / "crds"
     kinds = ("application", "appproject", "applicationset")
     return [folder / f"{kind}-crd.yaml" for kind in kinds]
 

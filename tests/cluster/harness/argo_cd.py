@@ -3,19 +3,23 @@
 Not parts of the cluster itself: a test starts them beside it.
 """
 
+import os
+import shutil
 from pathlib import Path
 
 from harness.components import Command
 from harness.debian_packages import install_missing_packages
-from harness.go_programs import go_program
+from harness.go_programs import go_program, module_folder
 
 REDIS = "redis-server"
 REPO_SERVER = "argocd-repo-server"
 CONTROLLER = "argocd-application-controller"
 NAMESPACE = "argocd"
+MODULE = "github.com/argoproj/argo-cd/v3"
 
 _REDIS_ADDRESS = ("127.0.0.1", 9800)
 _REPO_SERVER_PORT = 9801
+_SIGNATURES = "git-verify-wrapper.sh"
 # One program, which is a server where it is called one.
 _REDIS_PROGRAM = {"redis-tools": "/usr/bin/redis-check-rdb"}
 
@@ -32,6 +36,11 @@ def redis(run: Path) -> Command:
 
 def repo_server(run: Path) -> Command:
     """Pulls Git repositories and makes manifests of them."""
+    folder = run / REPO_SERVER
+    folder.mkdir(exist_ok=True)
+    # It wants this one on its path, which its own image has.
+    script = shutil.copy(module_folder("argo", MODULE) / "hack" / _SIGNATURES, folder)
+    os.chmod(script, 0o755)
     return [
         *_part(run, REPO_SERVER),
         f"--port={_REPO_SERVER_PORT}",
@@ -68,6 +77,7 @@ def _part(run: Path, name: str) -> Command:
         "env",
         f"ARGOCD_BINARY_NAME={name}",
         f"KUBECONFIG={run / 'kubeconfigs' / 'admin'}",
+        f"PATH={folder}:{os.environ['PATH']}",
         f"TMPDIR={folder}",
         f"HOME={folder}",
         # What it calls the cluster it runs in is then what the kubeconfig says.
