@@ -4,7 +4,6 @@ Not parts of the cluster itself: a test starts them beside it.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 from harness.components import Command
@@ -39,8 +38,9 @@ def repo_server(run: Path) -> Command:
     folder = run / REPO_SERVER
     folder.mkdir(exist_ok=True)
     # It wants this one on its path, which its own image has.
-    script = shutil.copy(module_folder("argo", MODULE) / "hack" / _SIGNATURES, folder)
-    os.chmod(script, 0o755)
+    script = folder / _SIGNATURES
+    script.write_bytes((module_folder("argo", MODULE) / "hack" / _SIGNATURES).read_bytes())
+    script.chmod(0o755)
     return [
         *_part(run, REPO_SERVER),
         f"--port={_REPO_SERVER_PORT}",
