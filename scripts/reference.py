@@ -58,7 +58,7 @@ def resource_page(of: CustomKind, purpose: str) -> str:
     return _page(
         GENERATED,
         f"# {of.kind}",
-        f"{of.description} `kubectl explain {names['shortNames'][0]}.spec` shows the same fields. "
+        f"`kubectl explain {names['shortNames'][0]}.spec` shows the same fields. "
         f"To {purpose} write `spec`; `status` is the operator's. A field that has no default may be "
         "left out or null, unless it is required.",
         _table(
