@@ -34,8 +34,12 @@ LANGUAGES = {".py": "python", ".yaml": "yaml", ".lua": "lua", ".json": "json", "
 PICTURES = (".png", ".svg", ".webp", ".jpg")
 
 FENCE = re.compile(r"^ *(```+|~~~+)")
+ITEM = re.compile(r"^(- |\d+\. )")
 CODE = re.compile(r"(`+[^`]*`+|<code.*?</code>)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+FILE_NAME = re.compile(r"\[(?:docs/)?(?:[\w-]+/)*([\w-]+)\.md\]\(")
+"""A link that is called as its file is."""
+NAMED = re.compile(r"(?<![\w/\[])(?<!\]\()docs/[\w/-]+\.md")
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+\.svg)\)")
 MARK = re.compile(r"^<!-- (run|not run): (.+) -->$")
 
@@ -117,14 +121,17 @@ def _page(source: Path) -> tuple[str, list[Path]]:
         linked.append(target)
         return f"]({_way(source, target)}{anchor})"
 
+    def linked_names(piece: str) -> str:
+        return NAMED.sub(lambda match: _as_link(source, match[0]), FILE_NAME.sub(r"[\1](", piece))
+
     def prose(line: str) -> str:
         if picture := PICTURE.fullmatch(line):
             return _drawn_in(source, picture)
         pieces = CODE.split(line)
-        pieces[::2] = [LINK.sub(as_on_the_site, piece) for piece in pieces[::2]]
+        pieces[::2] = [LINK.sub(as_on_the_site, linked_names(each)) for each in pieces[::2]]
         return MARK.sub(_said_below, "".join(pieces))
 
-    return _outside_of_code(source.read_text(), prose), linked
+    return _outside_of_code(_with_deep_lists(source.read_text()), prose), linked
 
 
 def _outside_of_code(text: str, change: Callable[[str], str]) -> str:
@@ -148,6 +155,28 @@ def _outside_of_code(text: str, change: Callable[[str], str]) -> str:
     return "\n".join(lines)
 
 
+def _with_deep_lists(text: str) -> str:
+    """What belongs to an item, four spaces in, and an empty line before a list: CommonMark is
+    content with less than the site's Markdown."""
+    lines: list[str] = []
+    width, fence = 0, ""
+    for line in text.split("\n"):
+        bounds, item = FENCE.match(line), ITEM.match(line)
+        depth = len(line) - len(line.lstrip())
+        if not fence and item:
+            if not width and lines and lines[-1] and not lines[-1].startswith("#"):
+                lines.append("")
+            width = len(item[1])
+        elif not fence and line and not depth:
+            width = 0
+        if width and depth:
+            line = " " * (depth // width * 4 + depth % width) + line.lstrip()
+        if bounds:
+            fence = "" if fence and bounds[1].startswith(fence) else fence or bounds[1]
+        lines.append(line)
+    return "\n".join(lines)
+
+
 def _said_below(match: re.Match[str]) -> str:
     said = "Run by" if match[1] == "run" else "Not run by a test:"
     return f'<p class="of-the-block">{said} {escape(match[2])}</p>'
@@ -166,6 +195,14 @@ def _target_of(source: Path, link: str) -> tuple[Path | None, str]:
 
 def _way(source: Path, target: Path) -> str:
     return os.path.relpath(place_of(target), place_of(source).parent)
+
+
+def _as_link(source: Path, name: str) -> str:
+    """A page of docs/ that is named in a sentence."""
+    target = ROOT / name
+    if not target.exists() or target.name in NOT_OF_THE_SITE:
+        return name
+    return f"[{target.stem}]({os.path.relpath(target, source.parent)})"
 
 
 def _drawn_in(source: Path, match: re.Match[str]) -> str:
