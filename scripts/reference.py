@@ -43,7 +43,7 @@ def reference_pages() -> dict[str, str]:
         "gateway.md": configuration_page(
             GatewaySettings,
             "Gateway configuration",
-            "`gateway.config` in the chart's values. [The gateway](../gateway.md) says what it does.",
+            "`gateway.config` in the chart's values. What it does: [the gateway](../gateway.md).",
         ),
     }
 
@@ -59,8 +59,8 @@ def resource_page(of: CustomKind, purpose: str) -> str:
         GENERATED,
         f"# {of.kind}",
         f"`kubectl explain {names['shortNames'][0]}.spec` shows the same fields. "
-        f"To {purpose} write `spec`; `status` is the operator's. A field that has no default may be "
-        "left out or null, unless it is required.",
+        f"To {purpose} write `spec`; `status` is the operator's. A field that has no default may "
+        "be left out or null, unless it is required.",
         _table(
             ("", ""),
             [
@@ -141,7 +141,9 @@ def _without(schema: Schema, name: str) -> Schema:
     return {key: value for key, value in schema.items() if key != name}
 
 
-def _objects_in(path: str, schema: Schema, definitions: dict[str, Schema]) -> list[tuple[str, Schema]]:
+def _objects_in(
+    path: str, schema: Schema, definitions: dict[str, Schema]
+) -> list[tuple[str, Schema]]:
     """The objects with fields that stand in a field, each with its path."""
     told = _told(schema, definitions)
     if "oneOf" in told:
@@ -250,7 +252,7 @@ def _range(told: Schema) -> str:
 
 
 def _bound(told: Schema, name: str, exclusive: str) -> tuple[float | int | None, bool]:
-    """The limit, and whether it is itself excluded: OpenAPI 3.0 and JSON Schema say it otherwise."""
+    """The limit, and whether it is itself excluded, as OpenAPI 3.0 or as JSON Schema says it."""
     is_open = exclusive in told
     limit = told.get(name, None if told.get(exclusive) is True else told.get(exclusive))
     if limit is None or abs(limit) >= HELD_BY_INT64:

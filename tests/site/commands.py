@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 BUILT_IN = ("cd", "export", "eval", "echo", "source")
 VALUE_FOLLOWS = ("-n", "--namespace", "-f", "-o", "-l", "--grace-period")
@@ -59,7 +60,9 @@ def _whole_lines(text: str) -> Iterator[str]:
 
 
 def _commands_in(line: str) -> list[list[str]]:
-    lexer = shlex.shlex(re.sub(r"\$\([^()]+\)", "INNER", line), posix=True, punctuation_chars="|&;<>")
+    lexer = shlex.shlex(
+        re.sub(r"\$\([^()]+\)", "INNER", line), posix=True, punctuation_chars="|&;<>"
+    )
     lexer.whitespace_split = True
     lexer.commenters = ""
     parts: list[list[str]] = [[]]
@@ -88,7 +91,7 @@ def essence(command: list[str]) -> tuple[str, ...]:
         return (address.rstrip("/").rsplit("/", 1)[-1],)
     bare = [
         word
-        for before, word in zip(command, command[1:], strict=False)
+        for before, word in pairwise(command)
         if not word.startswith("-") and before not in VALUE_FOLLOWS
     ]
     return (program, *bare[: WORDS_OF.get(program, 1)])

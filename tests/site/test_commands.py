@@ -1,8 +1,8 @@
 """Every command that the pages show is run by a test, or its block says why not.
 
-What stands before a block of shell: `<!-- run: FILE, FILE -->`, which may end in `; not run: COMMAND`,
-or `<!-- not run: WHY -->`. The files are tests (or CI's script) that run these commands. Commands of
-`t2v` and `make` whose block names this file are run here, as they stand.
+What stands before a block of shell: `<!-- run: FILE, FILE -->`, which may end in
+`; not run: COMMAND`, or `<!-- not run: WHY -->`. The files are tests (or CI's script) that run these
+commands. Those of `t2v` in a block that names this file are run here, as they stand.
 """
 
 import os
@@ -99,9 +99,7 @@ def test_t2v_does_what_a_page_tells_to_type(words: list[str], folder: Path) -> N
 @pytest.mark.parametrize("words", run_here("make"), ids=" ".join)
 def test_make_knows_the_target_that_a_page_names(words: list[str]) -> None:
     """What `make demo` runs is run above; the other targets' work has tests of its own."""
-    told = subprocess.run(
-        ["make", "--dry-run", *words], cwd=ROOT, capture_output=True, text=True
-    )
+    told = subprocess.run(["make", "--dry-run", *words], cwd=ROOT, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     if words == ["demo"]:
         assert "t2v run -f examples/red-circle.yaml -o" in told.stdout

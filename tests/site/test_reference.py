@@ -30,9 +30,7 @@ def paths(schema: dict[str, Any], path: str = "") -> Iterator[str]:
 def test_every_field_of_a_resource_is_there_once(of: CustomKind) -> None:
     (version,) = custom_resource_definition(of)["spec"]["versions"]
     properties = version["schema"]["openAPIV3Schema"]["properties"]
-    wanted = [
-        each for part in ("spec", "status") for each in paths(properties[part], part)
-    ]
+    wanted = [each for part in ("spec", "status") for each in paths(properties[part], part)]
     told = [row[1] for row in ROW.finditer(PAGES[f"{of.kind.lower()}.md"])]
     assert sorted(told) == sorted(wanted)
 

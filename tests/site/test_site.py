@@ -26,12 +26,13 @@ LOOKED_AT = (
     "index",
     "quickstart",
     "architecture",
-    "runbook",
     "memory",
-    "comparison",
     "reference/texttovideojob",
+    "reference/gateway",
     "files/examples/gitops/index",
 )
+JUDGED = ("index", "quickstart", "architecture", "reference/gateway")
+"""By axe, which takes its time with what is long."""
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 860}
 
 
@@ -124,11 +125,9 @@ def test_every_link_and_anchor_of_the_site_leads_somewhere(
             # The page for what is not there is shown at any address: its links begin at the root.
             start, path = (site.folder, path[1:]) if path.startswith("/") else (page.parent, path)
             target = (start / path).resolve() if path else page
-            if not target.is_file():
+            anchors = seen[target].anchors | {"", "__skip"} if target in seen else None
+            if not target.is_file() or (anchors and unquote(parts.fragment) not in anchors):
                 lost.append((page.name, link))
-            elif parts.fragment and target in seen:
-                if unquote(parts.fragment) not in seen[target].anchors | {"__skip"}:
-                    lost.append((page.name, link))
     assert lost == []
 
 
@@ -201,10 +200,11 @@ def test_pages_are_fit_to_be_read(
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         for name in LOOKED_AT:
-            page.goto(f"{address}{name}.html", wait_until="networkidle")
+            page.goto(f"{address}{name}.html")
             wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             faults += [f"{name}: {wider} pixels too wide"] if wider > 0 else []
-            faults += [f"{name}: {fault}" for fault in faults_of(page)]
+            if name in JUDGED:
+                faults += [f"{name}: {fault}" for fault in faults_of(page)]
         context.close()
     assert faults == []
 
