@@ -211,7 +211,7 @@ def _drawn_in(source: Path, match: re.Match[str]) -> str:
     assert target
     label = f'<svg role="img" aria-label="{escape(match[1])}" '
     drawing = target.read_text().replace("<svg ", label, 1)
-    return '<div class="drawing">' + re.sub(r"\n\s*", " ", drawing).strip() + "</div>"
+    return '<div class="drawing" tabindex="0">' + re.sub(r"\n\s*", " ", drawing).strip() + "</div>"
 
 
 def _file_page(source: Path) -> str:

@@ -1,8 +1,8 @@
 """Every command that the pages show is run by a test, or its block says why not.
 
 What stands before a block of shell: `<!-- run: FILE, FILE -->`, which may end in
-`; not run: COMMAND`, or `<!-- not run: WHY -->`. The files are tests (or CI's script) that run these
-commands. Those of `t2v` in a block that names this file are run here, as they stand.
+`; not run: COMMAND`, or `<!-- not run: WHY -->`. The files are tests (or CI's script) that run
+these commands. Those of `t2v` in a block that names this file are run here, as they stand.
 """
 
 import os

@@ -214,6 +214,7 @@ def test_the_search_finds_a_field(browser: Browser, site: BuiltSite) -> None:
         page = browser.new_page(viewport=DESK)
         page.goto(f"{address}index.html", wait_until="networkidle")
         page.keyboard.press("Control+k")
+        page.wait_for_function("document.activeElement !== document.body")
         page.keyboard.type("queueDeadlineSeconds")
-        page.get_by_role("link", name=re.compile("TextToVideoJob")).first.wait_for(timeout=30_000)
+        page.get_by_text("Reference / TextToVideoJob").first.wait_for(timeout=60_000)
         page.close()
