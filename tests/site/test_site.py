@@ -197,6 +197,7 @@ def test_pages_are_fit_to_be_read(
                 route.abort()
 
         context.route("**/*", only_from_here)
+        context.set_default_timeout(120_000)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         for name in LOOKED_AT:
