@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak argo-cd bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -63,6 +63,11 @@ model-cache-full-size: setup
 generate: setup
 	$(RUN)/python scripts/generate.py
 	$(RUN)/python -m tests.gitops.saved
+
+# The documentation's site; a warning ends it.
+docs: setup
+	@$(RUN)/python scripts/docs_site.py
+	@echo "build/site/index.html; with its search: $(RUN)/python -m http.server --directory build/site"
 
 # Real Flux, reconciling a finished video every ten seconds for half an hour: it is made once.
 flux: setup

@@ -1,4 +1,5 @@
-"""Write what is generated: CRDs, the chart's copies, its dashboard, the schema of its values.
+"""Write what is generated: CRDs, the chart's copies, its dashboard, the schema of its values, the
+pages of the reference.
 
 python scripts/generate.py    # a test fails when a file differs from what this writes
 """
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard import dashboard_json
+from reference import reference_pages
 from t2v_gateway.settings import GatewaySettings
 from t2v_operator.config import OperatorConfig
 from t2v_operator.crd import CUSTOM_KINDS, custom_resource_definition_yaml
@@ -53,6 +55,7 @@ def generated() -> dict[Path, str]:
         **{CHART / "files" / "crds" / f"{name}.yaml": text for name, text in crds.items()},
         CHART / "files" / "dashboard.json": dashboard_json(),
         CHART / "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
+        **{ROOT / "docs" / "reference" / name: text for name, text in reference_pages().items()},
     }
 
 
@@ -150,5 +153,6 @@ def values_schema() -> dict[str, Any]:
 
 if __name__ == "__main__":
     for path, text in generated().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         print(path.relative_to(ROOT))  # noqa: T201

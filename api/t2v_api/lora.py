@@ -50,7 +50,9 @@ class Lora(ContractModel):
     """One LoRA that requests may name."""
 
     name: LoraName
+    """What `spec.loras` says."""
     description: str = ""
+    """For people who choose one."""
     source: LoraSource
     family: ModelFamily
     """Of the models that it changes."""

@@ -367,6 +367,7 @@ class ModelProfile(ModelDescription):
     """One model of the catalogue."""
 
     id: ModelId
+    """What `spec.modelId` says."""
 
     def problem_with(self, start: Start) -> str:
         """Why it cannot start so, and how it can; empty where it can."""

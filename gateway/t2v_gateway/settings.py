@@ -36,6 +36,7 @@ class GatewaySettings(ContractModel):
     """How the gateway behaves."""
 
     port: int = Field(default=8000, ge=1, le=65535)
+    """Where requests come in."""
     health_port: int = Field(default=8080, ge=1, le=65535)
     """Where /healthz, /readyz and /metrics are served."""
     wait_seconds: float = Field(default=60, ge=0, le=3600)
@@ -44,6 +45,9 @@ class GatewaySettings(ContractModel):
     """The same body with the same track_id, or Idempotency-Key, is the same video for that long;
     0: a video of its own each time."""
     errors: ErrorForm = ErrorForm.AS_DOCUMENTED
+    """How the endpoint's own addresses tell an error. AsDocumented: with status 200 and
+    `"status": "error"` in the body, as its clients expect. HttpStatus: with the same body and a
+    status of 400 and above."""
     body_bytes: int = Field(default=MEBIBYTE, ge=1024)
     """Of a request with its key as a bearer token; without one 128 KiB are the most."""
     upload_bytes: int = Field(default=50 * MEBIBYTE, ge=1024)
@@ -56,6 +60,8 @@ class GatewaySettings(ContractModel):
     """Requests of one key that wait for their videos at a time, in one replica; more are answered
     at once that their videos are on their way."""
     content: ContentForm = ContentForm.REDIRECT
+    """How /v1/videos/ID/content gives a file. Redirect: by a fresh link of the store. Stream:
+    through the gateway, for clients that cannot reach the store; not from a volume."""
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] | None = None
     """What clients reach it by, for links in answers. Null: the address that was asked."""
     cors_origins: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ class RunnerImage(ContractModel):
     image: str = Field(min_length=1)
     """With a tag or a digest."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When a node pulls it."""
     pull_secrets: tuple[str, ...] = ()
     """Names of Secrets in the resources' namespaces; in the operator's own too, where models are
     prefetched."""
@@ -40,13 +41,17 @@ class GpuPool(ContractModel):
     """Nodes that jobs may run on, and how a pod gets a GPU there."""
 
     name: str = Field(min_length=1, max_length=63, pattern=DNS_LABEL)
+    """What `spec.pool` says."""
     gpu_resource: Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9._-]+$")] = (
         "nvidia.com/gpu"
     )
+    """What a pod asks its node for."""
     node_selector: dict[str, str] = {}
+    """Labels of the pool's nodes."""
     tolerations: tuple[dict[str, Any], ...] = ()
     """As a pod has them."""
     runtime_class_name: str | None = None
+    """Of the pods, such as nvidia, where the nodes need one."""
     queue_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
     """The Kueue LocalQueue, one of this name in each namespace, for resources that name none."""
     managed_by: Annotated[str, Field(max_length=63, pattern=MANAGER)] | None = None
@@ -88,17 +93,20 @@ class VolumeStorage(ContractModel):
     """Videos go to a volume that every runner pod mounts."""
 
     kind: Literal["volume"] = "volume"
+    """A claim in each namespace of videos."""
     claim_name: str = Field(min_length=1)
     """A PersistentVolumeClaim in the resource's namespace."""
     url: Annotated[str, Field(pattern=r"^(https?|file)://\S+$")]
     """What serves the volume's files: a key is appended to it."""
     prefix: Annotated[str, PREFIX] = "videos"
+    """What the keys of all files begin with."""
 
 
 class EmbeddedStorage(ContractModel):
     """Videos go to the operator's own store, `t2v store`, which serves them as well."""
 
     kind: Literal["embedded"] = "embedded"
+    """The store that the chart installs."""
     url: Annotated[str, WEB_ADDRESS] = "http://localhost:8080"
     """The store's address as a browser reaches it; the default is where a port-forward ends."""
     service: Annotated[str, Field(max_length=63, pattern=DNS_LABEL)] | None = None
@@ -111,12 +119,14 @@ class EmbeddedStorage(ContractModel):
     link_seconds: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
     """How long a link opens. It is renewed by `t2v link`."""
     prefix: Annotated[str, PREFIX] = "videos"
+    """What the keys of all files begin with."""
 
 
 class BucketStorage(ContractModel):
     """Videos go to a bucket. The operator alone has credentials for it, from its environment."""
 
     kind: Literal["s3", "gs", "az"]
+    """Amazon S3 and what speaks like it, Google Cloud Storage, Azure Blob Storage."""
     bucket: str = Field(min_length=1)
     """The bucket, or the container of Azure."""
     options: dict[str, str] = {}
@@ -126,6 +136,7 @@ class BucketStorage(ContractModel):
     link_seconds: Annotated[int, SIGNED_SECONDS] = 7 * 24 * 3600
     """How long a signed link opens; the stores allow a week at most."""
     prefix: Annotated[str, PREFIX] = "videos"
+    """What the keys of all files begin with."""
 
 
 Storage = Annotated[VolumeStorage | EmbeddedStorage | BucketStorage, Field(discriminator="kind")]
@@ -137,6 +148,7 @@ class ReportServer(ContractModel):
     url: Annotated[str, Field(pattern=r"^https://[^\s/?#]+$")] | None = None
     """Its address within the cluster. Null: there is none, and progress is not seen."""
     port: int = Field(default=8443, ge=1, le=65535)
+    """Where it listens."""
     secret: str = Field(default="text-to-video-operator-report", pattern=DNS_SUBDOMAIN)
     """The Secret in the operator's namespace with tls.crt, tls.key and ca.crt. Made and renewed,
     unless something else, such as cert-manager, has made it."""
@@ -162,7 +174,9 @@ class OwnSecretKey(ContractModel):
     """One key of a Secret in the operator's namespace."""
 
     name: str = Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)
+    """The Secret's name."""
     key: str = Field(default="key", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    """The key in the Secret's data."""
 
 
 OF_THE_QUESTION = frozenset({"model", "messages", "stream"})
@@ -301,6 +315,7 @@ class LeaderElection(ContractModel):
     namespace: str | None = None
     """Default: the operator's own; outside of a cluster, `default`."""
     name: str = Field(default="text-to-video-operator", max_length=253, pattern=DNS_SUBDOMAIN)
+    """The Lease's name; the chart gives each release one of its own."""
 
 
 class OperatorConfig(ContractModel):
@@ -308,10 +323,13 @@ class OperatorConfig(ContractModel):
 
     runner: RunnerImage
     models: tuple[ModelProfile, ...] = Field(min_length=1)
+    """The model catalogue: what `spec.modelId` may name, besides VideoModels."""
     loras: tuple[Lora, ...] = ()
     """What `spec.loras` may name; nothing else is ever loaded."""
     pools: tuple[GpuPool, ...] = Field(min_length=1)
+    """Where Jobs may run. The first is the default."""
     storage: Storage
+    """Where videos go: a bucket, the operator's own store, or a volume; `kind` says which."""
     report_server: ReportServer = ReportServer()
     video_models: bool = True
     """Whether VideoModels are models of the catalogue, and fetched. Of several installations in one
