@@ -59,9 +59,11 @@ bench-failover: setup
 model-cache-full-size: setup
 	$(RUN)/python -m benchmarks.full_size_cache
 
-# The CRD, the chart's copy of it, the schema of the chart's values; what Argo CD's health is tested with.
+# The CRD, the chart's copy of it, the schema of the chart's values; config/default; what Argo CD's health
+# is tested with.
 generate: setup
 	$(RUN)/python scripts/generate.py
+	PYTHONPATH=tests/cluster $(RUN)/python scripts/chart_files.py
 	$(RUN)/python -m tests.gitops.saved
 
 # Real Flux, reconciling a finished video every ten seconds for half an hour: it is made once.

@@ -17,6 +17,7 @@ from installation import (
     CHART,
     LONG,
     RELEASE,
+    ROOT,
     SYSTEM,
     Document,
     Installation,
@@ -190,3 +191,11 @@ def take(installation: Installation, release: str, namespace: str) -> None:
         f"meta.helm.sh/release-name={release}",
         f"meta.helm.sh/release-namespace={namespace}",
     )
+
+
+def test_an_api_server_takes_the_kustomization(installation: Installation) -> None:
+    applied = installation.cluster.kubectl(
+        "apply", "-k", str(ROOT / "config" / "default"), "--dry-run=server"
+    )
+    for kind in ("namespace", "deployment.apps", "statefulset.apps", "customresourcedefinition"):
+        assert kind in applied
