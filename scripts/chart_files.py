@@ -32,6 +32,7 @@ def chart_files() -> dict[Path, str]:
     return {
         **{DEFAULT / name: text for name, text in kustomization(rendered()).items()},
         CRDS / "kustomization.yaml": _crds_kustomization(),
+        CHART / "README.md": _readme(),
     }
 
 
@@ -93,6 +94,12 @@ resources:
       app.kubernetes.io/part-of: {RELEASE}
       app.kubernetes.io/version: {version[1]}
 """
+
+
+def _readme() -> str:
+    """By README.md.gotmpl and the comments in values.yaml."""
+    words = ("--dry-run", "--sort-values-order=file", "--log-level=warning")
+    return run([go_program("helm-docs"), *words], cwd=CHART).strip() + "\n"
 
 
 def main() -> None:

@@ -199,3 +199,25 @@ def test_an_api_server_takes_the_kustomization(installation: Installation) -> No
     )
     for kind in ("namespace", "deployment.apps", "statefulset.apps", "customresourcedefinition"):
         assert kind in applied
+
+
+def test_helm_test_tells_a_working_release_from_one_that_is_not(
+    installation: Installation, values: Path
+) -> None:
+    # The release before may have been made without the test's hooks.
+    installation.upgrade(values)
+    words = ("test", RELEASE, "--namespace", SYSTEM, "--timeout", "2m")
+    said = installation.cluster.helm(*words)
+    assert "Succeeded" in said
+    installation.stop()
+    try:
+        with pytest.raises(CommandError):
+            installation.cluster.helm(*words)
+        log = installation.kubectl("logs", f"{RELEASE}-test")
+        assert "FAILED: the operator is ready" in log
+        assert "ok: a video would be admitted" in log
+    finally:
+        installation.start()
+    left = installation.cluster.helm(*words)
+    assert "Succeeded" in left
+    assert installation.kubectl("get", "pods,roles", "-o", "name").count(f"{RELEASE}-test") == 0
