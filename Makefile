@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images release cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -75,6 +75,10 @@ flux-soak: setup
 
 images:
 	@sh scripts/images $(IMAGE_TAG)
+
+# A dry run: the chart, SBOMs and checksums in dist/, and what a push would run. PUSH=REGISTRY pushes and signs.
+release: setup
+	PYTHONPATH=tests/cluster $(RUN)/python scripts/release.py $(if $(PUSH),--push $(PUSH),--dry-run)
 
 # A real Kubernetes on this machine, to try things out; `eval "$$(make -s cluster)"` points kubectl at it.
 cluster: setup
