@@ -112,7 +112,7 @@ def test_a_service_with_an_address_of_its_own_gives_it_to_links(helm: Helm, kind
     (rule,) = role["rules"]
     assert rule["resourceNames"] == ["video-store"]
     assert (rule["resources"], rule["verbs"]) == (["services"], ["get"])
-    nodes = documents.get(("ClusterRole", f"{CLUSTER_NAME}:store-nodes"), {"rules": []})
+    nodes = documents.get(("ClusterRole", f"{CLUSTER_NAME}:store-address"), {"rules": []})
     may = [(rule["resources"], rule["verbs"]) for rule in nodes["rules"]]
     assert may == ([(["nodes"], ["list"])] if kind == "NodePort" else [])
 
@@ -130,7 +130,7 @@ def test_whose_address_is_known_needs_no_right_to_read_it(helm: Helm, values: st
     documents = rendered(helm, "--set", values)
     assert "service" not in the_config(documents)["storage"]
     assert ("Role", "video-store-address") not in documents
-    assert ("ClusterRole", f"{CLUSTER_NAME}:store-nodes") not in documents
+    assert ("ClusterRole", f"{CLUSTER_NAME}:store-address") not in documents
 
 
 @pytest.mark.parametrize("values", [VOLUME, BUCKET], ids=["volume", "bucket"])

@@ -1,7 +1,7 @@
 """What the chart renders, for every switch, is what Kubernetes takes, and what a linter advises."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ SWITCHES = {
     "one replica": "replicas=1",
     "no budget": "podDisruptionBudget.create=false",
     "recreated": "strategy.type=Recreate,strategy.rollingUpdate=null",
+    "no roles": "rbac.create=false",
     "no account": "serviceAccount.create=false,serviceAccount.name=mine",
     "logs as text": "logFormat=text",
     "an environment": "env[0].name=A,env[0].value=b,envFrom[0].secretRef.name=c",
@@ -44,9 +45,12 @@ SWITCHES = {
     "no VideoModels": "config.videoModels=false",
     "a claim for models": "config.modelCache.kind=claim,config.modelCache.claimName=models",
     "models on nodes": "config.modelCache.kind=hostPath,config.modelCache.path=/var/models",
+    "models on nodes that have ports": "config.modelCache.kind=hostPath,"
+    "config.modelCache.path=/var/models,store.service.type=NodePort",
     "keys": "config.apiKeys.enabled=true",
     "keys elsewhere": "config.apiKeys.enabled=true,config.apiKeys.namespace=keys",
     "Kueue": "config.kueue.enabled=true",
+    "pools that even out": "config.loadBalancing.reconsider=true",
     "a volume": "config.storage.kind=volume,config.storage.claimName=v,config.storage.url=http://v",
     "a bucket": "config.storage.kind=s3,config.storage.bucket=videos",
     "a claim that is there": "store.existingClaim=mine",
@@ -118,6 +122,22 @@ def schemas(version: str) -> list[Path]:
         return [schemas_of(version), schemas_of_crds()]
     except HarnessError as error:
         pytest.skip(f"no kubeconform, or no schemas of {version}: {error}")
+
+
+def booleans(values: dict[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, bool):
+            yield f"{before}{name}"
+        if isinstance(value, dict):
+            yield from booleans(value, f"{before}{name}.")
+
+
+def test_every_switch_is_tried() -> None:
+    """But for `crds.takeOver`, which needs a cluster: test_whose_crd.py."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    switches = {each for each in booleans(values) if "ecurityContext." not in each}
+    tried = ",".join(SWITCHES.values())
+    assert {each for each in switches if f"{each}=" not in tried} == {"crds.takeOver"}
 
 
 def test_every_switch_changes_something(switched: dict[str, str]) -> None:

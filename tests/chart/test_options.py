@@ -251,6 +251,18 @@ def test_a_service_account_may_be_somebody_elses(helm: Helm, part: str, name: st
     assert name not in bound, "nobody has that account's rights"
 
 
+@pytest.mark.parametrize(
+    "values",
+    ["", "config.namespaces={films}", "store.service.type=NodePort", "config.kueue.enabled=true"],
+    ids=["everywhere", "in a namespace", "addresses of nodes", "queues"],
+)
+def test_rights_may_be_somebody_elses_to_give(helm: Helm, values: str) -> None:
+    words = ("--set", f"{GATEWAY},rbac.create=false", *(("--set", values) if values else ()))
+    kinds = {kind for kind, _ in rendered(helm, *words)}
+    assert not [kind for kind in kinds if "Role" in kind]
+    assert {"ServiceAccount", "Deployment", "CustomResourceDefinition"} <= kinds
+
+
 def test_more_objects_know_the_release(helm: Helm) -> None:
     name = '{{ include "t2v.name" . }}'
     documents = with_values(
