@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images release cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak argo-cd bench bench-start bench-operator bench-failover model-cache-full-size constraints generate images release cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -72,6 +72,9 @@ flux: setup
 
 flux-soak: setup
 	T2V_FLUX_MINUTES=30 $(RUN)/python -m pytest tests/cluster/test_flux.py -k again_and_again
+
+argo-cd: setup
+	T2V_ARGO_CD=1 $(RUN)/python -m pytest tests/cluster/test_argo_cd.py
 
 images:
 	@sh scripts/images $(IMAGE_TAG)

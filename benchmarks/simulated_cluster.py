@@ -9,20 +9,21 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from aiohttp import ClientError
-from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client import ApiClient, Configuration
 from t2v_api.progress import Stage
 from t2v_api.resource import API_VERSION, KIND
 from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationResult, Video
 from t2v_api.schedulers import Scheduler
 from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.connection import connect
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import Kind
+from t2v_operator.cluster.login import as_kubeconfig_says
 
 ROOT = Path(__file__).parents[1]
 # The cluster's harness belongs to the tests.
@@ -183,12 +184,7 @@ def _namespace(name: str) -> list[Manifest]:
 @asynccontextmanager
 async def connected(kubeconfig: Path) -> AsyncIterator[Client]:
     """A client of the benchmark's own; it may always write."""
-    configuration = Configuration()
-    await kubernetes_config.load_kube_config(
-        config_file=str(kubeconfig), client_configuration=configuration
-    )
-    configuration.connection_pool_maxsize = CONNECTIONS
-    async with ApiClient(configuration) as connection:
+    async with connect(partial(as_kubeconfig_says, [kubeconfig]), CONNECTIONS) as connection:
         yield Client(connection, lambda: True)
 
 

@@ -103,10 +103,10 @@ def _readme() -> str:
 
 
 def main() -> None:
-    if DEFAULT.exists():
-        shutil.rmtree(DEFAULT)
+    files = chart_files()
+    shutil.rmtree(DEFAULT, ignore_errors=True)
     DEFAULT.mkdir(parents=True)
-    for path, text in chart_files().items():
+    for path, text in files.items():
         path.write_text(text)
         print(path.relative_to(ROOT))  # noqa: T201
 

@@ -100,7 +100,11 @@ def values_schema() -> dict[str, Any]:
             ),
             imagePullSecrets=LIST,
             crds=_closed(install=BOOLEAN, keep=BOOLEAN, takeOver=BOOLEAN),
-            rbac=_closed(create=BOOLEAN),
+            rbac=_closed(create=BOOLEAN, clusterRoles=BOOLEAN),
+            admissionPolicy=_closed(
+                enabled=BOOLEAN,
+                images={"type": "array", "items": {**TEXT, "minLength": 1}},
+            ),
             serviceAccount=ACCOUNT,
             replicas=COUNT,
             strategy=STRATEGY,

@@ -14,7 +14,8 @@ import kopf
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 from t2v_operator.cluster.api_keys import ApiKeys
-from t2v_operator.cluster.client import Client, connect
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.connection import connect
 from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.health import hangs, health_server, still_fills
 from t2v_operator.cluster.installed_store import installed_store
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(config: OperatorConfig, settings: GatewaySettings) -> None:
-    async with await connect() as connection, outgoing_session() as session:
+    async with connect() as connection, outgoing_session() as session:
         client = Client(connection, lambda: True)
         process = await Process.prepare(client, config, settings, session)
         await process.run()

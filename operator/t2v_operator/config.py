@@ -142,6 +142,10 @@ class ReportServer(ContractModel):
     unless something else, such as cert-manager, has made it."""
     audience: str = Field(default="text-to-video-operator", min_length=1, max_length=253)
     """Of the pods' tokens: another for each installation."""
+    token_review: bool = True
+    """Whether the API server is asked whose a token is (TokenReview), which takes a right in the
+    whole cluster. False: its public keys tell, which every pod may read
+    (docs/design/without-cluster-roles.md)."""
     certificate_authority: str = ""
     """In PEM, what the pods trust; taken from the Secret."""
 

@@ -77,6 +77,7 @@ def test_the_default_values_are_the_documented_configuration(helm: Helm) -> None
 
 VOLUME = "config.storage.kind=volume,config.storage.claimName=videos,config.storage.url=http://v.x"
 BUCKET = "config.storage.kind=s3,config.storage.bucket=videos"
+WITH_GATEWAY = "gateway.enabled=true,config.apiKeys.enabled=true"
 
 
 def the_config(documents: Documents) -> dict[str, Any]:
@@ -115,6 +116,18 @@ def test_a_service_with_an_address_of_its_own_gives_it_to_links(helm: Helm, kind
     nodes = documents.get(("ClusterRole", f"{CLUSTER_NAME}:store-address"), {"rules": []})
     may = [(rule["resources"], rule["verbs"]) for rule in nodes["rules"]]
     assert may == ([(["nodes"], ["list"])] if kind == "NodePort" else [])
+
+
+def test_who_makes_links_may_read_where_the_store_is(helm: Helm) -> None:
+    """The gateway too; and a cache on each node has a role of its own."""
+    values = f"store.service.type=NodePort,{WITH_GATEWAY},{ON_NODES}"
+    documents = rendered(helm, "--set", values)
+    subjects = documents["ClusterRoleBinding", f"{CLUSTER_NAME}:store-address"]["subjects"]
+    assert [each["name"] for each in subjects] == ["video", "video-gateway"]
+    assert documents["ClusterRole", f"{CLUSTER_NAME}:nodes"]["rules"][0]["verbs"] == [
+        "list",
+        "watch",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,12 +173,13 @@ def test_the_store_has_no_rights_and_keeps_its_claim(helm: Helm) -> None:
 
 
 def test_of_secrets_it_may_read_its_own(helm: Helm) -> None:
-    create, rest = rendered(helm)["Role", "video-secrets"]["rules"]
+    create, renewed, rest = rendered(helm)["Role", "video-secrets"]["rules"]
     assert (create["resources"], create["verbs"]) == (["secrets"], ["create"])
-    assert rest["resourceNames"] == ["video-report", "video-webhooks", "video-store"]
-    assert rest["verbs"] == ["get", "update"]
-    _, rest = rendered(helm, "--set", BUCKET)["Role", "video-secrets"]["rules"]
-    assert rest["resourceNames"] == ["video-report", "video-webhooks"]
+    assert (renewed["resourceNames"], renewed["verbs"]) == (["video-report"], ["get", "update"])
+    assert rest["resourceNames"] == ["video-webhooks", "video-store"]
+    assert rest["verbs"] == ["get"]
+    _, _, rest = rendered(helm, "--set", BUCKET)["Role", "video-secrets"]["rules"]
+    assert rest["resourceNames"] == ["video-webhooks"]
 
 
 def test_network_policies_need_the_namespaces_and_are_one_for_each(helm: Helm) -> None:
@@ -242,6 +256,30 @@ def test_the_operator_may_do_what_it_needs_and_no_more(helm: Helm) -> None:
     assert not any("workloads" in right or "leases" in right for right in may)
 
 
+POLICY = "ValidatingAdmissionPolicy"
+
+
+def test_policies_are_in_force_for_the_operators_account_alone(helm: Helm) -> None:
+    documents = rendered(helm, "--set", "serviceAccount.name=painter")
+    policies = {name: each["spec"] for (kind, name), each in documents.items() if kind == POLICY}
+    assert set(policies) == {f"{CLUSTER_NAME}-{each}" for each in ("new-jobs", "own-jobs", "specs")}
+    for name, spec in policies.items():
+        (condition,) = spec["matchConditions"]
+        assert condition["expression"].endswith('"system:serviceaccount:t2v-system:painter"')
+        assert spec["failurePolicy"] == "Fail"
+        binding = documents[f"{POLICY}Binding", name]["spec"]
+        assert binding == {"policyName": name, "validationActions": ["Deny"]}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--set", "admissionPolicy.enabled=false"), ("--kube-version", "1.29.0")],
+    ids=["switched off", "before Kubernetes 1.30"],
+)
+def test_there_may_be_no_policies(helm: Helm, words: tuple[str, ...]) -> None:
+    assert not [kind for kind, _ in rendered(helm, *words) if kind.startswith(POLICY)]
+
+
 def test_the_lease_is_the_only_right_in_the_releases_namespace(helm: Helm) -> None:
     documents = rendered(helm)
     create, rest = documents["Role", f"{CLUSTER_NAME}:lease"]["rules"]
@@ -262,7 +300,7 @@ def test_the_language_models_key_may_be_read_and_nothing_more(helm: Helm) -> Non
     documents = rendered(helm, "--set-json", f"config.promptEnhancement={json.dumps(section)}")
     *_, rule = documents["Role", "video-secrets"]["rules"]
     assert (rule["resourceNames"], rule["verbs"]) == (["llm"], ["get"])
-    assert len(rendered(helm)["Role", "video-secrets"]["rules"]) == 2
+    assert len(rendered(helm)["Role", "video-secrets"]["rules"]) == 3
     assert the_config(documents)["promptEnhancement"] == section
 
 
@@ -273,14 +311,9 @@ def test_rights_on_secrets_come_with_api_keys_alone(helm: Helm) -> None:
         each for each in documents["Role", "video"]["rules"] if "secrets" in each["resources"]
     )
     assert (anywhere["verbs"], "resourceNames" in anywhere) == (["get"], False)
-    _, own = documents["Role", "video-secrets"]["rules"]
+    _, _, own = documents["Role", "video-secrets"]["rules"]
     (keys,) = documents["Role", "video-keys"]["rules"]
-    assert own["resourceNames"] == [
-        "video-report",
-        "video-webhooks",
-        "video-store",
-        "video-gateway",
-    ]
+    assert own["resourceNames"] == ["video-webhooks", "video-store", "video-gateway"]
     assert (keys["resources"], keys["verbs"]) == (["secrets"], ["list", "watch"])
     assert the_config(documents)["apiKeys"]["enabled"] is True
 
@@ -320,10 +353,10 @@ def test_a_gateway_changes_models_where_that_is_allowed_alone(helm: Helm) -> Non
     enabled = "gateway.enabled=true,config.apiKeys.enabled=true"
     name = "ClusterRole", f"{CLUSTER_NAME}:gateway-models"
     (rule,) = rendered(helm, "--set", enabled)[name]["rules"]
-    assert rule["verbs"] == ["get", "list", "watch"]
+    assert rule["verbs"] == ["list", "watch"]
     allowed = rendered(helm, "--set", f"{enabled},gateway.mayChangeModels=true")
     (rule,) = allowed[name]["rules"]
-    assert rule["verbs"] == ["get", "list", "watch", "create", "update", "delete"]
+    assert rule["verbs"] == ["list", "watch", "get", "create", "update", "delete"]
 
 
 def test_rights_on_workloads_come_with_kueue_alone(helm: Helm) -> None:
@@ -354,6 +387,59 @@ def test_named_namespaces_need_no_rights_elsewhere(helm: Helm) -> None:
     assert events["metadata"]["namespace"] == "default"
     assert events["rules"] == [{"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]
     assert ("Role", f"{CLUSTER_NAME}:model-events") not in rendered(helm)
+
+
+IN_NAMESPACES = (
+    "rbac.clusterRoles=false",
+    "config.namespaces={team-a,team-b}",
+    "crds.install=false",
+    "config.kueue.enabled=true",
+    WITH_GATEWAY,
+)
+IN_A_NAMESPACE = {
+    *("Role", "RoleBinding", "ServiceAccount", "ConfigMap", "Service", "Deployment", "StatefulSet"),
+    *("PodDisruptionBudget", "NetworkPolicy", "PodMonitor", "HorizontalPodAutoscaler"),
+}
+
+
+def without_cluster_roles(helm: Helm, *values: str) -> Documents:
+    words = [word for value in (*IN_NAMESPACES, *values) for word in ("--set", value)]
+    return rendered(helm, *words)
+
+
+def test_without_cluster_roles_nothing_is_outside_of_namespaces(helm: Helm) -> None:
+    documents = without_cluster_roles(
+        helm, "networkPolicies.enabled=true", "metrics.podMonitor.enabled=true"
+    )
+    assert {kind for kind, _ in documents} <= IN_A_NAMESPACE
+    places = {each["metadata"].get("namespace") for each in documents.values()}
+    assert places <= {"t2v-system", "team-a", "team-b"}
+    config = the_config(documents)
+    assert config["videoModels"] is False
+    assert config["reportServer"]["tokenReview"] is False
+    assert not OperatorConfig.parse(config).report_server.token_review
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("config.videoModels=true", "config.videoModels"),
+        ("config.modelCache.kind=claim,config.modelCache.claimName=m", "config.modelCache"),
+        ("config.reportServer.tokenReview=true", "tokenReview"),
+        ("store.service.type=NodePort", "config.storage.url"),
+        ("gateway.mayChangeModels=true", "mayChangeModels"),
+    ],
+)
+def test_what_takes_a_right_in_the_whole_cluster_is_refused_without(
+    helm: Helm, value: str, complaint: str
+) -> None:
+    with pytest.raises(CommandError, match=rf"rbac\.clusterRoles is false: .*{complaint}"):
+        without_cluster_roles(helm, value)
+
+
+def test_without_cluster_roles_the_namespaces_have_to_be_named(helm: Helm) -> None:
+    with pytest.raises(CommandError, match=r"name the namespaces .* in config\.namespaces"):
+        rendered(helm, "--set", "rbac.clusterRoles=false")
 
 
 def test_the_operator_runs_restricted(helm: Helm) -> None:
@@ -398,7 +484,7 @@ def test_two_releases_of_one_name_share_nothing_but_the_crd(helm: Helm) -> None:
 
 def test_each_binding_names_a_role_that_is_there_and_the_operators_account(helm: Helm) -> None:
     documents = rendered(helm, "--set", EVERYTHING)
-    bindings = [each for (kind, _), each in documents.items() if kind.endswith("Binding")]
+    bindings = [each for (kind, _), each in documents.items() if kind.endswith("RoleBinding")]
     assert len(bindings) == 9
     for binding in bindings:
         role = binding["roleRef"]
@@ -430,7 +516,7 @@ def test_nodes_are_read_only_where_each_has_a_cache_of_its_own(helm: Helm) -> No
     role = ("ClusterRole", f"{CLUSTER_NAME}:nodes")
     documents = rendered(helm, "--set", ON_NODES)
     (nodes,) = documents[role]["rules"]
-    assert (nodes["resources"], nodes["verbs"]) == (["nodes"], ["get", "list", "watch"])
+    assert (nodes["resources"], nodes["verbs"]) == (["nodes"], ["list", "watch"])
     binding = documents["ClusterRoleBinding", f"{CLUSTER_NAME}:nodes"]
     assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == role
     assert binding["subjects"][0]["name"] == "video"
@@ -464,9 +550,6 @@ def test_the_crd_can_be_left_out_and_is_kept_by_default(helm: Helm, of: CustomKi
     original = yaml.safe_load((ROOT / "crds" / f"{name[1]}.yaml").read_text())
     assert json.dumps(crd["spec"], sort_keys=True) == json.dumps(original["spec"], sort_keys=True)
     assert name not in rendered(helm, "--set", "crds.install=false")
-
-
-WITH_GATEWAY = "gateway.enabled=true,config.apiKeys.enabled=true"
 
 
 def monitoring(helm: Helm, *values: str) -> Documents:

@@ -85,3 +85,10 @@ def test_a_query_without_an_answer_is_noticed(promtool: Path, tmp_path: Path) ->
     series = series_of("t2v_leader 1.0\n", "operator")
     queries = {"there": 't2v_leader{namespace=~"$namespace"}', "not there": "sum(t2v_no_such)"}
     assert unanswered(promtool, tmp_path, queries, series) == ["not there"]
+
+
+def test_every_alert_rings_in_some_scenario() -> None:
+    scenarios = (HERE / "rules.test.yaml").read_text()
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    alerts = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+    assert [alert for alert in alerts if alert not in scenarios] == []

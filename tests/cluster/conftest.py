@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from harness.choice import choose_cluster
@@ -12,6 +13,12 @@ from harness.one_node import OneNodeCluster
 from harness.s3 import S3Server, s3_server
 from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
 from installation import SIMULATED, Installation, Workspace
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_began() -> datetime:
+    """Before the first of these tests: what the audit log has from earlier is not theirs."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,6 +23,8 @@ from harness.layout import RUN
 from harness.one_node import OneNodeCluster
 from harness.stopwatch import step
 from harness.waiting import wait_until
+
+from crds import apply_crds, delete_crds
 
 Document = dict[str, Any]
 
@@ -103,8 +106,7 @@ def flux(cluster: OneNodeCluster, repository: GitRepository) -> Iterator[Flux]:
     """Flux until the block ends; its Kustomizations go before it, with what they applied."""
     installed = Flux(cluster, repository)
     with step("start Flux"):
-        cluster.kubectl("apply", "--server-side", *_crd_files())
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *_crd_files())
+        apply_crds(cluster, _crd_files())
         _namespace(cluster)
         for name, command in _PROGRAMS.items():
             cluster.daemons.stop(name)
@@ -117,7 +119,7 @@ def flux(cluster: OneNodeCluster, repository: GitRepository) -> Iterator[Flux]:
         installed.kubectl("delete", "gitrepositories", "--all", "--timeout=60s")
         for name in _PROGRAMS:
             cluster.daemons.stop(name)
-        cluster.kubectl("delete", *_crd_files())
+        delete_crds(cluster, _crd_files())
         cluster.kubectl("delete", "namespace", SYSTEM)
 
 
@@ -153,10 +155,9 @@ def _source(repository: GitRepository) -> Document:
     }
 
 
-def _crd_files() -> list[str]:
+def _crd_files() -> list[Path]:
     modules = ("github.com/fluxcd/source-controller", "github.com/fluxcd/kustomize-controller")
-    folders = [module_folder("flux", module) / "config" / "crd" / "bases" for module in modules]
-    return [word for folder in folders for word in ("-f", str(folder))]
+    return [module_folder("flux", module) / "config" / "crd" / "bases" for module in modules]
 
 
 def _namespace(cluster: OneNodeCluster) -> None:

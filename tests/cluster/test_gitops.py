@@ -11,6 +11,8 @@ from harness.go_programs import module_folder
 from harness.waiting import wait_until
 from installation import ROOT, Document, Workspace, a_manifest
 
+from crds import apply_crds, delete_crds
+
 GITOPS = ROOT / "examples" / "gitops"
 FLUX = ("--server-side", "--field-manager=kustomize-controller", "--force-conflicts")
 """As Flux applies, and as Argo CD does with ServerSideApply=true under its own name."""
@@ -32,27 +34,16 @@ EVERYTHING: Document = {
 }
 
 
-CRD = "applications.argoproj.io"
-
-
-def is_established(cluster: Cluster, name: str) -> bool:
-    """`kubectl wait` fails where the API server has not looked at the CRD yet."""
-    status = json.loads(cluster.kubectl("get", "crd", name, "-o", "json"))["status"]
-    conditions = status.get("conditions") or ()
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
-
-
 @pytest.fixture
 def argo_cd(cluster: Cluster) -> Iterator[str]:
     """Argo CD's CRD of Applications, and nothing of Argo CD that runs; a namespace for them."""
     folder = module_folder("argo", "github.com/argoproj/argo-cd/v3")
     crd = folder / "manifests" / "crds" / "application-crd.yaml"
-    cluster.kubectl("apply", "--server-side", "-f", str(crd))
-    wait_until(lambda: is_established(cluster, CRD), "the CRD is established", 60)
+    apply_crds(cluster, [crd])
     cluster.kubectl("create", "namespace", "argocd")
     yield "argocd"
     cluster.kubectl("delete", "namespace", "argocd")
-    cluster.kubectl("delete", "-f", str(crd))
+    delete_crds(cluster, [crd])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """`t2v key`: what is printed where, what is made, what is listed, what is gone."""
 
 import base64
-from typing import Any
+from contextlib import nullcontext
 
 import pytest
 import yaml
@@ -9,6 +9,7 @@ from aiohttp import ClientConnectionError
 from t2v_api.api_key import KEY_LABEL, Right, digest_of, id_of
 from t2v_operator.cli.main import main
 from t2v_operator.cluster import client as client_module
+from t2v_operator.cluster import connection as connection_module
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import SECRETS
 from t2v_operator.core.key_secret import read_key_secret
@@ -20,23 +21,12 @@ CREATE = ("key", "create", "--name", "alice", "--namespace", "team-a")
 DRY_RUN = ("--dry-run=client", "-o", "yaml")
 
 
-class _Connection:
-    async def __aenter__(self) -> "_Connection":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> ApiServer:
     """The cluster that kubectl talks to."""
     server = ApiServer()
 
-    async def connect() -> Any:
-        return _Connection()
-
-    monkeypatch.setattr(client_module, "connect", connect)
+    monkeypatch.setattr(connection_module, "connect", nullcontext)
     monkeypatch.setattr(client_module, "Client", lambda *_: server)
     return server
 

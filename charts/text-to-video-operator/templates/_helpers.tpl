@@ -75,12 +75,19 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and .Values.gateway.enabled (not (include "t2v.usesKeys" .)) -}}
 {{- fail "gateway.enabled is true: its clients show API keys, so set config.apiKeys.enabled as well" -}}
 {{- end -}}
+{{- if not .Values.rbac.clusterRoles -}}
+{{- include "t2v.checkWithoutClusterRoles" . -}}
+{{- end -}}
 {{- $name := include "t2v.name" . -}}
 {{- $defaults := dict "leaderElection" (dict "name" $name) -}}
 {{- $_ := set $defaults "reportServer" (dict
       "url" (printf "https://%s-report.%s.svc" $name .Release.Namespace)
       "secret" (printf "%s-report" $name)
       "audience" (include "t2v.clusterName" .)) -}}
+{{- if not .Values.rbac.clusterRoles -}}
+{{- $_ := set $defaults "videoModels" false -}}
+{{- $_ := set $defaults.reportServer "tokenReview" false -}}
+{{- end -}}
 {{- $_ := set $defaults "gatewaySecret" (printf "%s-gateway" $name) -}}
 {{- $_ := set $defaults "webhooks" (dict "secret" (printf "%s-webhooks" $name)) -}}
 {{- if include "t2v.embedded" . -}}
@@ -140,6 +147,38 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* Where keys are: their Secrets are listed there, with all others. */ -}}
 {{- define "t2v.keysNamespace" -}}
 {{- (.Values.config.apiKeys | default dict).namespace | default .Release.Namespace -}}
+{{- end -}}
+
+{{- /* What there is no right to without ClusterRoles: docs/design/without-cluster-roles.md. */ -}}
+{{- define "t2v.checkWithoutClusterRoles" -}}
+{{- $without := "rbac.clusterRoles is false" -}}
+{{- if not .Values.config.namespaces -}}
+{{- fail (printf "%s: name the namespaces to be watched in config.namespaces" $without) -}}
+{{- end -}}
+{{- if .Values.config.videoModels -}}
+{{- fail (printf "%s: VideoModels are in no namespace, so remove config.videoModels; config.models are there" $without) -}}
+{{- end -}}
+{{- if ne ((.Values.config.modelCache | default dict).kind | default "none") "none" -}}
+{{- fail (printf "%s: a model cache is filled with VideoModels, which are in no namespace; remove config.modelCache" $without) -}}
+{{- end -}}
+{{- if (.Values.config.reportServer | default dict).tokenReview -}}
+{{- fail (printf "%s: TokenReviews are in no namespace; remove config.reportServer.tokenReview" $without) -}}
+{{- end -}}
+{{- if and (eq .Values.store.service.type "NodePort") (not (or .Values.config.storage.url .Values.ingress.enabled .Values.httpRoute.enabled)) -}}
+{{- fail (printf "%s: the nodes' addresses cannot be read, so say in config.storage.url what links to the store begin with" $without) -}}
+{{- end -}}
+{{- if .Values.gateway.mayChangeModels -}}
+{{- fail (printf "%s: VideoModels are in no namespace; remove gateway.mayChangeModels" $without) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "t2v.usesModels" -}}
+{{- if and .Values.rbac.clusterRoles (ne (toString .Values.config.videoModels) "false") }}true{{ end -}}
+{{- end -}}
+
+{{- /* Policies are in no namespace, and Kubernetes has them from 1.30 on. */ -}}
+{{- define "t2v.hasAdmissionPolicy" -}}
+{{- if and .Values.admissionPolicy.enabled .Values.rbac.clusterRoles (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) }}true{{ end -}}
 {{- end -}}
 
 {{- /* What the operator may do in the namespaces that it watches. */ -}}

@@ -1,12 +1,13 @@
-"""Show a running video on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Show a running video on standard error: a bar on a terminal, plain lines elsewhere.
+
+rich, which draws the bar, is for machines of people; the operator's image does not have it.
+"""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-from rich.progress import Progress as Bar
 from t2v_api.progress import Progress
 
 from t2v_operator.cli.local import Watcher
@@ -15,7 +16,7 @@ from t2v_operator.cli.local import Watcher
 @contextmanager
 def display(name: str) -> Iterator[Watcher]:
     """A watcher for one video, for as long as it runs."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and find_spec("rich"):
         with _bar(name) as watcher:
             yield watcher
     else:
@@ -24,6 +25,10 @@ def display(name: str) -> Iterator[Watcher]:
 
 @contextmanager
 def _bar(name: str) -> Iterator[Watcher]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+    from rich.progress import Progress as Bar
+
     columns = (
         TextColumn("[bold]{task.description}"),
         TextColumn("{task.fields[stage]}"),

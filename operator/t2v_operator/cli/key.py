@@ -111,12 +111,13 @@ async def _revoke(client: "Client", options: argparse.Namespace) -> int:
 
 
 def _on_the_cluster(act: Act, options: argparse.Namespace) -> int:
-    # Only what asks a cluster needs a Kubernetes client.
-    from t2v_operator.cluster.client import Client, connect
+    # Only what asks a cluster needs kopf and aiohttp.
+    from t2v_operator.cluster.client import Client
+    from t2v_operator.cluster.connection import connect
     from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 
     async def run() -> int:
-        async with await connect() as connection:
+        async with connect() as connection:
             try:
                 return await act(Client(connection, lambda: True), options)
             except ClusterError as error:

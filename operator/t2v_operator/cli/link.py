@@ -23,15 +23,16 @@ def link(options: argparse.Namespace) -> int:
 
 
 async def _link(namespace: str, name: str) -> int:
-    # Of all that runs on a user's machine this alone needs a Kubernetes client.
-    from t2v_operator.cluster.client import Client, connect
+    # Only what asks a cluster needs kopf and aiohttp.
+    from t2v_operator.cluster.client import Client
+    from t2v_operator.cluster.connection import connect
     from t2v_operator.cluster.errors import ClusterError
     from t2v_operator.cluster.kinds import RESOURCES
     from t2v_operator.core.names import RENEW_LINKS_ANNOTATION
 
     asked = uuid.uuid4().hex
     body = {"metadata": {"annotations": {RENEW_LINKS_ANNOTATION: asked}}}
-    async with await connect() as connection:
+    async with connect() as connection:
         client = Client(connection, lambda: True)
         try:
             found = await client.get(RESOURCES, namespace, name)

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def operator(options: argparse.Namespace) -> int:
     """Run the operator: turn the cluster's TextToVideoJobs into videos."""
     config = load_config(options.config)
-    # Of all the commands this one alone needs kopf and a Kubernetes client.
+    # A command on a user's machine needs none of this.
     import kopf
 
     from t2v_operator.cluster.controller import run_operator

@@ -1,4 +1,4 @@
-"""Who asks the report server: the API server reviews the token, the cache knows the pod's Job.
+"""Who asks the report server: `tokens` knows the token's pod, the cache knows the pod's Job.
 
 A token is worth nothing without its pod: one that is over, or whose Job is another request's by
 now, is no caller any more.
@@ -17,6 +17,7 @@ from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.kinds import PODS
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.reuse import may_be_reused
+from t2v_operator.cluster.tokens import BoundPod, ReviewedTokens, Tokens, VerifiedTokens
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.allowance import Allowance
 from t2v_operator.core.observe import observe_pod
@@ -35,16 +36,11 @@ NO_POD = "the token is not one of a pod that may report here"
 
 Known = TypeVar("Known")
 
-POD_NAME = "authentication.kubernetes.io/pod-name"
-POD_UID = "authentication.kubernetes.io/pod-uid"
-
 
 @dataclass(frozen=True)
 class _Reviewed:
     until: float
-    namespace: str
-    pod: str
-    uid: str
+    pod: BoundPod
 
 
 class Callers:
@@ -58,6 +54,8 @@ class Callers:
         self._models = models
         self._config = config
         self._audience = config.report_server.audience
+        way = ReviewedTokens if config.report_server.token_review else VerifiedTokens
+        self._tokens: Tokens = way(client, self._audience)
         self._reviewed: dict[str, _Reviewed] = {}
         self._refused: dict[str, float] = {}
         self._questions = Allowance(QUESTIONS_PER_SECOND, QUESTIONS_BURST)
@@ -80,15 +78,15 @@ class Callers:
         if pod and fetched and not pod.is_over:
             model, prefetch = fetched
             return Caller(
-                found.namespace, found.pod, "", prefetch.name, None, may_reuse=False, fetches=model
+                found.namespace, found.name, "", prefetch.name, None, may_reuse=False, fetches=model
             )
         key = self._cache.owner_of(found.namespace, pod.job_uid) if pod else None
         resource = self._cache.resources.get(key) if key else None
         if pod is None or key is None or resource is None or pod.is_over:
-            raise UnknownCaller(f"pod {found.pod} makes no video of a TextToVideoJob")
+            raise UnknownCaller(f"pod {found.name} makes no video of a TextToVideoJob")
         job = next((j for j in self._cache.jobs_of(key) if j.uid == pod.job_uid), None)
         if job is None or isinstance(resource, Settled) or not _is_wanted(job, resource):
-            raise UnknownCaller(f"pod {found.pod} makes a video that is not wanted any more")
+            raise UnknownCaller(f"pod {found.name} makes a video that is not wanted any more")
         place = job.plan_text.output_url if job.plan_text else ""
         folder = key_in_store(place, found.namespace, self._config.storage.prefix)
         # The Job has the name of just this request: what the resource names, its pod may read.
@@ -96,16 +94,16 @@ class Callers:
         may_reuse = plan is not None and may_be_reused(plan, self._config)
         keys = {url: key_of_init_media(url, found.namespace, self._config) for url in media}
         init_media = {name: key for name, key in keys.items() if key}
-        return Caller(found.namespace, found.pod, key[1], job.name, folder, may_reuse, init_media)
+        return Caller(found.namespace, found.name, key[1], job.name, folder, may_reuse, init_media)
 
-    async def _pod(self, found: _Reviewed) -> ObservedPod | None:
+    async def _pod(self, found: BoundPod) -> ObservedPod | None:
         """The very pod that the token is bound to; asked for where the watch is behind."""
-        key = (found.namespace, found.pod)
+        key = (found.namespace, found.name)
         pod = self._cache.pods.get(key) or self._models.pods.get(key)
         if pod is None or pod.uid != found.uid:
             self._may_ask()
             try:
-                document = await self._client.get(PODS, found.namespace, found.pod)
+                document = await self._client.get(PODS, found.namespace, found.name)
             except UNANSWERED:
                 raise CannotTell("the API server does not answer") from None
             pod = observe_pod(document) if document else None
@@ -116,23 +114,22 @@ class Callers:
         if not self._questions.take(time.monotonic()):
             raise CannotTell("too many unknown tokens just now")
 
-    async def _review(self, token: str, digest: str) -> _Reviewed:
+    async def _review(self, token: str, digest: str) -> BoundPod:
         now = time.monotonic()
         known = self._reviewed.get(digest)
         if known and known.until > now:
-            return known
+            return known.pod
         if not _may_be_ours(token, self._audience):
             raise UnknownCaller(NO_POD)
         self._may_ask()
         try:
-            status = await self._client.review_token(token, self._audience)
+            pod = await self._tokens.pod_of(token)
         except UNANSWERED:
             raise CannotTell("the API server does not answer") from None
-        reviewed = _read(status, self._audience, now + REMEMBERED_SECONDS)
-        if reviewed is None:
+        if pod is None:
             raise UnknownCaller(NO_POD)
-        _remember(self._reviewed, digest, reviewed)
-        return reviewed
+        _remember(self._reviewed, digest, _Reviewed(now + REMEMBERED_SECONDS, pod))
+        return pod
 
 
 def _remember(known: dict[str, Known], digest: str, what: Known) -> None:
@@ -157,21 +154,3 @@ def _is_wanted(job: ObservedJob, resource: ObservedResource) -> bool:
         return False
     is_its = job.owner_uid == resource.metadata.uid and job.name == resource.job_name
     return is_its and not job.is_being_deleted
-
-
-def _read(status: dict[str, object], audience: str, until: float) -> _Reviewed | None:
-    """The pod that a review names; None where it names none.
-
-    An authenticator that knows no audiences answers without them: that is a no.
-    """
-    user, audiences = status.get("user"), status.get("audiences")
-    if not status.get("authenticated") or not isinstance(user, dict):
-        return None
-    if not isinstance(audiences, list) or audience not in audiences:
-        return None
-    kind, _, account = str(user.get("username", "")).partition("system:serviceaccount:")
-    namespace, _, _ = account.partition(":")
-    extra = user.get("extra") or {}
-    pod, uid = (next(iter(extra.get(name) or ()), "") for name in (POD_NAME, POD_UID))
-    is_a_pods = not kind and namespace and pod and uid
-    return _Reviewed(until, namespace, pod, uid) if is_a_pods else None

@@ -1,23 +1,29 @@
-"""Requests to the API server, as plain JSON: the only file that knows the Kubernetes client.
+"""Requests to the API server, as plain JSON.
 
-The client library brings addresses, certificates and tokens, and renews them; its generated classes
-are not used: turning each object into them and back would cost more than all decisions.
+No client library's generated classes: turning each object into them and back would cost more than
+all decisions (docs/design/a-connection-of-our-own.md).
 """
 
 import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlencode
 
 import orjson
 from aiohttp import ClientTimeout
-from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client import ApiClient, Configuration
 
+from t2v_operator.cluster.connection import Connection
 from t2v_operator.cluster.errors import ClusterError, NotLeader
-from t2v_operator.cluster.kinds import LEASES, TOKEN_REVIEWS, VERSION, Kind
+from t2v_operator.cluster.kinds import (
+    LEASES,
+    TOKEN_ISSUER,
+    TOKEN_KEYS,
+    TOKEN_REVIEWS,
+    VERSION,
+    Kind,
+)
 from t2v_operator.core.job import Manifest
 
 FIELD_MANAGER = "text-to-video-operator"
@@ -26,6 +32,9 @@ LONGEST_EVENT_BYTES = 16 * 1024 * 1024
 ANSWER_SECONDS = 30.0
 """How long an answer may take."""
 
+JSON = "application/json"
+KEY_SET = "application/jwk-set+json"
+"""The only form in which keys are given: who accepts plain JSON alone is refused (406)."""
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
@@ -40,9 +49,9 @@ class Client:
     """The API server. Writes need `may_write`, asked before each of them."""
 
     def __init__(
-        self, client: ApiClient, may_write: Callable[[], bool], count: Calls | None = None
+        self, connection: Connection, may_write: Callable[[], bool], count: Calls | None = None
     ) -> None:
-        self._client = client
+        self._connection = connection
         self._may_write = may_write
         self._count = count or (lambda *_: None)
 
@@ -102,6 +111,12 @@ class Client:
         status: Manifest = answer.get("status") or {}
         return status
 
+    async def token_keys(self) -> tuple[str, Manifest]:
+        """Who issues the tokens of service accounts, and the public keys that sign them (JWKS)."""
+        issuer = await self._ask("GET", TOKEN_ISSUER, TOKEN_ISSUER.path())
+        keys = await self._ask("GET", TOKEN_KEYS, TOKEN_KEYS.path(), accept=KEY_SET)
+        return str(issuer["issuer"]), keys
+
     async def version(self) -> tuple[int, int]:
         """Of Kubernetes: major, minor."""
         answer = await self._ask("GET", VERSION, VERSION.path())
@@ -117,12 +132,11 @@ class Client:
         """
         timeout = ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
         place = f"{kind.path(namespace)}?{urlencode(params | {'watch': 'true'})}"
-        answer = await self._send("GET", place, None, "application/json", timeout)
-        self._count("watch", kind, answer.status, 0.0)
-        response = answer.response
+        response = await self._connection.request("GET", place, None, JSON, timeout)
+        self._count("watch", kind, response.status, 0.0)
         try:
-            if answer.status >= 400:
-                raise _error(answer.status, answer.reason, await response.read())
+            if response.status >= 400:
+                raise _error(response.status, response.reason, await response.read())
             rest, is_too_long = bytearray(), False
             async for chunk in response.content.iter_any():
                 *lines, last = chunk.split(b"\n")
@@ -147,7 +161,7 @@ class Client:
         kind: Kind,
         path: str,
         body: Manifest,
-        content_type: str = "application/json",
+        content_type: str = JSON,
     ) -> Manifest:
         params = {"fieldManager": FIELD_MANAGER}
         return await self._ask(method, kind, path, params, body, content_type, verb)
@@ -159,53 +173,23 @@ class Client:
         path: str,
         params: Mapping[str, str] | None = None,
         body: Manifest | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
         verb: str = "get",
+        accept: str = JSON,
     ) -> Manifest:
         began = time.monotonic()
         place = f"{path}?{urlencode(params)}" if params else path
-        answer = await self._send(method, place, body, content_type, ClientTimeout(ANSWER_SECONDS))
-        text = await answer.response.read()
+        timeout = ClientTimeout(ANSWER_SECONDS)
+        answer = await self._connection.request(method, place, body, content_type, timeout, accept)
+        text = await answer.read()
         self._count(verb, kind, answer.status, time.monotonic() - began)
         if answer.status >= 400:
             raise _error(answer.status, answer.reason, text)
         document: Manifest = orjson.loads(text)
         return document
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        body: Manifest | None,
-        content_type: str,
-        timeout: ClientTimeout,
-    ) -> Any:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        return await self._client.rest_client.request(
-            method,
-            f"{self._client.configuration.host}{path}",
-            headers=headers,
-            body=body,
-            _request_timeout=timeout,
-        )
 
-
-async def connect() -> ApiClient:
-    """As the pod's service account, else as the user's kubeconfig says."""
-    try:
-        kubernetes_config.load_incluster_config()
-    except kubernetes_config.ConfigException:
-        await kubernetes_config.load_kube_config()
-    configuration = Configuration.get_default_copy()
-    # No limit: a renewal of the lease must not wait until one of many streams ends.
-    configuration.connection_pool_maxsize = 0
-    # aiohttp would look for a .netrc at every request.
-    configuration.client_session_kwargs = {"trust_env": False}
-    return ApiClient(configuration)
-
-
-def _error(status: int, reason: str, body: bytes) -> ClusterError:
+def _error(status: int, reason: str | None, body: bytes) -> ClusterError:
     """In the API server's own words, where it has any."""
     try:
         answer = json.loads(body)

@@ -20,14 +20,14 @@ from functools import partial
 from typing import Any
 
 import kopf
-from kubernetes.aio.client import ApiClient
 from t2v_api.reasons import REASONS
 from t2v_api.resource import TextToVideoJobStatus
 
 from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.capabilities import fitted
-from t2v_operator.cluster.client import Client, connect
+from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.connection import Connection, connect
 from t2v_operator.cluster.counted_store import CountedStore
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Ask, Enhancing
@@ -36,6 +36,7 @@ from t2v_operator.cluster.health import hangs, health_server, still_fills
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, SECRETS, VIDEO_MODELS, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.log_fields import about
+from t2v_operator.cluster.login import find_login
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.models import ModelReconciler
@@ -79,7 +80,7 @@ def run_operator(config: OperatorConfig) -> None:
 
 async def _run(config: OperatorConfig) -> None:
     tracing = open_tracing(os.environ)
-    async with await connect() as connection, outgoing_session() as session:
+    async with connect() as connection, outgoing_session() as session:
         # Not only the leader: its Secrets belong to every replica.
         client = Client(connection, lambda: True)
         config = await fitted(config, client)
@@ -102,7 +103,7 @@ class Operator:
     """The parts, and how they hang together."""
 
     def __init__(
-        self, connection: ApiClient, delivery: Delivery, tracing: Tracing | None = None
+        self, connection: Connection, delivery: Delivery, tracing: Tracing | None = None
     ) -> None:
         config = self._config = delivery.config
         self._tracing = tracing
@@ -520,6 +521,6 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-async def _login(**named: Any) -> kopf.ConnectionInfo | None:
+async def _login(**_: Any) -> kopf.ConnectionInfo:
     """For kopf's own look at what the API server offers: it asks for nothing else."""
-    return kopf.login_with_service_account(**named) or kopf.login_with_kubeconfig(**named)
+    return (await find_login()()).info

@@ -30,7 +30,9 @@ SERVICES = Kind("/api/v1", "services")
 NODES = Kind("/api/v1", "nodes")
 TOKEN_REVIEWS = Kind("/apis/authentication.k8s.io/v1", "tokenreviews")
 VERSION = Kind("", "version")
-"""Not a kind, but asked in the same way."""
+"""Not a kind, but asked in the same way; so are the two that follow."""
+TOKEN_ISSUER = Kind("/.well-known", "openid-configuration")
+TOKEN_KEYS = Kind("/openid/v1", "jwks")
 LEASES = Kind("/apis/coordination.k8s.io/v1", "leases")
 WORKLOADS = Kind("/apis/kueue.x-k8s.io/v1beta2", "workloads")
 WORKLOAD_PRIORITY_CLASSES = Kind("/apis/kueue.x-k8s.io/v1beta2", "workloadpriorityclasses")

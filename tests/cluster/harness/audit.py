@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+_DECISION = "authorization.k8s.io/decision"
+_POD = "authentication.kubernetes.io/pod-name"
 _CONTROLLERS = {"userGroups": ["system:serviceaccounts:kube-system"]}
 
 # The first rule that fits decides.
@@ -50,6 +52,8 @@ class AuditEvent:
 
     time: datetime
     user: str
+    pod: str
+    """Whose token was shown; empty for whoever is no pod."""
     user_agent: str
     verb: str
     group: str
@@ -61,6 +65,8 @@ class AuditEvent:
     """Empty for lists, and where the server chose the name (`generateName`)."""
     status: int
     """The HTTP status."""
+    is_forbidden: bool
+    """No role allowed it. A 403 may also be a quota's, or a policy's."""
     uri: str
 
 
@@ -77,6 +83,7 @@ def _event(entry: dict[str, Any]) -> AuditEvent:
     return AuditEvent(
         time=datetime.fromisoformat(entry["stageTimestamp"]),
         user=entry["user"].get("username", ""),
+        pod=next(iter(entry["user"].get("extra", {}).get(_POD, ())), ""),
         user_agent=entry.get("userAgent", ""),
         verb=entry["verb"],
         group=target.get("apiGroup", ""),
@@ -85,5 +92,6 @@ def _event(entry: dict[str, Any]) -> AuditEvent:
         namespace=target.get("namespace", ""),
         name=target.get("name", ""),
         status=entry.get("responseStatus", {}).get("code", 0),
+        is_forbidden=entry.get("annotations", {}).get(_DECISION) == "forbid",
         uri=entry["requestURI"],
     )

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.commands import GENTLY, run
@@ -29,9 +30,9 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install_missing_packages() -> None:
-    """Install what is missing of `PACKAGES`; nothing at all when all is there."""
-    missing = [name for name, file in PACKAGES.items() if not Path(file).exists()]
+def install_missing_packages(packages: Mapping[str, str] = PACKAGES) -> None:
+    """Install what is missing of `packages`; nothing at all when all is there."""
+    missing = [name for name, file in packages.items() if not Path(file).exists()]
     if not missing:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

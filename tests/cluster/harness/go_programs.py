@@ -71,11 +71,14 @@ PROGRAMS = {
         "promtool", "github.com/prometheus/prometheus/cmd/promtool", tags="remove_all_sd"
     ),
     "kstatus": Program("kstatus", "."),
+    "admission-judge": Program("admission", "./admission-judge"),
     "argo-health": Program("gitops", "./argo-health"),
     "flux-health": Program("gitops", "./flux-health"),
     "flux-manifests": Program("gitops", "./flux-manifests"),
     "kustomize-controller": Program("flux", "github.com/fluxcd/kustomize-controller"),
     "source-controller": Program("flux", "github.com/fluxcd/source-controller"),
+    # Each of its parts, by the name that it is called with.
+    "argocd": Program("argo", "github.com/argoproj/argo-cd/v3/cmd"),
 }
 
 

@@ -22,9 +22,10 @@ CONFIG = a_config_with_a_store(models=a_config(family="LTX").document()["models"
 AUDIENCE = CONFIG.report_server.audience
 
 
-def a_token() -> str:
+def a_token(head: str = "head") -> str:
     claims = {"aud": [AUDIENCE], "kubernetes.io": {"pod": {"uid": UID}}}
-    return f"head.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()}.signature"
+    first = base64.urlsafe_b64encode(head.encode()).decode()
+    return f"{first}.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()}.c2ln"
 
 
 async def review(token: str, audience: str) -> dict[str, Any]:
@@ -105,3 +106,23 @@ def test_a_pod_that_fetches_a_model_may_tell_how_far_it_is_and_nothing_else() ->
     caller = who_asks(callers)
     assert (caller.fetches, caller.job) == (MODEL, job["metadata"]["name"])
     assert (caller.folder, caller.may_reuse, caller.init_media) == (None, False, {})
+
+
+def test_without_reviews_the_published_keys_tell_whose_a_token_is() -> None:
+    world, _ = a_world()
+    asked = []
+
+    async def token_keys() -> tuple[str, dict[str, Any]]:
+        asked.append("keys")
+        return "https://kubernetes.default.svc", {"keys": []}
+
+    client: Any = world.server
+    client.token_keys, client.review_token = token_keys, None
+    server = CONFIG.report_server.model_copy(update={"token_review": False})
+    config = CONFIG.model_copy(update={"report_server": server})
+    models = ModelCache(client, "t2v-system", config, lambda _: None, lambda _: None)
+    with pytest.raises(UnknownCaller):
+        asyncio.run(
+            Callers(client, world.cache, models, config).identify(a_token('{"alg": "RS256"}'))
+        )
+    assert asked == ["keys"]

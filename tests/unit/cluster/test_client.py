@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.client import Configuration
-from t2v_operator.cluster import client as client_module
+from kopf import ConnectionInfo
 from t2v_operator.cluster.capabilities import fitted
-from t2v_operator.cluster.client import LONGEST_EVENT_BYTES, Client, connect
+from t2v_operator.cluster.client import LONGEST_EVENT_BYTES, Client
+from t2v_operator.cluster.connection import connect
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import JOBS, PODS
 from t2v_operator.cluster.leader import Leadership
+from t2v_operator.cluster.login import Access, Login
 from t2v_operator.config import ConfigurationError
 
 from tests.unit.builders import a_config
@@ -27,17 +28,10 @@ class Connection:
     def __init__(self, status: int = 200, body: Any = None) -> None:
         self._status, self._body = status, json.dumps(body or {}).encode()
         self.sent: list[str] = []
-        self.configuration = SimpleNamespace(host="https://api")
-        self.rest_client = self
 
-    async def update_params_for_auth(self, *_: Any) -> None:
-        pass
-
-    async def request(self, method: str, url: str, **_: Any) -> Any:
-        self.sent.append(f"{method} {url.partition('?')[0].removeprefix('https://api')}")
-        return SimpleNamespace(
-            status=self._status, reason="", response=SimpleNamespace(read=self._read)
-        )
+    async def request(self, method: str, path: str, *_: Any) -> Any:
+        self.sent.append(f"{method} {path.partition('?')[0]}")
+        return SimpleNamespace(status=self._status, reason="", read=self._read)
 
     async def _read(self) -> bytes:
         return self._body
@@ -93,11 +87,9 @@ class Streaming(Connection):
         super().__init__()
         self._chunks = chunks
 
-    async def request(self, method: str, url: str, **_: Any) -> Any:
-        response = SimpleNamespace(
-            content=SimpleNamespace(iter_any=self._iter_any), close=lambda: None
-        )
-        return SimpleNamespace(status=200, reason="", response=response)
+    async def request(self, method: str, path: str, *_: Any) -> Any:
+        content = SimpleNamespace(iter_any=self._iter_any)
+        return SimpleNamespace(status=200, reason="", content=content, close=lambda: None)
 
     async def _iter_any(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
@@ -184,44 +176,40 @@ class LoopbackServer:
         return web.json_response(self.lease)
 
 
-def test_three_hundred_streams_that_hang_do_not_hold_up_a_renewal_of_the_lease(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_three_hundred_streams_that_hang_do_not_hold_up_a_renewal_of_the_lease() -> None:
     """The connection is made as the operator makes it: with its limits, or without any."""
 
     async def go() -> None:
         server = LoopbackServer()
-        async with server as host:
-            in_cluster = SimpleNamespace(
-                load_incluster_config=lambda: Configuration.set_default(Configuration(host=host)),
-                ConfigException=Exception,
-            )
-            monkeypatch.setattr(client_module, "kubernetes_config", in_cluster)
-            async with await connect() as connection:
-                client = Client(connection, lambda: True)
-                leads = Leadership(client, "t2v", "operator", "one")
+        async with server as host, connect(as_anybody(host)) as connection:
+            client = Client(connection, lambda: True)
+            leads = Leadership(client, "t2v", "operator", "one")
+            await leads.acquire()
+            first = server.lease["spec"]["renewTime"]
+
+            async def follow(number: int) -> None:
+                async for _ in client.watch(PODS, f"films-{number}", 90.0):
+                    pass
+
+            async with asyncio.timeout(10):
+                tasks = [asyncio.create_task(follow(number)) for number in range(300)]
+                while server.watches < 300:
+                    await asyncio.sleep(0.01)
+            async with asyncio.timeout(1):
                 await leads.acquire()
-                first = server.lease["spec"]["renewTime"]
+            assert server.lease["spec"]["renewTime"] > first
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-                async def follow(number: int) -> None:
-                    async for _ in client.watch(PODS, f"films-{number}", 90.0):
-                        pass
+    asyncio.run(go())
 
-                async with asyncio.timeout(10):
-                    tasks = [asyncio.create_task(follow(number)) for number in range(300)]
-                    while server.watches < 300:
-                        await asyncio.sleep(0.01)
-                async with asyncio.timeout(1):
-                    await leads.acquire()
-                assert server.lease["spec"]["renewTime"] > first
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
 
-    try:
-        asyncio.run(go())
-    finally:
-        Configuration.set_default(None)
+def as_anybody(host: str) -> Login:
+    async def login() -> Access:
+        return Access(ConnectionInfo(server=host))
+
+    return login
 
 
 @pytest.mark.parametrize(
