@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak argo-cd bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -59,9 +59,11 @@ bench-failover: setup
 model-cache-full-size: setup
 	$(RUN)/python -m benchmarks.full_size_cache
 
-# The CRD, the chart's copy of it, the schema of the chart's values; what Argo CD's health is tested with.
+# The CRD, the chart's copy of it, the schema of the chart's values; config/default; what Argo CD's health
+# is tested with.
 generate: setup
 	$(RUN)/python scripts/generate.py
+	PYTHONPATH=tests/cluster $(RUN)/python scripts/chart_files.py
 	$(RUN)/python -m tests.gitops.saved
 
 # The documentation's site; a warning ends it.
@@ -75,6 +77,10 @@ flux: setup
 
 flux-soak: setup
 	T2V_FLUX_MINUTES=30 $(RUN)/python -m pytest tests/cluster/test_flux.py -k again_and_again
+
+# A dry run: the chart, SBOMs and checksums in dist/, and what a push would run. PUSH=REGISTRY pushes and signs.
+release: setup
+	PYTHONPATH=tests/cluster $(RUN)/python scripts/release.py $(if $(PUSH),--push $(PUSH),--dry-run)
 
 argo-cd: setup
 	T2V_ARGO_CD=1 $(RUN)/python -m pytest tests/cluster/test_argo_cd.py

@@ -51,7 +51,7 @@ __all__ = [
 
 AUDIT_LOG = RUN / components.AUDIT_LOG
 
-CRDS = sorted((ROOT / "crds").glob("*.yaml"))
+CRDS = sorted((ROOT / "crds").glob("*.textto.video.yaml"))
 """Each file is named as what it defines."""
 CLAIM = "videos"
 POOL = {

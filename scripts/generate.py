@@ -24,6 +24,30 @@ ANYTHING = {"type": "object"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 LIST = {"type": "array", "items": {"type": "object"}}
 COUNT = {"type": "integer", "minimum": 1}
+LABELS = {
+    **TEXTS,
+    # The chart's own selectors: these two are for nobody else to set.
+    "patternProperties": {"^app\\.kubernetes\\.io/(name|instance)$": False},
+}
+NAME = {**TEXT, "maxLength": 52, "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"}
+STRATEGY = {
+    "type": "object",
+    "properties": {
+        "type": {"enum": ["RollingUpdate", "Recreate"]},
+        "rollingUpdate": {"type": ["object", "null"]},
+    },
+    "additionalProperties": False,
+}
+POD = {
+    "resources": ANYTHING,
+    "podAnnotations": TEXTS,
+    "podLabels": LABELS,
+    "priorityClassName": TEXT,
+    "nodeSelector": TEXTS,
+    "tolerations": LIST,
+    "affinity": ANYTHING,
+}
+"""What each part's pods may be told."""
 
 
 def _closed(**properties: Any) -> dict[str, Any]:
@@ -42,6 +66,7 @@ HTTP_ROUTE = _closed(
 )
 
 
+ACCOUNT = _closed(create=BOOLEAN, name=TEXT, annotations=TEXTS)
 MONITOR = _closed(
     enabled=BOOLEAN, interval={**TEXT, "pattern": "^([0-9]+(ms|s|m|h))+$"}, labels=TEXTS
 )
@@ -67,6 +92,9 @@ def values_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_closed(
+            nameOverride=NAME,
+            fullnameOverride=NAME,
+            commonLabels=LABELS,
             image=_closed(
                 repository={**TEXT, "minLength": 1},
                 tag=TEXT,
@@ -74,33 +102,33 @@ def values_schema() -> dict[str, Any]:
                 pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]},
             ),
             imagePullSecrets=LIST,
-            crds=_closed(install=BOOLEAN, keep=BOOLEAN),
-            replicas=COUNT,
-            podDisruptionBudget=_closed(create=BOOLEAN),
-            topologySpreadConstraints=LIST,
-            logFormat={"enum": ["text", "json"]},
-            serviceAccount=_closed(create=BOOLEAN, name=TEXT, annotations=TEXTS),
-            rbac=_closed(clusterRoles=BOOLEAN),
+            crds=_closed(install=BOOLEAN, keep=BOOLEAN, takeOver=BOOLEAN),
+            rbac=_closed(create=BOOLEAN, clusterRoles=BOOLEAN),
             admissionPolicy=_closed(
                 enabled=BOOLEAN,
                 images={"type": "array", "items": {**TEXT, "minLength": 1}},
             ),
-            resources=ANYTHING,
-            podAnnotations=TEXTS,
-            podLabels=TEXTS,
-            nodeSelector=TEXTS,
-            tolerations=LIST,
-            affinity=ANYTHING,
-            priorityClassName=TEXT,
+            serviceAccount=ACCOUNT,
+            replicas=COUNT,
+            strategy=STRATEGY,
+            revisionHistoryLimit={"type": "integer", "minimum": 0},
+            podDisruptionBudget=_closed(create=BOOLEAN),
+            logFormat={"enum": ["text", "json"]},
+            env=LIST,
+            envFrom=LIST,
+            extraVolumes=LIST,
+            extraVolumeMounts=LIST,
+            **POD,
+            topologySpreadConstraints=LIST,
+            podSecurityContext=ANYTHING,
+            securityContext=ANYTHING,
             store=_closed(
                 size=TEXT,
                 storageClassName={"type": ["string", "null"]},
                 existingClaim=TEXT,
                 service=SERVICE,
-                resources=ANYTHING,
-                nodeSelector=TEXTS,
-                tolerations=LIST,
-                affinity=ANYTHING,
+                podSecurityContext=ANYTHING,
+                **POD,
             ),
             ingress=INGRESS,
             httpRoute=HTTP_ROUTE,
@@ -119,10 +147,10 @@ def values_schema() -> dict[str, Any]:
                     targetCPUUtilizationPercentage={**COUNT, "maximum": 100},
                 ),
                 networkPolicy=_closed(**{"enabled": BOOLEAN, "from": LIST}),
-                resources=ANYTHING,
-                nodeSelector=TEXTS,
-                tolerations=LIST,
-                affinity=ANYTHING,
+                serviceAccount=ACCOUNT,
+                strategy=STRATEGY,
+                topologySpreadConstraints=LIST,
+                **POD,
             ),
             networkPolicies=_closed(
                 enabled=BOOLEAN,
@@ -141,8 +169,7 @@ def values_schema() -> dict[str, Any]:
                 ),
                 dashboard=_closed(enabled=BOOLEAN, namespace=TEXT, labels=TEXTS, annotations=TEXTS),
             ),
-            env=LIST,
-            envFrom=LIST,
+            extraObjects={"type": "array", "items": {"type": ["object", "string"]}},
             config=config,
             # helm gives every chart this one.
             **{"global": ANYTHING},

@@ -4,6 +4,8 @@ pydantic writes JSON Schema; Kubernetes wants a structural OpenAPI v3 schema:
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 
+import hashlib
+import json
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +65,9 @@ QUEUE_RULE = (
     "(has(oldSelf.spec.queueName) ? oldSelf.spec.queueName : '')"
 )
 """Kueue does not let a Job change its queue while it runs."""
+
+DIGEST = f"{GROUP}/digest"
+"""An annotation by which the chart tells whether a CRD in a cluster is its own."""
 
 LARGEST_EXACT = 2**53
 """The API server holds limits as float64; int64 itself limits what is above."""
@@ -136,35 +141,36 @@ CUSTOM_KINDS = (VIDEOS, MODELS)
 
 def custom_resource_definition(of: CustomKind) -> Schema:
     """The manifest of the CRD of one kind."""
+    spec = {
+        "group": GROUP,
+        "scope": of.scope,
+        "names": {
+            "kind": of.kind,
+            "listKind": f"{of.kind}List",
+            "plural": of.plural,
+            "singular": of.kind.lower(),
+            "shortNames": list(of.short_names),
+            "categories": ["all"],
+        },
+        "versions": [
+            {
+                "name": VERSION,
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "additionalPrinterColumns": [
+                    {"name": name, "type": kind, "jsonPath": path, "priority": priority}
+                    for name, kind, path, priority in of.columns
+                ],
+                "schema": {"openAPIV3Schema": _resource(of)},
+            }
+        ],
+    }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": of.name},
-        "spec": {
-            "group": GROUP,
-            "scope": of.scope,
-            "names": {
-                "kind": of.kind,
-                "listKind": f"{of.kind}List",
-                "plural": of.plural,
-                "singular": of.kind.lower(),
-                "shortNames": list(of.short_names),
-                "categories": ["all"],
-            },
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": [
-                        {"name": name, "type": kind, "jsonPath": path, "priority": priority}
-                        for name, kind, path, priority in of.columns
-                    ],
-                    "schema": {"openAPIV3Schema": _resource(of)},
-                }
-            ],
-        },
+        "metadata": {"name": of.name, "annotations": {DIGEST: _digest(spec)}},
+        "spec": spec,
     }
 
 
@@ -172,6 +178,12 @@ def custom_resource_definition_yaml(of: CustomKind) -> str:
     """The manifest as its file in crds/ holds it."""
     document = yaml.safe_dump(custom_resource_definition(of), sort_keys=False, width=100)
     return f"# Generated from the models by `t2v crd`; a test fails when it differs.\n{document}"
+
+
+def _digest(spec: Schema) -> str:
+    """Other than the spec itself, which the API server completes, it comes back as it was."""
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+    return f"sha256:{digest}"
 
 
 def _resource(of: CustomKind) -> Schema:

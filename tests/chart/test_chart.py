@@ -38,7 +38,8 @@ def helm() -> Helm:
 
 
 def rendered(helm: Helm, *words: str) -> Documents:
-    text = helm("template", "video", CHART, "--namespace", "t2v-system", *words)
+    release = ("template", "video", CHART, "--namespace", "t2v-system", "--skip-tests")
+    text = helm(*release, *words)
     documents = [each for each in yaml.safe_load_all(text) if each]
     return {(each["kind"], each["metadata"]["name"]): each for each in documents}
 

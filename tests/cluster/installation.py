@@ -122,7 +122,7 @@ class Workspace:
 
     def prepare(self) -> None:
         """Make the namespace, unless it is there, with its volumes and the pod that reads them."""
-        _restrict(self.cluster, self.namespace)
+        restrict(self.cluster, self.namespace)
         self.prepare_claims()
         self.apply(_reader())
         self.kubectl("wait", "pod/reader", "--for=condition=Ready", "--timeout=60s")
@@ -176,7 +176,7 @@ class Installation:
             dockerfile = ROOT / program / "Dockerfile"
             self.cluster.build_image(dockerfile, image, context=ROOT, target=stage)
             self.cluster.load_image(image)
-        _restrict(self.cluster, SYSTEM)
+        restrict(self.cluster, SYSTEM)
         self.upgrade(values, chart, **config)
 
     def embedded(self) -> Document:
@@ -201,7 +201,7 @@ class Installation:
 
     def upgrade(self, values: Path, chart: Document | None = None, **config: Any) -> None:
         """Install the chart, or change its values."""
-        values.write_text(json.dumps({**self._values(**config), **(chart or {})}))
+        values.write_text(json.dumps({**self.values(**config), **(chart or {})}))
         self.cluster.helm(
             *("upgrade", "--install", RELEASE, CHART, "--namespace", SYSTEM),
             *("--values", values, "--wait", "--timeout", "3m"),
@@ -268,7 +268,8 @@ class Installation:
         """What the tests' pods need in this cluster, for whoever adds to it."""
         return _pods_here(self.cluster.shares_files)
 
-    def _values(self, **config: Any) -> Document:
+    def values(self, **config: Any) -> Document:
+        """The tests' own values of the chart; `config` goes over its configuration."""
         default = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
         model = default["models"][0]
         model["resources"] = {"gpus": 1, "cpu": "100m", "memory": "3Gi"}
@@ -288,7 +289,7 @@ class Installation:
 _SELECTOR = f"app.kubernetes.io/instance={RELEASE}"
 
 
-def _restrict(cluster: Cluster, namespace: str) -> None:
+def restrict(cluster: Cluster, namespace: str) -> None:
     """Have the namespace, under the restricted Pod Security Standard."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     metadata = {"name": namespace, "labels": labels}

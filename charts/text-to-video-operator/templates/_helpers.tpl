@@ -1,5 +1,5 @@
 {{- define "t2v.name" -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- /* Of this installation alone, in the whole cluster; a namespace has no dot. What follows it
@@ -14,14 +14,43 @@
 
 {{- define "t2v.labels" -}}
 {{ include "t2v.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{ include "t2v.moreLabels" . }}
 {{- end -}}
 
 {{- define "t2v.selector" -}}
-app.kubernetes.io/name: text-to-video-operator
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- /* Labels that say more and select nothing: they may change while pods run. */ -}}
+{{- define "t2v.moreLabels" -}}
+{{- $own := dict
+      "app.kubernetes.io/version" .Chart.AppVersion
+      "app.kubernetes.io/managed-by" .Release.Service
+      "app.kubernetes.io/part-of" .Chart.Name
+      "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63) -}}
+{{- mergeOverwrite (deepCopy .Values.commonLabels) $own | toYaml -}}
+{{- end -}}
+
+{{- /* A pod's labels: [the part's labels, its values]. */ -}}
+{{- define "t2v.podLabels" -}}
+{{- mergeOverwrite (index . 0 | fromYaml) (deepCopy (index . 1).podLabels) | toYaml -}}
+{{- end -}}
+
+{{- /* Where a pod may run, and before whom: [the part's values, its selector]. */ -}}
+{{- define "t2v.placement" -}}
+{{- $part := index . 0 -}}
+{{- $selector := dict "labelSelector" (dict "matchLabels" (index . 1 | fromYaml)) -}}
+{{- $pod := dict -}}
+{{- range $field := list "priorityClassName" "nodeSelector" "tolerations" "affinity" -}}
+{{- with get $part $field }}{{ $_ := set $pod $field . }}{{ end -}}
+{{- end -}}
+{{- $spread := list -}}
+{{- range $part.topologySpreadConstraints -}}
+{{- $spread = append $spread (ternary . (merge (deepCopy .) $selector) (hasKey . "labelSelector")) -}}
+{{- end -}}
+{{- with $spread }}{{ $_ := set $pod "topologySpreadConstraints" . }}{{ end -}}
+{{- with $pod }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
 {{- define "t2v.image" -}}
@@ -94,8 +123,13 @@ http://localhost:8080
 {{- end -}}
 
 {{- define "t2v.storeSelector" -}}
-app.kubernetes.io/name: text-to-video-store
+app.kubernetes.io/name: {{ with .Values.nameOverride }}{{ . }}-store{{ else }}text-to-video-store{{ end }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "t2v.storeLabels" -}}
+{{ include "t2v.storeSelector" . }}
+{{ include "t2v.moreLabels" . }}
 {{- end -}}
 
 {{- define "t2v.leaseNamespace" -}}
@@ -189,15 +223,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "t2v.gatewaySelector" -}}
-app.kubernetes.io/name: text-to-video-gateway
+app.kubernetes.io/name: {{ with .Values.nameOverride }}{{ . }}-gateway{{ else }}text-to-video-gateway{{ end }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "t2v.gatewayLabels" -}}
 {{ include "t2v.gatewaySelector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{ include "t2v.moreLabels" . }}
+{{- end -}}
+
+{{- define "t2v.gatewayServiceAccount" -}}
+{{- .Values.gateway.serviceAccount.name | default (include "t2v.gatewayName" .) -}}
 {{- end -}}
 
 {{- /* The gateway's settings: what its clients reach it by is known from its ways in. */ -}}

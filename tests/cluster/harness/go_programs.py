@@ -11,8 +11,9 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from harness.commands import GENTLY, Words, run
+from harness.commands import GENTLY, run
 from harness.layout import CACHE, HARNESS
 from harness.stopwatch import step
 
@@ -62,6 +63,9 @@ PROGRAMS = {
         "kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
     ),
     "promlint": Program("promlint", "."),
+    "kubeconform": Program("charts", "github.com/yannh/kubeconform/cmd/kubeconform"),
+    "kube-score": Program("charts", "github.com/zegl/kube-score/cmd/kube-score"),
+    "helm-docs": Program("charts", "github.com/norwoodj/helm-docs/cmd/helm-docs"),
     # Without the clouds' service discovery: rules need none of it.
     "promtool": Program(
         "promtool", "github.com/prometheus/prometheus/cmd/promtool", tags="remove_all_sd"
@@ -91,9 +95,14 @@ def go_program(name: str) -> Path:
 
 def module_folder(module: str, path: str) -> Path:
     """The sources of the Go module `path`, of the version that the folder `module` pins."""
-    words: Words = [_go(), "mod", "download", "-json", path]
     folder = HARNESS / "go" / module
-    return Path(json.loads(run(words, cwd=folder, timeout_seconds=600))["Dir"])
+    told = go_command("mod", "download", "-json", path, cwd=folder, timeout_seconds=600)
+    return Path(json.loads(told)["Dir"])
+
+
+def go_command(*words: str, cwd: Path, timeout_seconds: float, **of_run: Any) -> str:
+    """What `go` says."""
+    return run([_go(), *words], cwd=cwd, timeout_seconds=timeout_seconds, **of_run)
 
 
 def has_go() -> bool:
