@@ -56,6 +56,8 @@ class Reason(StrEnum):
     """No GPU was free for longer than `queueDeadlineSeconds`."""
     JOB_DELETED = "JobDeleted"
     """Somebody deleted the Job while it was needed."""
+    CANCELLED = "Cancelled"
+    """`spec.cancel` is true: nobody wants the video any more."""
 
 
 class Waiting(StrEnum):
@@ -63,6 +65,8 @@ class Waiting(StrEnum):
 
     REQUEST_CHANGED = "RequestChanged"
     """The Job of the earlier request is being removed."""
+    RETRYING = "Retrying"
+    """`retryToken` asks for it once more; the Job that failed is being removed."""
     JOB_NAME_TAKEN = "JobNameTaken"
     """A Job that belongs to something else has the name that ours must have."""
     JOB_NOT_CREATED = "JobNotCreated"
@@ -165,4 +169,5 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.START_DEADLINE_EXCEEDED: ExitCode.STOPPED,
     Reason.QUEUE_DEADLINE_EXCEEDED: ExitCode.STOPPED,
     Reason.JOB_DELETED: ExitCode.STOPPED,
+    Reason.CANCELLED: ExitCode.STOPPED,
 }

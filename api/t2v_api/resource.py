@@ -35,6 +35,12 @@ NOT_BLANK = r"\S"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
+ONE_WORD = r"^[A-Za-z0-9]([-A-Za-z0-9._:+]*[A-Za-z0-9])?$"
+RetryToken = Annotated[str, Field(min_length=1, max_length=64, pattern=ONE_WORD)]
+"""Such as a number, a date or a commit."""
+KEPT_RETRY_TOKENS = 20
+"""So many of them are known as used."""
+
 
 class SchedulerPolicy(StrEnum):
     """What happens to a scheduler that the model's family cannot use."""
@@ -208,6 +214,13 @@ class TextToVideoJobSpec(ContractModel):
     while the video is in the queue or is made."""
     suspend: bool = False
     """True: no Job runs; a running one is stopped."""
+    cancel: bool | None = None
+    """True: the video is given up. A running Job is stopped, and the resource stays, as Failed with
+    the reason Cancelled. What has ended stays as it is. Only another `retryToken` makes it after
+    that, once this is not true any more."""
+    retry_token: RetryToken | None = None
+    """Any value that it did not have before makes a video once more that has failed or was
+    cancelled. It has no effect on any other, and no value does so twice."""
     priority_class_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
     """The pod's PriorityClass; in a queue, the WorkloadPriorityClass."""
     active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
@@ -422,6 +435,8 @@ class TextToVideoJobStatus(ContractModel):
     """When the first attempt began."""
     completion_time: AwareDatetime | None = None
     """When the request came to its end."""
+    retry_tokens: tuple[str, ...] | None = None
+    """The values of `spec.retryToken` that were seen, the latest last: these do nothing more."""
     trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     """Of the request's OpenTelemetry trace. Null: the operator sends none."""
     message: str = ""

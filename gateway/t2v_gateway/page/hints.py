@@ -85,10 +85,12 @@ HINTS: dict[str, Hint] = {
         "No GPU was free in time", "Try again when fewer videos wait."
     ),
     Reason.JOB_DELETED: Hint("Somebody deleted its Job", AGAIN),
+    Reason.CANCELLED: Hint("It was cancelled", AGAIN),
 }
 
 WAITING: dict[str, str] = {
     Waiting.REQUEST_CHANGED: "The earlier request is being removed",
+    Waiting.RETRYING: "It is tried once more",
     Waiting.JOB_NAME_TAKEN: "Something else has its name",
     Waiting.JOB_NOT_CREATED: "The cluster refused it",
     Waiting.JOB_NOT_CHANGED: "The cluster refused a change",

@@ -86,6 +86,18 @@ def with_attempt(history: History, attempt: Attempt, in_place_of_last: bool) -> 
     )
 
 
+def closed(history: History, reason: Reason, message: str, now: datetime) -> History:
+    """The history once the run that goes on, if one does, is brought to its end."""
+    end = {"reason": reason, "message": message, "completion_time": now}
+    latest = tuple(
+        each.model_copy(update=end)
+        if each.start_time and not (each.completion_time or each.reason)
+        else each
+        for each in history.latest
+    )
+    return replace(history, latest=latest)
+
+
 def failed_attempt(history: History) -> str:
     """What the last run, which failed, has to say."""
     last = history.latest[-1]

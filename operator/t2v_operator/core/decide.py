@@ -17,6 +17,7 @@ from t2v_operator.core.rules.balancing import (
     a_video_that_waits_moves_to_a_freer_pool,
     looked_at_again,
 )
+from t2v_operator.core.rules.cancel import a_cancelled_video_is_given_up
 from t2v_operator.core.rules.end import (
     a_complete_job_is_a_video,
     a_failed_job_is_a_failure,
@@ -74,6 +75,7 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
     a_field_of_a_newer_version_is_not_ignored,
     a_finished_request_stays_finished,
     a_lost_status_is_restored,
+    a_cancelled_video_is_given_up,
     a_changed_request_first_removes_the_earlier_job,
     a_spec_that_does_not_fit_is_refused,
     a_job_of_somebody_else_is_left_alone,

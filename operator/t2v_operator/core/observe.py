@@ -62,6 +62,7 @@ def settled(document: Manifest) -> Settled | None:
         or not conditions
         or "deletionTimestamp" in metadata
         or (status.get("requestHash") or "-") not in annotations.get(RECORD_ANNOTATION, "")
+        or _tokens(status) not in annotations.get(RECORD_ANNOTATION, "")
         or _short(annotations.get(RENEW_LINKS_ANNOTATION)) != status.get("linkRenewal")
     ):
         return None
@@ -84,6 +85,12 @@ def settled(document: Manifest) -> Settled | None:
             spec.get("outputTtlSeconds"), keeper_of(metadata), bool(output)
         ),
     )
+
+
+def _tokens(status: dict[str, Any]) -> str:
+    """How a record says that it is of the try that a status tells of; empty for the only one."""
+    seen = status.get("retryTokens")
+    return f'"retryTokens":{json.dumps(seen, separators=(",", ":"))}' if seen else ""
 
 
 def observe_resource(document: Manifest) -> ObservedResource:

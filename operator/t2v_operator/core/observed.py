@@ -31,6 +31,7 @@ from t2v_operator.core.names import (
     RENEW_LINKS_ANNOTATION,
     folder_in,
     job_name_of,
+    try_of,
 )
 from t2v_operator.core.plan import Plan, PlanText
 
@@ -84,15 +85,26 @@ class ObservedResource:
             status is not None
             and status.request_hash == self.request_hash
             and status.phase in FINAL
+            and not self.is_asked_again
         )
 
     @property
+    def is_asked_again(self) -> bool:
+        """Whether the present request has failed and a new `retryToken` asks for another try."""
+        status, spec = self.status, self.spec
+        if status is None or spec is None or spec.retry_token is None or spec.cancel:
+            return False
+        failed = status.phase is Phase.FAILED and status.request_hash == self.request_hash
+        return failed and spec.retry_token not in (status.retry_tokens or ())
+
+    @property
     def job_name(self) -> str:
-        """The name of the Job that makes the present request."""
-        status = self.status
-        if status and status.job_name and status.request_hash == self.request_hash:
+        """The name of the Job that makes the present request, in its present try."""
+        status, token = self.status, self.spec.retry_token if self.spec else None
+        same = status is not None and status.request_hash == self.request_hash
+        if status and status.job_name and same and not self.is_asked_again:
             return status.job_name
-        return job_name_of(self.metadata.name, self.request_hash)
+        return job_name_of(self.metadata.name, try_of(self.request_hash, token))
 
     @property
     def wants_new_links(self) -> bool:

@@ -32,11 +32,18 @@ class Situation:
     @cached_property
     def subject(self) -> Subject:
         resource = self.observed.resource
-        return Subject(resource.metadata, resource.request_hash, self.observed.now, resource.status)
+        return Subject(
+            resource.metadata,
+            resource.request_hash,
+            self.observed.now,
+            resource.status,
+            retry_token=resource.spec.retry_token if resource.spec else None,
+            is_asked_again=resource.is_asked_again,
+        )
 
     @property
     def previous(self) -> TextToVideoJobStatus | None:
-        """The status before, where it is about the present request."""
+        """The status before, where it is about the present request and its present try."""
         return self.subject.previous
 
     @property
