@@ -36,6 +36,7 @@ DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 ONE_WORD = r"^[A-Za-z0-9]([-A-Za-z0-9._:+]*[A-Za-z0-9])?$"
+CURRENCY = r"^[A-Z]{3}$"
 RetryToken = Annotated[str, Field(min_length=1, max_length=64, pattern=ONE_WORD)]
 """Such as a number, a date or a commit."""
 KEPT_RETRY_TOKENS = 20
@@ -363,6 +364,15 @@ class Attempt(ContractModel):
     """When the runner ended."""
 
 
+class Cost(ContractModel):
+    """What GPUs cost, as decimal text: sums of it are exact."""
+
+    amount: str = Field(max_length=40, pattern=r"^[0-9]+(\.[0-9]+)?$")
+    """Of the currency, such as 1.2500."""
+    currency: str = Field(pattern=CURRENCY)
+    """As ISO 4217 names it."""
+
+
 class WebhookStatus(ContractModel):
     """How far the delivery of the webhook is."""
 
@@ -429,6 +439,13 @@ class TextToVideoJobStatus(ContractModel):
     """How many runs there were in all."""
     disruptions: int = Field(default=0, ge=0)
     """How many of them were evicted, preempted or lost with their node."""
+    gpu_seconds: float | None = Field(default=None, ge=0)
+    """GPUs times the seconds that all runs of the request that are over held them, those of earlier
+    tries as well."""
+    cost: Cost | None = None
+    """What they cost. What ran in a pool without a price is not in it."""
+    key_id: Annotated[str, Field(max_length=63)] | None = None
+    """Of the API key that its Job was made with, as `t2v key list` shows it."""
     webhook: WebhookStatus | None = None
     """How far the delivery of the webhook is."""
     start_time: AwareDatetime | None = None

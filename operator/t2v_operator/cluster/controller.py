@@ -383,6 +383,13 @@ class Operator:
         found = self._catalogue.find(resource.spec.model_id) if resource.spec else None
         model = found.profile if found else None
         begun, started = _beginning(resource, status), status.start_time
+        self._metrics.spent.wrote(
+            resource.status,
+            status,
+            namespace=resource.metadata.namespace,
+            model=model.id if model else "",
+            pool=(status.pool or "") if status.pool in self._config.pool_names else "",
+        )
         self._metrics.wrote(
             resource.status,
             status,

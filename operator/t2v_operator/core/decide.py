@@ -67,6 +67,7 @@ from t2v_operator.core.rules.waiting import (
     a_suspended_job_does_not_run,
 )
 from t2v_operator.core.situation import Situation
+from t2v_operator.core.spending import with_spending
 
 Rule = Callable[[Situation], Decision | None]
 
@@ -117,6 +118,14 @@ ON_ITS_WAY: tuple[Rule, ...] = (
 def decide(observed: Observed, config: OperatorConfig) -> Decision:
     """The next step: the first rule that applies says it."""
     situation = Situation(observed, config)
+    decision = _decided(situation)
+    if decision.status is None:
+        return decision
+    status = with_spending(decision.status, situation, _key_id(situation, decision))
+    return replace(decision, status=status)
+
+
+def _decided(situation: Situation) -> Decision:
     decision = _first((*BEFORE_THE_JOB_IS_OURS, *AT_ITS_END), situation)
     if decision:
         return decision
@@ -144,6 +153,14 @@ def refused(
     history = history_on(decision.status if creates else situation.previous)
     phase = situation.previous.phase if situation.previous and not creates else Phase.PENDING
     return Decision(situation.waiting(phase, _refusal_reason(refusal), message, **history.fields))
+
+
+def _key_id(situation: Situation, decision: Decision) -> str | None:
+    """Of the key that its Job has, or will have."""
+    job, own_uid = situation.observed.job, situation.observed.resource.metadata.uid
+    if job is not None:
+        return job.key or None if job.owner_uid == own_uid else None
+    return situation.key.id if situation.key and decision.makes_a_job else None
 
 
 def _refusal_reason(refusal: Refusal) -> Waiting:

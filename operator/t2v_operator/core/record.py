@@ -12,6 +12,7 @@ from t2v_api.reasons import SUCCEEDED, Reason
 from t2v_api.resource import (
     DNS_LABEL,
     KEPT_RETRY_TOKENS,
+    Cost,
     Phase,
     ResolvedRequest,
     RetryToken,
@@ -51,6 +52,9 @@ class Record(ContractModel):
     """Those that were seen by then."""
     generation_time: float | None = Field(default=None, ge=0)
     video: Video | None = None
+    gpu_seconds: float | None = Field(default=None, ge=0)
+    cost: Cost | None = None
+    key_id: Annotated[str, Field(max_length=63)] | None = None
     start_time: AwareDatetime | None = None
     completion_time: AwareDatetime | None = None
 
@@ -82,6 +86,9 @@ def record_to_leave(resource: ObservedResource, status: TextToVideoJobStatus) ->
         retry_tokens=status.retry_tokens,
         generation_time=status.generation_time,
         video=status.video,
+        gpu_seconds=status.gpu_seconds,
+        cost=status.cost,
+        key_id=status.key_id,
         start_time=status.start_time,
         completion_time=status.completion_time,
     )
@@ -137,6 +144,9 @@ def restored_status(
         output=urls,
         generation_time=record.generation_time,
         video=record.video,
+        gpu_seconds=record.gpu_seconds,
+        cost=record.cost,
+        key_id=record.key_id,
         start_time=record.start_time,
         completion_time=record.completion_time,
     )

@@ -31,6 +31,9 @@ KEPT = (
     "attempts",
     "attempt_count",
     "disruptions",
+    "gpu_seconds",
+    "cost",
+    "key_id",
     "start_time",
     "trace_id",
 )
