@@ -46,7 +46,9 @@ class Reason(StrEnum):
     RUNNER_FAULT = "RunnerFault"
     RUNNER_VANISHED = "RunnerVanished"
     DISRUPTED = "Disrupted"
-    """The pod was evicted or preempted; `maxDisruptions` bounds how often."""
+    """The pod was evicted; `maxDisruptions` bounds how often it, and what follows, is survived."""
+    PREEMPTED = "Preempted"
+    """The scheduler took the pod's place for one of a higher priority."""
     NODE_LOST = "NodeLost"
     """The pod's node does not answer any more; the pod was given up and replaced."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -164,6 +166,7 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.RUNNER_FAULT: ExitCode.FAULT,
     Reason.RUNNER_VANISHED: ExitCode.FAULT,
     Reason.DISRUPTED: ExitCode.STOPPED,
+    Reason.PREEMPTED: ExitCode.STOPPED,
     Reason.NODE_LOST: ExitCode.STOPPED,
     Reason.DEADLINE_EXCEEDED: ExitCode.STOPPED,
     Reason.START_DEADLINE_EXCEEDED: ExitCode.STOPPED,

@@ -326,7 +326,7 @@ class ResolvedRequest(GenerationRequest):
 
 
 class Estimate(ContractModel):
-    """What a video is expected to take, as it was known when its Job was made."""
+    """What a video is expected to take, as it was known when its Job was made, and when."""
 
     plan: Annotated[str, Field(max_length=64)] | None = None
     """The memory plan that is expected to hold, such as ModelOffload+Tiling. Null: the model's
@@ -341,6 +341,11 @@ class Estimate(ContractModel):
     seconds: float | None = Field(default=None, ge=0)
     """From the runner's start to the finished video, by earlier videos of the model in this pool.
     Null: there are none that are like it."""
+    start_time: AwareDatetime | None = None
+    """When its runner is expected to begin, or began, by all that is before it in its pool. Null:
+    nothing is known, or it neither waits for a GPU nor runs."""
+    completion_time: AwareDatetime | None = None
+    """When the video is expected to be there; corrected while it waits and runs."""
 
 
 class Attempt(ContractModel):
@@ -439,6 +444,8 @@ class TextToVideoJobStatus(ContractModel):
     """How many runs there were in all."""
     disruptions: int = Field(default=0, ge=0)
     """How many of them were evicted, preempted or lost with their node."""
+    next_attempt_time: AwareDatetime | None = None
+    """About when the next attempt begins. Null: none has failed that another one follows."""
     gpu_seconds: float | None = Field(default=None, ge=0)
     """GPUs times the seconds that all runs of the request that are over held them, those of earlier
     tries as well."""

@@ -74,6 +74,7 @@ HINTS: dict[str, Hint] = {
     Reason.DISRUPTED: Hint(
         "It was interrupted too often", "The cluster needed the room. Try again at another time."
     ),
+    Reason.PREEMPTED: Hint("It had to make room for something more urgent", AGAIN),
     Reason.NODE_LOST: Hint("The machine that drew it was lost", AGAIN),
     Reason.DEADLINE_EXCEEDED: Hint(
         "It took longer than it may", "Ask for fewer steps or frames, or a smaller size."

@@ -12,6 +12,7 @@ from t2v_api.resource import Phase
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.attempts import history_on
 from t2v_operator.core.decision import CreateJob, Decision, Refusal
+from t2v_operator.core.estimates.told import with_times
 from t2v_operator.core.observed import Observed
 from t2v_operator.core.rules.balancing import (
     a_video_that_waits_moves_to_a_freer_pool,
@@ -122,6 +123,7 @@ def decide(observed: Observed, config: OperatorConfig) -> Decision:
     if decision.status is None:
         return decision
     status = with_spending(decision.status, situation, _key_id(situation, decision))
+    status = with_times(status, observed.resource.status, observed.times, observed.now)
     return replace(decision, status=status)
 
 

@@ -245,8 +245,10 @@ def observe_pod(document: Manifest) -> ObservedPod:
         end=end,
         restarts=container.get("restartCount", 0),
         earlier_end=_container_end(earlier) if earlier else None,
+        priority=(document.get("spec") or {}).get("priority") or 0,
         loss=_loss(status, target),
         node_was_lost=target is not None and target.get("reason") in _NODE_REASONS,
+        was_preempted=target is not None and target.get("reason", "") in _PREEMPTION_REASONS,
         is_over=is_over,
         not_ready_since=_time(not_ready.get("lastTransitionTime")) if not_ready else None,
         gone_by=_time(metadata.get("deletionTimestamp")),
@@ -269,6 +271,7 @@ def observe_workload(document: Manifest) -> ObservedWorkload:
         name=metadata["name"],
         job_uid=(metadata.get("labels") or {}).get(WORKLOAD_JOB_LABEL, ""),
         created=created,
+        priority=(document.get("spec") or {}).get("priority") or 0,
         is_active=(document.get("spec") or {}).get("active", True),
         has_quota=_condition(document, "QuotaReserved", "True") is not None,
         was_preempted=preempted is not None,
@@ -279,6 +282,8 @@ def observe_workload(document: Manifest) -> ObservedWorkload:
     )
 
 
+_PREEMPTION_REASONS = ("PreemptionByScheduler", "PreemptionByKubeScheduler")
+"""The second until Kubernetes 1.26."""
 _NODE_REASONS = ("NodeLost", "DeletionByTaintManager", "DeletionByPodGC")
 
 

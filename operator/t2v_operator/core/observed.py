@@ -24,6 +24,7 @@ from t2v_api.result import GenerationResult
 
 from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.enhancing import Answer
+from t2v_operator.core.estimates.line import Times
 from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import (
@@ -253,10 +254,14 @@ class ObservedPod:
     """How often its container was started again."""
     earlier_end: ContainerEnd | None
     """How its container ended the last time, where it was started again, or is about to be."""
+    priority: int
+    """Its PriorityClass's, by which it is scheduled."""
     loss: str
     """Why the pod was taken away (evicted, preempted, node lost); empty when it was not."""
     node_was_lost: bool
     """The loss is that of its node."""
+    was_preempted: bool
+    """The scheduler gave its place to a pod of a higher priority."""
     is_over: bool
     not_ready_since: datetime | None
     """Since when the node controller says that the pod, whose container runs, is not ready: it
@@ -290,6 +295,7 @@ class ObservedWorkload:
     name: str
     job_uid: str
     created: datetime
+    priority: int
     is_active: bool
     has_quota: bool
     """Kueue holds a GPU for it, though it may check more before it admits it."""
@@ -335,6 +341,8 @@ class Observed:
     """How long the latest videos of its model took."""
     models: Mapping[str, ObservedModel] = field(default_factory=dict)
     """Every VideoModel by its name."""
+    times: Times | None = None
+    """When it is expected to begin and to be finished, where that can be told."""
     load: Mapping[str, float] = field(default_factory=dict)
     """GPU-seconds of other videos' work by pool, queued and running, where this one's pool is
     chosen by it."""

@@ -82,10 +82,12 @@ class Situation:
         """A status of a video that is still to come."""
         return status_of(self.subject, phase, reason, message, **fields)
 
-    def on_the_way(self, phase: Phase, reason: Waiting, message: str) -> TextToVideoJobStatus:
+    def on_the_way(
+        self, phase: Phase, reason: Waiting, message: str, **more: Any
+    ) -> TextToVideoJobStatus:
         """A status that also tells what the Job makes and what its pods did so far."""
         history, plan = self.history, self.observed.job.plan if self.observed.job else None
-        fields = planned(plan) | history.fields
+        fields = planned(plan) | history.fields | more
         if self.observed.progress or not self._goes_on:
             fields["progress"] = self.observed.progress
         if self.previous is None or self.previous.start_time is None:

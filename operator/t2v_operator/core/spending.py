@@ -27,17 +27,14 @@ def with_spending(
     if before is None or before.request_hash != status.request_hash:
         before = None
     base = before or status
-    found = {
-        "gpu_seconds": base.gpu_seconds,
-        "cost": base.cost,
-        "key_id": key_id or base.key_id,
-    }
+    seconds, cost = base.gpu_seconds, base.cost
     ended = list(_ended_since(before, status))
     if ended and (gpus := _gpus(situation)):
-        held = [(each.pool or status.pool, gpus * _seconds(each)) for each in ended]
-        found["gpu_seconds"] = (base.gpu_seconds or 0) + sum(seconds for _, seconds in held)
-        for pool, seconds in held:
-            found["cost"] = _added(found["cost"], pool, seconds, situation.config)
+        for each in ended:
+            held = gpus * _seconds(each)
+            seconds = (seconds or 0) + held
+            cost = _added(cost, each.pool or status.pool, held, situation.config)
+    found = {"gpu_seconds": seconds, "cost": cost, "key_id": key_id or base.key_id}
     same = all(getattr(status, name) == value for name, value in found.items())
     return status if same else status.model_copy(update=found)
 
