@@ -25,6 +25,7 @@ from t2v_operator.core.balancing import Tally, Work, begun, work_of
 from t2v_operator.core.earlier_runs import EarlierRuns
 from t2v_operator.core.estimates.forecasts import Forecasts
 from t2v_operator.core.estimates.line import InLine
+from t2v_operator.core.estimates.told import is_news
 from t2v_operator.core.models.missing import Missed, missed_by
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
@@ -172,6 +173,15 @@ class Cache:
             times=self.forecasts.of(key, now),
             load=self.tally.load(now, but=key) if waits else {},
         )
+
+    def those_whose_times_moved(self, now: datetime) -> list[Key]:
+        """Since their statuses told them; of those at the head of each queue."""
+        told = ((key, times, self.resources.get(key)) for key, times in self.forecasts.near(now))
+        return [
+            key
+            for key, times, resource in told
+            if isinstance(resource, ObservedResource) and is_news(resource.status, times, now)
+        ]
 
     def unfinished_of(self, model: str) -> list[Key]:
         """The resources that name this model and have not come to their end."""

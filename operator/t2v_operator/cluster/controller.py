@@ -55,7 +55,6 @@ from t2v_operator.cluster.webhooks import WebhookSender
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.core.catalogue import Catalogue
-from t2v_operator.core.estimates.told import is_news
 from t2v_operator.core.keys import key_named
 from t2v_operator.core.observed import FINAL, ObservedResource, Settled
 from t2v_operator.core.record import is_restored
@@ -310,11 +309,8 @@ class Operator:
         """Look at those at the head of a queue whose times have moved since they were told."""
         while True:
             await asyncio.sleep(ESTIMATE_SECONDS)
-            now = _now()
-            for key, times in self._cache.forecasts.near(now):
-                resource = self._cache.resources.get(key)
-                if isinstance(resource, ObservedResource) and is_news(resource.status, times, now):
-                    self._queue.add(key)
+            for key in self._cache.those_whose_times_moved(_now()):
+                self._queue.add(key)
 
     async def _report(self) -> None:
         """Answer runners once it is known which they are."""

@@ -110,6 +110,19 @@ def test_they_are_written_anew_where_they_have_moved_and_else_cost_nothing(world
     assert estimates(world)["second"] > before["second"]
 
 
+def test_those_whose_times_moved_are_looked_at(world: World) -> None:
+    world.passes(100)
+    reports(world, left=300)
+    look(world)
+    world.passes(70)
+    look(world)
+    assert world.cache.those_whose_times_moved(at(world.now)) == []
+    world.passes(30)
+    reports(world, left=900)
+    moved = world.cache.those_whose_times_moved(at(world.now))
+    assert moved == [("default", "second"), ("default", "third")]
+
+
 def test_a_higher_priority_is_seen_on_the_pod(world: World) -> None:
     world.passes(100)
     reports(world, left=300)
