@@ -38,6 +38,12 @@ def _rate(metric: str, *labels: str) -> str:
     return f"sum by ({', '.join(labels)}) (rate({metric}{HERE}[{WINDOW}]))"
 
 
+def _in_a_day(metric: str, *labels: str, share: str = "1") -> tuple[str, str]:
+    """What was counted in 24 hours, over `share`."""
+    query = f"sum by ({', '.join(labels)}) (increase({metric}{HERE}[1d])) / {share}"
+    return query, " ".join(f"{{{{{label}}}}}" for label in labels)
+
+
 def _quantile(share: float, metric: str, *labels: str, window: str = WINDOW) -> str:
     by = ", ".join((*labels, "le"))
     return f"histogram_quantile({share}, sum by ({by}) (rate({metric}_bucket{HERE}[{window}])))"
@@ -108,6 +114,26 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "GPUs held by ended runs",
             ((_rate("t2v_gpu_seconds_sum", "pool", "outcome"), "{{pool}} {{outcome}}"),),
             text="GPU seconds a second; a run is counted at its end.",
+        ),
+        Panel(
+            "GPU hours by namespace, in a day",
+            (_in_a_day("t2v_namespace_gpu_seconds_total", "video_namespace", share="3600"),),
+            unit="h",
+        ),
+        Panel(
+            "GPU hours by API key, in a day",
+            (_in_a_day("t2v_key_gpu_seconds_total", "key", share="3600"),),
+            unit="h",
+        ),
+        Panel(
+            "Cost in a day",
+            (
+                _in_a_day("t2v_namespace_cost_total", "video_namespace", "currency"),
+                _in_a_day("t2v_key_cost_total", "key", "currency"),
+                _in_a_day("t2v_model_cost_total", "model", "currency"),
+            ),
+            text="By namespace, by API key and by model: three sums of the same. In pools with a "
+            "price.",
         ),
     ),
     "Models": (

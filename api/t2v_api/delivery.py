@@ -39,6 +39,9 @@ TOKEN_FILE = "token"  # noqa: S105
 RECORD_FILE = "result.json"
 """The record beside the video; the last file to appear."""
 
+CHECKPOINT_FILE = "checkpoint.safetensors"
+"""How far an unfinished video has come; gone once it is there."""
+
 LARGEST = {
     VIDEO_FILE: 4 * 2**30,
     POSTER_FILE: 32 * 2**20,

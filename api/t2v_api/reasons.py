@@ -46,7 +46,9 @@ class Reason(StrEnum):
     RUNNER_FAULT = "RunnerFault"
     RUNNER_VANISHED = "RunnerVanished"
     DISRUPTED = "Disrupted"
-    """The pod was evicted or preempted; `maxDisruptions` bounds how often."""
+    """The pod was evicted; `maxDisruptions` bounds how often it, and what follows, is survived."""
+    PREEMPTED = "Preempted"
+    """The scheduler took the pod's place for one of a higher priority."""
     NODE_LOST = "NodeLost"
     """The pod's node does not answer any more; the pod was given up and replaced."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -56,6 +58,8 @@ class Reason(StrEnum):
     """No GPU was free for longer than `queueDeadlineSeconds`."""
     JOB_DELETED = "JobDeleted"
     """Somebody deleted the Job while it was needed."""
+    CANCELLED = "Cancelled"
+    """`spec.cancel` is true: nobody wants the video any more."""
 
 
 class Waiting(StrEnum):
@@ -63,6 +67,8 @@ class Waiting(StrEnum):
 
     REQUEST_CHANGED = "RequestChanged"
     """The Job of the earlier request is being removed."""
+    RETRYING = "Retrying"
+    """`retryToken` asks for it once more; the Job that failed is being removed."""
     JOB_NAME_TAKEN = "JobNameTaken"
     """A Job that belongs to something else has the name that ours must have."""
     JOB_NOT_CREATED = "JobNotCreated"
@@ -160,9 +166,11 @@ EXIT_CODES: dict[Reason, ExitCode] = {
     Reason.RUNNER_FAULT: ExitCode.FAULT,
     Reason.RUNNER_VANISHED: ExitCode.FAULT,
     Reason.DISRUPTED: ExitCode.STOPPED,
+    Reason.PREEMPTED: ExitCode.STOPPED,
     Reason.NODE_LOST: ExitCode.STOPPED,
     Reason.DEADLINE_EXCEEDED: ExitCode.STOPPED,
     Reason.START_DEADLINE_EXCEEDED: ExitCode.STOPPED,
     Reason.QUEUE_DEADLINE_EXCEEDED: ExitCode.STOPPED,
     Reason.JOB_DELETED: ExitCode.STOPPED,
+    Reason.CANCELLED: ExitCode.STOPPED,
 }

@@ -35,6 +35,13 @@ NOT_BLANK = r"\S"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
+ONE_WORD = r"^[A-Za-z0-9]([-A-Za-z0-9._:+]*[A-Za-z0-9])?$"
+CURRENCY = r"^[A-Z]{3}$"
+RetryToken = Annotated[str, Field(min_length=1, max_length=64, pattern=ONE_WORD)]
+"""Such as a number, a date or a commit."""
+KEPT_RETRY_TOKENS = 20
+"""So many of them are known as used."""
+
 
 class SchedulerPolicy(StrEnum):
     """What happens to a scheduler that the model's family cannot use."""
@@ -208,6 +215,13 @@ class TextToVideoJobSpec(ContractModel):
     while the video is in the queue or is made."""
     suspend: bool = False
     """True: no Job runs; a running one is stopped."""
+    cancel: bool | None = None
+    """True: the video is given up. A running Job is stopped, and the resource stays, as Failed with
+    the reason Cancelled. What has ended stays as it is. Only another `retryToken` makes it after
+    that, once this is not true any more."""
+    retry_token: RetryToken | None = None
+    """Any value that it did not have before makes a video once more that has failed or was
+    cancelled. It has no effect on any other, and no value does so twice."""
     priority_class_name: Annotated[str, Field(max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
     """The pod's PriorityClass; in a queue, the WorkloadPriorityClass."""
     active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
@@ -312,7 +326,7 @@ class ResolvedRequest(GenerationRequest):
 
 
 class Estimate(ContractModel):
-    """What a video is expected to take, as it was known when its Job was made."""
+    """What a video is expected to take, as it was known when its Job was made, and when."""
 
     plan: Annotated[str, Field(max_length=64)] | None = None
     """The memory plan that is expected to hold, such as ModelOffload+Tiling. Null: the model's
@@ -327,6 +341,11 @@ class Estimate(ContractModel):
     seconds: float | None = Field(default=None, ge=0)
     """From the runner's start to the finished video, by earlier videos of the model in this pool.
     Null: there are none that are like it."""
+    start_time: AwareDatetime | None = None
+    """When its runner is expected to begin, or began, by all that is before it in its pool. Null:
+    nothing is known, or it neither waits for a GPU nor runs."""
+    completion_time: AwareDatetime | None = None
+    """When the video is expected to be there; corrected while it waits and runs."""
 
 
 class Attempt(ContractModel):
@@ -348,6 +367,15 @@ class Attempt(ContractModel):
     """When the runner began."""
     completion_time: AwareDatetime | None = None
     """When the runner ended."""
+
+
+class Cost(ContractModel):
+    """What GPUs cost, as decimal text: sums of it are exact."""
+
+    amount: str = Field(max_length=40, pattern=r"^[0-9]+(\.[0-9]+)?$")
+    """Of the currency, such as 1.2500."""
+    currency: str = Field(pattern=CURRENCY)
+    """As ISO 4217 names it."""
 
 
 class WebhookStatus(ContractModel):
@@ -416,12 +444,23 @@ class TextToVideoJobStatus(ContractModel):
     """How many runs there were in all."""
     disruptions: int = Field(default=0, ge=0)
     """How many of them were evicted, preempted or lost with their node."""
+    next_attempt_time: AwareDatetime | None = None
+    """About when the next attempt begins. Null: none has failed that another one follows."""
+    gpu_seconds: float | None = Field(default=None, ge=0)
+    """GPUs times the seconds that all runs of the request that are over held them, those of earlier
+    tries as well."""
+    cost: Cost | None = None
+    """What they cost. What ran in a pool without a price is not in it."""
+    key_id: Annotated[str, Field(max_length=63)] | None = None
+    """Of the API key that its Job was made with, as `t2v key list` shows it."""
     webhook: WebhookStatus | None = None
     """How far the delivery of the webhook is."""
     start_time: AwareDatetime | None = None
     """When the first attempt began."""
     completion_time: AwareDatetime | None = None
     """When the request came to its end."""
+    retry_tokens: tuple[str, ...] | None = None
+    """The values of `spec.retryToken` that were seen, the latest last: these do nothing more."""
     trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     """Of the request's OpenTelemetry trace. Null: the operator sends none."""
     message: str = ""

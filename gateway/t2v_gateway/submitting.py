@@ -46,7 +46,7 @@ class Once:
 
 
 class Submitter:
-    """Makes videos' resources, and deletes them."""
+    """Makes videos' resources, cancels and deletes them."""
 
     def __init__(
         self,
@@ -109,21 +109,16 @@ class Submitter:
                 return _same(found, once)
         raise Refused(409, "its names are taken by others; use another track_id")
 
-    async def delete(self, video: Video, if_unchanged: bool = False) -> bool:
+    async def delete(self, video: Video) -> None:
         """With its Job. What is gone already is no fault. Raises Unavailable.
 
-        Another one of the same name stays. `if_unchanged`: only as it is known here; False where
-        it has gone on since.
+        Another one of the same name stays.
         """
         meant = {"uid": video.uid}
-        if if_unchanged:
-            meant["resourceVersion"] = video.resource_version
         options: Manifest = {"propagationPolicy": "Background", "preconditions": meant}
         try:
             left = await self._client.delete(RESOURCES, *video.key, options)
         except ClusterError as error:
-            if error.status == 409 and if_unchanged:
-                return False
             if error.status not in (404, 409):
                 raise _complaint(error) from None
         except UNANSWERED:
@@ -131,6 +126,23 @@ class Submitter:
         else:
             if left.get("kind") == KIND:  # it stays until its files are removed
                 self._videos.store.wrote(left)
+
+    async def cancel(self, video: Video) -> bool:
+        """Give it up and keep its record: whoever waits for it is told.
+
+        Only as it is known here: False where it has gone on since, or is gone. Raises Refused.
+        """
+        seen = {"uid": video.uid, "resourceVersion": video.resource_version}
+        body: Manifest = {"metadata": seen, "spec": {"cancel": True}}
+        try:
+            left = await self._client.patch(RESOURCES, *video.key, body)
+        except ClusterError as error:
+            if error.status in (404, 409):
+                return False
+            raise _complaint(error) from None
+        except UNANSWERED:
+            raise Unavailable from None
+        self._videos.store.wrote(left)
         return True
 
     def _check(self, key: ApiKey, spec: TextToVideoJobSpec) -> None:

@@ -64,6 +64,8 @@ class Video:
     """That drew it; 0 where nobody has told."""
     ran_seconds: float
     """Of its attempts that are over."""
+    told_gpu_seconds: float
+    """What its status says of earlier tries and runs as well; 0 where it says nothing."""
     running_since: float
     """In seconds since 1970; 0 where no attempt runs."""
     is_being_deleted: bool
@@ -155,6 +157,7 @@ def video_of(document: Manifest, secrets: Sequence[bytes]) -> Video:
         model_id=resource.spec.model_id if resource.spec else "",
         gpus=(drawn.gpus or 1) if drawn else 0,
         ran_seconds=ran_seconds,
+        told_gpu_seconds=(status.gpu_seconds if status else None) or 0.0,
         running_since=0.0 if resource.is_finished else running_since,
         is_being_deleted=resource.is_being_deleted,
         document=orjson.dumps(kept),
@@ -309,8 +312,8 @@ class Videos:
 
     def _gpu_seconds(self, video: Video, now: float) -> float:
         running = max(0.0, now - video.running_since) if video.running_since else 0.0
-        gpus = video.gpus or self._gpus_of(video.model_id)
-        return (video.ran_seconds + running) * max(1, gpus)
+        gpus = max(1, video.gpus or self._gpus_of(video.model_id))
+        return max(video.ran_seconds * gpus, video.told_gpu_seconds) + running * gpus
 
     def _index(self, key: Key, before: Video | None, after: Video | None) -> None:
         if before and (after is None or (after.id, after.key_id) != (before.id, before.key_id)):

@@ -13,7 +13,7 @@ from t2v_api.memory import CUDA_CONTEXT, in_gib
 from t2v_api.profile import ModelProfile, PromptEnhancement
 from t2v_api.quantity import Quantity, bytes_of
 from t2v_api.request import PROMPT_CHARACTERS
-from t2v_api.resource import DNS_LABEL, DNS_SUBDOMAIN
+from t2v_api.resource import CURRENCY, DNS_LABEL, DNS_SUBDOMAIN
 from t2v_api.web_address import AllowedAddresses
 
 from t2v_operator.core.pod_template_patch import check_patch
@@ -66,6 +66,16 @@ class GpuPool(ContractModel):
     gpus: Annotated[int, Field(ge=1)] | None = None
     """How many the pool has: `spec.loadBalancer` divides the pool's work by it. Left out it counts
     as one GPU, so it should be set in every pool where load is balanced."""
+    price_per_gpu_hour: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    """What an hour of one GPU costs: `status.cost` and the metrics tell what videos cost."""
+    currency: Annotated[str, Field(pattern=CURRENCY)] | None = None
+    """Of that, as ISO 4217 names it, such as EUR: one for all pools."""
+
+    @model_validator(mode="after")
+    def _a_price_has_a_currency(self) -> Self:
+        if (self.price_per_gpu_hour is None) != (self.currency is None):
+            raise ValueError("pricePerGpuHour goes with a currency, and a currency with a price")
+        return self
 
     @field_validator("gpu_memory")
     @classmethod
@@ -370,6 +380,13 @@ class OperatorConfig(ContractModel):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: {', '.join(twice)} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_one_currency(self) -> Self:
+        known = sorted({pool.currency for pool in self.pools if pool.currency})
+        if len(known) > 1:
+            raise ValueError(f"pools: prices are in {', '.join(known)}; choose one currency")
         return self
 
     @model_validator(mode="after")

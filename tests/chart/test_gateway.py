@@ -74,7 +74,7 @@ def test_it_writes_no_status_and_no_job(helm: Helm) -> None:
         {
             "apiGroups": ["textto.video"],
             "resources": ["texttovideojobs"],
-            "verbs": ["get", "list", "watch", "create", "delete"],
+            "verbs": ["get", "list", "watch", "create", "patch", "delete"],
         }
     ]
 

@@ -8,6 +8,7 @@ from harness.commands import run
 from harness.errors import HarnessError
 from harness.go_programs import go_program, has_go
 from prometheus_client import generate_latest
+from t2v_api.resource import Cost
 from t2v_gateway.metrics import Metrics as GatewayMetrics
 from t2v_operator.cluster.kinds import JOBS
 from t2v_operator.cluster.metrics import Levels, Metrics
@@ -58,6 +59,9 @@ def what_an_operator_serves() -> str:
     )
     for before, after in ((queued(), running()), (running(), succeeded())):
         metrics.wrote(before, after, model="m", pool="p", gpus=1, waited_seconds=5.0)
+    cost = Cost(amount="1.5", currency="EUR")
+    spent = succeeded().model_copy(update={"gpu_seconds": 9.0, "cost": cost, "key_id": "k"})
+    metrics.spent.wrote(running(), spent, namespace="films", model="m", pool="p")
     metrics._fetch.labels("m").observe(1)
     metrics._fetched_bytes.labels("m").inc()
     metrics._failed_fetches.labels("m").inc()

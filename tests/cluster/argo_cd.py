@@ -60,14 +60,6 @@ class ArgoCD:
         is_synced = (sync.get("status"), sync.get("revision")) == ("Synced", commit)
         return str(status.get("health", {}).get("status", "")) if is_synced else ""
 
-    def messages(self, name: str) -> dict[str, str]:
-        """Why each of its resources has the health that it has, by their names."""
-        return {
-            each["name"]: each["health"].get("message", "")
-            for each in self.status(name).get("resources", ())
-            if each.get("health")
-        }
-
     def wait_for_health(self, name: str, health: str, commit: str, seconds: float = 90) -> None:
         """Once the commit is applied, nothing differs from it, and this is its health."""
         self.wait(

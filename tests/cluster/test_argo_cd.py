@@ -85,7 +85,6 @@ def test_a_failed_video_degrades_it_and_a_refused_one_is_told(
     failed = commit(pipeline, {"bad/bad.yaml": a_simulated_manifest("bad", modelId="no-such")})
     follow(pipeline, workspace, "bad")
     pipeline.wait_for_health("bad", "Degraded", failed)
-    assert "no-such" in pipeline.messages("bad")["bad"]
 
     commit(pipeline, {"bad/bad.yaml": a_simulated_manifest("bad", width=513)})
     pipeline.wait(

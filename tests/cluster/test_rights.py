@@ -23,8 +23,7 @@ WORD_OF_THE_SERVERS = ("uid", "resourceVersion", "creationTimestamp", "generatio
 @pytest.fixture(scope="module")
 def made(workspace: Workspace) -> Document:
     """A Job that the operator has made, as it was before the API server filled it in."""
-    workspace.apply(a_manifest("rights", suspend=True))
-    workspace.wait_for_phase("rights", "Suspended", seconds=60)
+    workspace.apply(a_manifest("rights"))
     wait_until(lambda: workspace.children("jobs", "rights") != [], "there is a Job", 60)
     (job,) = workspace.children("jobs", "rights")
     job = copy.deepcopy(job)

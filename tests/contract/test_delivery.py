@@ -274,6 +274,28 @@ def test_what_is_no_request_is_refused(
     assert world.operator.told == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", PROGRESS_PATH, b"{}"),
+        ("POST", RESULT_PATH, b"{}"),
+        ("GET", RESULT_PATH, b""),
+        ("POST", UPLOADS_PATH, a_file("video.mp4", 1)),
+        ("POST", UPLOADS_PATH, a_file(RECORD_FILE, 1)),
+    ],
+)
+def test_a_pod_whose_video_is_cancelled_hands_in_no_video(
+    world: World, method: str, path: str, body: bytes
+) -> None:
+    world.operator.caller = replace(world.operator.caller, is_stopped=True)
+    tls = ssl.create_default_context(cadata=world.address.certificate_authority)
+    with client(verify=tls) as any_client:
+        url, shown = f"{world.address.url}{path}", {"Authorization": "Bearer the pod's token"}
+        answer = any_client.request(method, url, content=body, headers=shown)
+    assert answer.status_code == 403
+    assert "was cancelled" in answer.text
+
+
 def test_a_job_that_asks_without_end_is_slowed_down(world: World) -> None:
     with world.server() as server, pytest.raises(NotAnswered, match="429"):
         for _ in range(100):

@@ -103,6 +103,9 @@ def videos() -> dict[str, Saved]:
         workload=a_workload(waits="couldn't assign flavors: insufficient quota"),
     )
     lost = a_status(status=running(), job=a_job_seen(), pods=(a_pod_of_a_lost_node(),))
+    cancelled = a_status(
+        spec={"cancel": True}, status=running(), job=a_job_seen(), pods=(a_pod(running=True),)
+    )
     return {
         "progressing_noStatus": Saved(_video(None), "Progressing", "InProgress", "Current"),
         "progressing_new": Saved(_document(a_resource_document(), KIND), *PROGRESSING),
@@ -122,6 +125,7 @@ def videos() -> dict[str, Saved]:
             _video(without_output(succeeded(), 5, "Flux", START)), *HEALTHY
         ),
         "degraded_failed": Saved(_video(failed), *DEGRADED),
+        "degraded_cancelled": Saved(_video(cancelled, cancel=True), *DEGRADED),
         "degraded_refused": Saved(_video(a_status(spec=unknown), **unknown), *DEGRADED),
         "degraded_noSuchQueue": Saved(_video(a_status(spec=queue), **queue), *DEGRADED),
     }

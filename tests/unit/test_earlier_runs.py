@@ -93,12 +93,28 @@ def test_a_status_of_another_version_tells_nothing() -> None:
     assert expected(video) is None
 
 
-def test_of_several_the_nearest_size_counts_and_then_the_latest() -> None:
-    small = a_video(num_frames=9, timings={Stage.DENOISE: 1.0}, made=3)
+def test_of_several_of_the_nearest_size_the_middle_one_counts() -> None:
+    small = a_video(num_frames=9, timings={Stage.DENOISE: 1.0}, made=4)
     slow = a_video(timings={Stage.DENOISE: 500.0}, made=1)
-    latest = a_video(timings={Stage.DENOISE: 90.0}, made=2)
-    for videos in ((small, slow, latest), (latest, slow, small)):
-        assert expected(*videos) == 90
+    others = [a_video(timings={Stage.DENOISE: 90.0 + made}, made=made) for made in (2, 3)]
+    for videos in ((small, slow, *others), (*others, slow, small)):
+        assert expected(*videos) == 93
+
+
+def test_runs_of_several_sizes_tell_how_steeply_a_step_grows() -> None:
+    def steps(frames: int) -> dict[Any, float]:
+        return {Stage.LOAD: 10.0, Stage.DENOISE: 0.001 * frames**1.5}
+
+    videos = [a_video(num_frames=frames, timings=steps(frames)) for frames in (9, 25, 41)]
+    assert expected(*videos, num_frames=81) == pytest.approx(sum(steps(81).values()), abs=0.1)
+
+
+def test_what_is_steeper_than_attention_is_noise() -> None:
+    videos = [
+        a_video(num_frames=9, timings={Stage.DENOISE: 1.0}),
+        a_video(num_frames=18, timings={Stage.DENOISE: 100.0}),
+    ]
+    assert expected(*videos, num_frames=36) == 400
 
 
 def test_of_thousands_the_latest_are_kept_however_they_come() -> None:

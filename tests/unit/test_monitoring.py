@@ -28,7 +28,7 @@ OF_USERS = {
     *(Reason.SCHEDULER_NOT_SUPPORTED, Reason.INIT_MEDIA_NOT_SUPPORTED),
     *(Reason.INIT_MEDIA_UNAVAILABLE, Reason.INIT_MEDIA_REFUSED, Reason.WEBHOOK_REFUSED),
     *(Reason.POOL_NEEDS_KEY, Reason.KEY_REFUSED, Reason.STOPPED, Reason.JOB_DELETED),
-    *(Reason.DEADLINE_EXCEEDED, Reason.QUEUE_DEADLINE_EXCEEDED),
+    *(Reason.DEADLINE_EXCEEDED, Reason.QUEUE_DEADLINE_EXCEEDED, Reason.CANCELLED),
 }
 """What a user asked for in vain, or ended: no alert."""
 

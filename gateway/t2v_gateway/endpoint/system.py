@@ -50,9 +50,10 @@ def add(routes: APIRouter, gateway: Gateway) -> None:
 
     @routes.post(f"{PREFIX}/clear_queue", **documents.menu(documents.Key))
     async def clear_queue(request: Request) -> JSONResponse:
-        """Delete the videos of the key's namespace that wait, whichever key they were made with.
+        """Cancel the videos of the key's namespace that wait, whichever key they were made with.
 
-        Needs a key with the right `operate`. What is being made goes on.
+        Each can still be fetched, as failed, and its webhook is told. What is being made goes on.
+        Needs a key with the right `operate`.
         """
         ask = await asked(request, gateway, Right.OPERATE)
         waiting = [
@@ -60,8 +61,8 @@ def add(routes: APIRouter, gateway: Gateway) -> None:
             for _, video in gateway.videos.store.items()
             if video.namespace == ask.key.namespace and video.key_id and _waits(video)
         ]
-        gone = [video.id for video in waiting if await gateway.submitter.delete(video, True)]
-        return JSONResponse(answers.done("the queue was cleared", deleted=sorted(gone)))
+        gone = [video.id for video in waiting if await gateway.submitter.cancel(video)]
+        return JSONResponse(answers.done("the queue was cleared", cancelled=sorted(gone)))
 
     for name, why_not in NOT_HERE.items():
         answer = _saying(why_not, gateway)

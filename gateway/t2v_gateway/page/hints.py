@@ -74,6 +74,7 @@ HINTS: dict[str, Hint] = {
     Reason.DISRUPTED: Hint(
         "It was interrupted too often", "The cluster needed the room. Try again at another time."
     ),
+    Reason.PREEMPTED: Hint("It had to make room for something more urgent", AGAIN),
     Reason.NODE_LOST: Hint("The machine that drew it was lost", AGAIN),
     Reason.DEADLINE_EXCEEDED: Hint(
         "It took longer than it may", "Ask for fewer steps or frames, or a smaller size."
@@ -85,10 +86,12 @@ HINTS: dict[str, Hint] = {
         "No GPU was free in time", "Try again when fewer videos wait."
     ),
     Reason.JOB_DELETED: Hint("Somebody deleted its Job", AGAIN),
+    Reason.CANCELLED: Hint("It was cancelled", AGAIN),
 }
 
 WAITING: dict[str, str] = {
     Waiting.REQUEST_CHANGED: "The earlier request is being removed",
+    Waiting.RETRYING: "It is tried once more",
     Waiting.JOB_NAME_TAKEN: "Something else has its name",
     Waiting.JOB_NOT_CREATED: "The cluster refused it",
     Waiting.JOB_NOT_CHANGED: "The cluster refused a change",

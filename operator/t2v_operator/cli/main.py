@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from t2v_api.reasons import ExitCode
 
 from t2v_operator.cli import (
+    cost,
     crd,
     key,
     link,
@@ -39,6 +40,7 @@ COMMANDS = (
     Command(validate.validate, validate.arguments),
     Command(plan.plan, plan.arguments),
     Command(link.link, link.arguments),
+    Command(cost.cost, cost.arguments),
     Command(key.key, key.arguments),
     Command(models.models, models.arguments),
     Command(loras.loras, loras.arguments),

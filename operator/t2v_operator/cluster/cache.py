@@ -21,8 +21,11 @@ from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES, WORKLOADS, Kind
 from t2v_operator.cluster.reflector import Reflector
 from t2v_operator.cluster.store import Key, Manifest, Store
 from t2v_operator.core.attempts import KEPT_ATTEMPTS
-from t2v_operator.core.balancing import Tally, begun, work_of
+from t2v_operator.core.balancing import Tally, Work, begun, work_of
 from t2v_operator.core.earlier_runs import EarlierRuns
+from t2v_operator.core.estimates.forecasts import Forecasts
+from t2v_operator.core.estimates.line import InLine
+from t2v_operator.core.estimates.told import is_news
 from t2v_operator.core.models.missing import Missed, missed_by
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
@@ -66,10 +69,12 @@ class Cache:
         news: News,
         models: Mapping[str, ObservedModel] = MappingProxyType({}),
         model_news: Callable[[str], None] = lambda _: None,
+        gpus: Mapping[str, int | None] = MappingProxyType({}),
     ) -> None:
         """`models`: every VideoModel by its name, as it is known at any time.
 
         `model_news` is told the name of a model that a Job begins or ceases to draw with.
+        `gpus`: how many each pool has, where that is known.
         """
         self._news = news
         self._models = models
@@ -86,6 +91,10 @@ class Cache:
         self._earlier_runs = EarlierRuns()
         self.tally = Tally(self._earlier_runs.usual_seconds)
         """The work of each pool; what the Jobs and pods show of it is taken in here."""
+        self.forecasts = Forecasts(
+            self._expected_seconds, lambda each: self._earlier_runs.usual_seconds(each.model), gpus
+        )
+        """When each video is expected to begin and to be finished, by the same."""
         self.jobs: Store[ObservedJob] = Store(observe_job, self._index_job, self._job_news)
         self.pods: Store[ObservedPod] = Store(observe_pod, self._index_pod, self._pod_news)
         self.workloads: Store[ObservedWorkload] = Store(
@@ -161,8 +170,18 @@ class Cache:
             progress=self._progress_of(key, pods),
             earlier_runs=self._earlier_runs.of(spec.model_id) if spec else (),
             models=self._models,
+            times=self.forecasts.of(key, now),
             load=self.tally.load(now, but=key) if waits else {},
         )
+
+    def those_whose_times_moved(self, now: datetime) -> list[Key]:
+        """Since their statuses told them; of those at the head of each queue."""
+        told = ((key, times, self.resources.get(key)) for key, times in self.forecasts.near(now))
+        return [
+            key
+            for key, times, resource in told
+            if isinstance(resource, ObservedResource) and is_news(resource.status, times, now)
+        ]
 
     def unfinished_of(self, model: str) -> list[Key]:
         """The resources that name this model and have not come to their end."""
@@ -294,12 +313,40 @@ class Cache:
             work = work_of(job)
             if work is None:
                 continue
-            pod = running_pod(self._pods(owner[0], job))
+            pods = self._pods(owner[0], job)
+            pod = running_pod(pods)
             if pod and pod.started:
                 work = begun(work, pod.started, self._progress_of(owner, (pod,)))
             self.tally.see(owner, work)
+            self.forecasts.see(owner, self._in_line(owner[0], job, work, pods))
             return
         self.tally.see(owner, None)
+        self.forecasts.see(owner, None)
+
+    def _in_line(
+        self, namespace: str, job: ObservedJob, work: Work, pods: Sequence[ObservedPod]
+    ) -> InLine | None:
+        """Where the Job stands among those of its pool."""
+        if job.created is None or job.plan_text is None:
+            return None
+        waits = (*pods[-1:], self._workload(namespace, job))
+        return InLine(
+            pool=work.pool,
+            model=work.model,
+            gpus=work.gpus,
+            shape=job.plan_text.shape,
+            told_seconds=work.seconds,
+            since=job.created,
+            priority=next((each.priority for each in waits if each), 0),
+            started=work.started,
+            ends=work.ends,
+        )
+
+    def _expected_seconds(self, each: InLine) -> float | None:
+        """By runs that are like it, as far as there are any; else as its Job says."""
+        if each.shape is None:
+            return each.told_seconds
+        return self._earlier_runs.predicted(each.model, each.pool, each.shape) or each.told_seconds
 
     def _index_place(self, key: Key, before: ObservedJob | None, after: ObservedJob | None) -> None:
         """A Job that somebody holds makes nothing; one that waits in a queue will."""
@@ -334,7 +381,7 @@ class Cache:
                 while len(gone) > KEPT_ATTEMPTS:
                     del gone[next(iter(gone))]
         pod = after or before
-        changed = (before and before.is_running) != (after and after.is_running)
+        changed = _seen(before) != _seen(after)
         if pod and changed and (owner := self._resource_of.get((key[0], pod.job_uid))):
             self._weigh(owner)
 
@@ -350,6 +397,9 @@ class Cache:
             self._workload_of[key[0], after.job_uid] = key
         elif before is not None and self._workload_of.get((key[0], before.job_uid)) == key:
             del self._workload_of[key[0], before.job_uid]
+        owner = self._resource_of.get((key[0], after.job_uid)) if after else None
+        if owner and after and (before is None or after.priority != before.priority):
+            self._weigh(owner)
 
     def _workload_news(
         self, key: Key, before: ObservedWorkload | None, after: ObservedWorkload | None
@@ -358,6 +408,11 @@ class Cache:
         owner = self._resource_of.get((key[0], workload.job_uid)) if workload else None
         if before != after and owner:
             self._news(owner)
+
+
+def _seen(pod: ObservedPod | None) -> tuple[bool, int]:
+    """What of a pod changes its place in the line."""
+    return (pod.is_running, pod.priority) if pod else (False, 0)
 
 
 def _owner(key: Key, job: ObservedJob) -> Key | None:

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TypeVar
 
+from t2v_api.reasons import Reason
+
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.errors import UNANSWERED
@@ -23,6 +25,7 @@ from t2v_operator.core.allowance import Allowance
 from t2v_operator.core.observe import observe_pod
 from t2v_operator.core.observed import ObservedJob, ObservedPod, ObservedResource, Settled
 from t2v_operator.core.places import key_in_store, key_of_init_media
+from t2v_operator.core.status import reason_of
 from t2v_operator.delivery.report_server import Caller, CannotTell, UnknownCaller
 
 REMEMBERED_SECONDS = 120.0
@@ -85,10 +88,13 @@ class Callers:
         if pod is None or key is None or resource is None or pod.is_over:
             raise UnknownCaller(f"pod {found.name} makes no video of a TextToVideoJob")
         job = next((j for j in self._cache.jobs_of(key) if j.uid == pod.job_uid), None)
+        place = job.plan_text.output_url if job and job.plan_text else ""
+        folder = key_in_store(place, found.namespace, self._config.storage.prefix)
+        if job and _was_cancelled(job, resource):
+            names = (found.namespace, found.name, key[1], job.name)
+            return Caller(*names, folder, may_reuse=False, is_stopped=True)
         if job is None or isinstance(resource, Settled) or not _is_wanted(job, resource):
             raise UnknownCaller(f"pod {found.name} makes a video that is not wanted any more")
-        place = job.plan_text.output_url if job.plan_text else ""
-        folder = key_in_store(place, found.namespace, self._config.storage.prefix)
         # The Job has the name of just this request: what the resource names, its pod may read.
         media, plan = resource.spec.media if resource.spec else (), job.plan
         may_reuse = plan is not None and may_be_reused(plan, self._config)
@@ -154,3 +160,13 @@ def _is_wanted(job: ObservedJob, resource: ObservedResource) -> bool:
         return False
     is_its = job.owner_uid == resource.metadata.uid and job.name == resource.job_name
     return is_its and not job.is_being_deleted
+
+
+def _was_cancelled(job: ObservedJob, resource: ObservedResource | Settled) -> bool:
+    """Its pod is being stopped, or will be: what it has drawn may be gone on from."""
+    match resource:
+        case Settled(uid=uid, job_name=name, reason=reason):
+            pass
+        case ObservedResource(metadata=metadata, job_name=name, status=status):
+            uid, reason = metadata.uid, reason_of(status) if resource.is_finished else ""
+    return reason == Reason.CANCELLED and (job.owner_uid, job.name) == (uid, name)

@@ -60,6 +60,7 @@ from t2v_operator.core.keys import key_named
 from t2v_operator.core.observed import FINAL, ObservedResource, Settled
 from t2v_operator.core.record import is_restored
 from t2v_operator.core.status import reason_of
+from t2v_operator.core.throttle import ESTIMATE_SECONDS
 from t2v_operator.core.trace import spans_of_video, spans_of_webhook
 from t2v_operator.delivery.prompt_endpoint import Endpoint
 from t2v_operator.delivery.public_http import PublicClient
@@ -124,6 +125,7 @@ class Operator:
             self._add,
             self._models.by_name,
             self._add_model,
+            {pool.name: pool.gpus for pool in config.pools},
         )
         self._recorder = Recorder(self._client)
         self._model_reconciler = ModelReconciler(
@@ -296,12 +298,20 @@ class Operator:
             group.create_task(self._leadership.keep())
             group.create_task(self._note_positions())
             group.create_task(self._queue.run(WORKERS))
+            group.create_task(self._keep_times_true())
             group.create_task(self._recorder.run())
             group.create_task(self._enhancing.run())
             group.create_task(self._webhooks.run())
             group.create_task(self._cleaner.run())
             group.create_task(self._output_ttl.run())
             group.create_task(self._model_reconciler.run())
+
+    async def _keep_times_true(self) -> None:
+        """Look at those at the head of a queue whose times have moved since they were told."""
+        while True:
+            await asyncio.sleep(ESTIMATE_SECONDS)
+            for key in self._cache.those_whose_times_moved(_now()):
+                self._queue.add(key)
 
     async def _report(self) -> None:
         """Answer runners once it is known which they are."""
@@ -384,6 +394,13 @@ class Operator:
         found = self._catalogue.find(resource.spec.model_id) if resource.spec else None
         model = found.profile if found else None
         begun, started = _beginning(resource, status), status.start_time
+        self._metrics.spent.wrote(
+            resource.status,
+            status,
+            namespace=resource.metadata.namespace,
+            model=model.id if model else "",
+            pool=(status.pool or "") if status.pool in self._config.pool_names else "",
+        )
         self._metrics.wrote(
             resource.status,
             status,

@@ -1,6 +1,7 @@
 """What the operator tells Prometheus: docs/metrics.md explains each figure.
 
-Labels are bounded: no name of a resource, namespace or pod, no prompt, no error text.
+Labels are bounded: no name of a resource or pod, no prompt, no error text; namespaces of videos and
+ids of keys in `spent` alone, and not more of them than it allows.
 """
 
 from collections import Counter, defaultdict
@@ -17,6 +18,7 @@ from t2v_api.video_model import VideoModelStatus
 
 from t2v_operator.cluster.counted_store import OPERATIONS
 from t2v_operator.cluster.kinds import Kind
+from t2v_operator.cluster.spent import Spent
 from t2v_operator.core.models.events import was_fetched
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.observed import FINAL
@@ -103,6 +105,7 @@ class Metrics:
             ("model", "pool", "outcome", "reason"),
             registry=self.registry,
         )
+        self.spent = Spent(self.registry)
         self._webhook_attempts = CounterMetric(
             "t2v_webhook_attempts_total",
             "Attempts to deliver a webhook.",

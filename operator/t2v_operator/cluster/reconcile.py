@@ -219,7 +219,8 @@ class Reconciler:
             # The Job tells as much as long as it is there, and it is not removed before.
             self._pace.forget(key)
             if left := self._record_pace.wait_seconds(key):
-                return left
+                # Where its Job still goes it gives its GPU back first: the next look sees to that.
+                return left if again is None else min(left, again)
             await self._effects.leave_record(resource, record)
             self._cache.forget_progress(key)
             # Settled now; what is left is the Job's removal.

@@ -131,7 +131,9 @@ class Reuse:
         other, spec = self._cache.resources.get(owner), observed.resource.spec
         if owner == key or not isinstance(other, ObservedResource):
             return None
-        if other.spec is None or spec is None or other.spec.suspend or other.is_being_deleted:
+        if other.spec is None or spec is None or other.spec.suspend or other.spec.cancel:
+            return None
+        if other.is_being_deleted:
             return None
         same_way = (other.spec.pool, other.spec.queue_name) == (spec.pool, spec.queue_name)
         return other if same_way else None

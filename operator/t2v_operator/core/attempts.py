@@ -22,6 +22,9 @@ UNSEEN = "it ended while nobody looked, and the runner was started again"
 GONE = "its pod is gone and left no result"
 NEVER_BEGAN = "the pod ended before its container began"
 
+DISRUPTIONS = (Reason.DISRUPTED, Reason.PREEMPTED, Reason.NODE_LOST)
+"""How a run ends that was taken away: it is no fault of its own, and counts as no failure."""
+
 KEPT_ATTEMPTS = 10
 """So many stand on a status; the others are only counted. etcd refuses what grows for ever."""
 
@@ -86,6 +89,18 @@ def with_attempt(history: History, attempt: Attempt, in_place_of_last: bool) -> 
     )
 
 
+def closed(history: History, reason: Reason, message: str, now: datetime) -> History:
+    """The history once the run that goes on, if one does, is brought to its end."""
+    end = {"reason": reason, "message": message, "completion_time": now}
+    latest = tuple(
+        each.model_copy(update=end)
+        if each.start_time and not (each.completion_time or each.reason)
+        else each
+        for each in history.latest
+    )
+    return replace(history, latest=latest)
+
+
 def failed_attempt(history: History) -> str:
     """What the last run, which failed, has to say."""
     last = history.latest[-1]
@@ -111,7 +126,7 @@ def _beginning(attempt: Attempt) -> datetime:
 
 
 def _disrupted(attempts: Sequence[Attempt]) -> int:
-    return sum(each.reason in (Reason.DISRUPTED, Reason.NODE_LOST) for each in attempts)
+    return sum(each.reason in DISRUPTIONS for each in attempts)
 
 
 @dataclass(frozen=True)
@@ -241,6 +256,8 @@ def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | G
 
 
 def _loss_reason(pod: ObservedPod) -> Reason:
+    if pod.was_preempted:
+        return Reason.PREEMPTED
     return Reason.NODE_LOST if pod.node_was_lost else Reason.DISRUPTED
 
 

@@ -12,11 +12,13 @@ from t2v_api.resource import Phase
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.attempts import history_on
 from t2v_operator.core.decision import CreateJob, Decision, Refusal
+from t2v_operator.core.estimates.told import with_times
 from t2v_operator.core.observed import Observed
 from t2v_operator.core.rules.balancing import (
     a_video_that_waits_moves_to_a_freer_pool,
     looked_at_again,
 )
+from t2v_operator.core.rules.cancel import a_cancelled_video_is_given_up
 from t2v_operator.core.rules.end import (
     a_complete_job_is_a_video,
     a_failed_job_is_a_failure,
@@ -66,6 +68,7 @@ from t2v_operator.core.rules.waiting import (
     a_suspended_job_does_not_run,
 )
 from t2v_operator.core.situation import Situation
+from t2v_operator.core.spending import with_spending
 
 Rule = Callable[[Situation], Decision | None]
 
@@ -74,6 +77,7 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
     a_field_of_a_newer_version_is_not_ignored,
     a_finished_request_stays_finished,
     a_lost_status_is_restored,
+    a_cancelled_video_is_given_up,
     a_changed_request_first_removes_the_earlier_job,
     a_spec_that_does_not_fit_is_refused,
     a_job_of_somebody_else_is_left_alone,
@@ -115,6 +119,15 @@ ON_ITS_WAY: tuple[Rule, ...] = (
 def decide(observed: Observed, config: OperatorConfig) -> Decision:
     """The next step: the first rule that applies says it."""
     situation = Situation(observed, config)
+    decision = _decided(situation)
+    if decision.status is None:
+        return decision
+    status = with_spending(decision.status, situation, _key_id(situation, decision))
+    status = with_times(status, observed.resource.status, observed.times, observed.now)
+    return replace(decision, status=status)
+
+
+def _decided(situation: Situation) -> Decision:
     decision = _first((*BEFORE_THE_JOB_IS_OURS, *AT_ITS_END), situation)
     if decision:
         return decision
@@ -142,6 +155,14 @@ def refused(
     history = history_on(decision.status if creates else situation.previous)
     phase = situation.previous.phase if situation.previous and not creates else Phase.PENDING
     return Decision(situation.waiting(phase, _refusal_reason(refusal), message, **history.fields))
+
+
+def _key_id(situation: Situation, decision: Decision) -> str | None:
+    """Of the key that its Job has, or will have."""
+    job, own_uid = situation.observed.job, situation.observed.resource.metadata.uid
+    if job is not None:
+        return job.key or None if job.owner_uid == own_uid else None
+    return situation.key.id if situation.key and decision.makes_a_job else None
 
 
 def _refusal_reason(refusal: Refusal) -> Waiting:

@@ -1,8 +1,7 @@
 """How long videos took, and so how long the next one may take. Pure; knows no cluster.
 
 A run says something of another one of the same model in the same pool that is drawn in the same
-way: by its scheduler, from the same kind of start, guided or not. Between two sizes time is taken
-to grow with the work, which is too little for much larger videos: attention grows faster.
+way: by its scheduler, from the same kind of start, guided or not. How is `estimates/seconds`'s.
 """
 
 from collections.abc import Sequence
@@ -15,13 +14,11 @@ from t2v_api.progress import Stage
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
-KEPT_RUNS = 8
+from t2v_operator.core.estimates.seconds import Run, Shape, by_ratio, predicted, shape_of
+
+KEPT_RUNS = 16
 """Of each model in each pool, the latest."""
 STATUS_FIELDS = ("pool", "resolved", "timings", "completionTime")
-
-BY_STEPS = (Stage.DENOISE,)
-BY_PIXELS = (Stage.DECODE, Stage.ENCODE)
-"""The other stages take as long for every video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +30,20 @@ class EarlierRun:
     request: GenerationRequest
     timings: dict[str, float]
 
+    @property
+    def measured(self) -> Run:
+        """What it tells of others."""
+        return Run(shape_of(self.request), self.timings)
+
 
 class EarlierRuns:
     """The latest runs of each model in each pool."""
 
     def __init__(self) -> None:
         self._latest: dict[tuple[str, str], tuple[EarlierRun, ...]] = {}
+        self._measured: dict[tuple[str, str], tuple[Run, ...]] = {}
+        self._predicted: dict[tuple[str, str], dict[Shape, float | None]] = {}
+        """What was asked for since the last video of the model in the pool."""
         self._means: dict[tuple[str, str], float] = {}
 
     def of(self, model: str) -> tuple[EarlierRun, ...]:
@@ -56,6 +61,24 @@ class EarlierRuns:
         means = own or list(self._means.values())
         return sum(means) / len(means) if means else None
 
+    def predicted(self, model: str, pool: str, shape: Shape) -> float | None:
+        """What a video of this shape takes; None where nothing of its model is known.
+
+        Where no run in the pool is like it: as long as others of the model, by their work.
+        """
+        key = (model, pool)
+        known = self._predicted.setdefault(key, {})
+        if shape not in known:
+            there = self._measured.get(key, ())
+            known[shape] = predicted(shape, there) or by_ratio(shape, there or self._any(model))
+        return known[shape]
+
+    def _any(self, model: str) -> tuple[Run, ...]:
+        """In whichever pool."""
+        return tuple(
+            run for (name, _), runs in self._measured.items() if name == model for run in runs
+        )
+
     def take(self, resource: dict[str, Any]) -> None:
         """Keep what a resource tells of a finished video; from any other nothing is learnt."""
         run = self._new_run(resource.get("status") or {})
@@ -64,6 +87,9 @@ class EarlierRuns:
         key = (run.request.model_id, run.pool)
         runs = sorted((*self._latest.get(key, ()), run), key=lambda each: each.completed)
         self._latest[key] = latest = tuple(runs[-KEPT_RUNS:])
+        self._measured[key] = tuple(each.measured for each in latest)
+        for each in [each for each in self._predicted if each[0] == run.request.model_id]:
+            del self._predicted[each]
         self._means[key] = sum(sum(run.timings.values()) for run in latest) / len(latest)
 
     def _new_run(self, status: dict[str, Any]) -> EarlierRun | None:
@@ -83,22 +109,10 @@ class EarlierRuns:
 def expected_seconds(
     request: GenerationRequest, pool: str, runs: Sequence[EarlierRun]
 ) -> float | None:
-    """From the runner's start to the finished video; None where no run is like it.
-
-    By the run whose size is nearest, the latest of these.
-    """
-    alike = [run for run in runs if run.pool == pool and _way(run.request) == _way(request)]
-    if not alike:
-        return None
-    work = _steps_work(request)
-    nearest = min(reversed(alike), key=lambda run: _distance(work, _steps_work(run.request)))
-    by_steps = work / _steps_work(nearest.request)
-    by_pixels = _pixels(request) / _pixels(nearest.request)
-    factors = dict.fromkeys(BY_STEPS, by_steps) | dict.fromkeys(BY_PIXELS, by_pixels)
-    seconds = sum(
-        taken * factors.get(Stage(stage), 1.0) for stage, taken in nearest.timings.items()
-    )
-    return round(seconds, 1)
+    """From the runner's start to the finished video; None where no run is like it."""
+    there = [run.measured for run in runs if run.pool == pool]
+    seconds = predicted(shape_of(request), there)
+    return None if seconds is None else round(seconds, 1)
 
 
 def _read(status: dict[str, Any]) -> EarlierRun | None:
@@ -114,22 +128,3 @@ def _read(status: dict[str, Any]) -> EarlierRun | None:
     if not set(made.timings) <= set(Stage):
         return None
     return EarlierRun(made.completion_time, made.pool, made.resolved.request, made.timings)
-
-
-def _way(request: GenerationRequest) -> tuple[object, ...]:
-    """What of a request multiplies a step's time or the number of steps, besides its size."""
-    is_guided = request.guidance_scale > 1
-    return request.scheduler, request.start, request.strength, is_guided, request.speed
-
-
-def _pixels(request: GenerationRequest) -> int:
-    return request.width * request.height * request.num_frames
-
-
-def _steps_work(request: GenerationRequest) -> int:
-    return _pixels(request) * request.num_inference_steps
-
-
-def _distance(one: int, other: int) -> float:
-    """How many times the larger is the smaller."""
-    return max(one, other) / min(one, other)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from t2v_api.reasons import Waiting
+from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.core.decision import (
@@ -49,7 +49,8 @@ def notices(
     phase, reason = _told(after)
     if reason in SAID_ALREADY:
         return done
-    worrying = phase == Phase.FAILED or reason in STALLED
+    failed = phase == Phase.FAILED and reason != Reason.CANCELLED
+    worrying = failed or reason in STALLED
     return [*done, _notice("Warning" if worrying else "Normal", reason, after.message)]
 
 

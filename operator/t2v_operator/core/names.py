@@ -51,7 +51,15 @@ HASH_CHARACTERS = 10
 
 def job_name(resource: TextToVideoJob) -> str:
     """The name of the Job that makes the resource's video."""
-    return job_name_of(resource.metadata.name, resource.spec.request_hash)
+    spec = resource.spec
+    return job_name_of(resource.metadata.name, try_of(spec.request_hash, spec.retry_token))
+
+
+def try_of(request_hash: str, retry_token: str | None) -> str:
+    """Tells the tries of one request apart: each has a Job of another name."""
+    if retry_token is None:
+        return request_hash
+    return hashlib.sha256(f"{request_hash}/{retry_token}".encode()).hexdigest()
 
 
 def job_name_of(name: str, request: str) -> str:

@@ -62,6 +62,7 @@ def settled(document: Manifest) -> Settled | None:
         or not conditions
         or "deletionTimestamp" in metadata
         or (status.get("requestHash") or "-") not in annotations.get(RECORD_ANNOTATION, "")
+        or _tokens(status) not in annotations.get(RECORD_ANNOTATION, "")
         or _short(annotations.get(RENEW_LINKS_ANNOTATION)) != status.get("linkRenewal")
     ):
         return None
@@ -84,6 +85,12 @@ def settled(document: Manifest) -> Settled | None:
             spec.get("outputTtlSeconds"), keeper_of(metadata), bool(output)
         ),
     )
+
+
+def _tokens(status: dict[str, Any]) -> str:
+    """How a record says that it is of the try that a status tells of; empty for the only one."""
+    seen = status.get("retryTokens")
+    return f'"retryTokens":{json.dumps(seen, separators=(",", ":"))}' if seen else ""
 
 
 def observe_resource(document: Manifest) -> ObservedResource:
@@ -238,8 +245,10 @@ def observe_pod(document: Manifest) -> ObservedPod:
         end=end,
         restarts=container.get("restartCount", 0),
         earlier_end=_container_end(earlier) if earlier else None,
+        priority=(document.get("spec") or {}).get("priority") or 0,
         loss=_loss(status, target),
         node_was_lost=target is not None and target.get("reason") in _NODE_REASONS,
+        was_preempted=target is not None and target.get("reason", "") in _PREEMPTION_REASONS,
         is_over=is_over,
         not_ready_since=_time(not_ready.get("lastTransitionTime")) if not_ready else None,
         gone_by=_time(metadata.get("deletionTimestamp")),
@@ -262,6 +271,7 @@ def observe_workload(document: Manifest) -> ObservedWorkload:
         name=metadata["name"],
         job_uid=(metadata.get("labels") or {}).get(WORKLOAD_JOB_LABEL, ""),
         created=created,
+        priority=(document.get("spec") or {}).get("priority") or 0,
         is_active=(document.get("spec") or {}).get("active", True),
         has_quota=_condition(document, "QuotaReserved", "True") is not None,
         was_preempted=preempted is not None,
@@ -272,6 +282,8 @@ def observe_workload(document: Manifest) -> ObservedWorkload:
     )
 
 
+_PREEMPTION_REASONS = ("PreemptionByScheduler", "PreemptionByKubeScheduler")
+"""The second until Kubernetes 1.26."""
 _NODE_REASONS = ("NodeLost", "DeletionByTaintManager", "DeletionByPodGC")
 
 

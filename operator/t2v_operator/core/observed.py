@@ -24,6 +24,7 @@ from t2v_api.result import GenerationResult
 
 from t2v_operator.core.earlier_runs import EarlierRun
 from t2v_operator.core.enhancing import Answer
+from t2v_operator.core.estimates.line import Times
 from t2v_operator.core.keys import KeyProblem
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import (
@@ -31,6 +32,7 @@ from t2v_operator.core.names import (
     RENEW_LINKS_ANNOTATION,
     folder_in,
     job_name_of,
+    try_of,
 )
 from t2v_operator.core.plan import Plan, PlanText
 
@@ -84,15 +86,26 @@ class ObservedResource:
             status is not None
             and status.request_hash == self.request_hash
             and status.phase in FINAL
+            and not self.is_asked_again
         )
 
     @property
+    def is_asked_again(self) -> bool:
+        """Whether the present request has failed and a new `retryToken` asks for another try."""
+        status, spec = self.status, self.spec
+        if status is None or spec is None or spec.retry_token is None or spec.cancel:
+            return False
+        failed = status.phase is Phase.FAILED and status.request_hash == self.request_hash
+        return failed and spec.retry_token not in (status.retry_tokens or ())
+
+    @property
     def job_name(self) -> str:
-        """The name of the Job that makes the present request."""
-        status = self.status
-        if status and status.job_name and status.request_hash == self.request_hash:
+        """The name of the Job that makes the present request, in its present try."""
+        status, token = self.status, self.spec.retry_token if self.spec else None
+        same = status is not None and status.request_hash == self.request_hash
+        if status and status.job_name and same and not self.is_asked_again:
             return status.job_name
-        return job_name_of(self.metadata.name, self.request_hash)
+        return job_name_of(self.metadata.name, try_of(self.request_hash, token))
 
     @property
     def wants_new_links(self) -> bool:
@@ -241,10 +254,14 @@ class ObservedPod:
     """How often its container was started again."""
     earlier_end: ContainerEnd | None
     """How its container ended the last time, where it was started again, or is about to be."""
+    priority: int
+    """Its PriorityClass's, by which it is scheduled."""
     loss: str
     """Why the pod was taken away (evicted, preempted, node lost); empty when it was not."""
     node_was_lost: bool
     """The loss is that of its node."""
+    was_preempted: bool
+    """The scheduler gave its place to a pod of a higher priority."""
     is_over: bool
     not_ready_since: datetime | None
     """Since when the node controller says that the pod, whose container runs, is not ready: it
@@ -278,6 +295,7 @@ class ObservedWorkload:
     name: str
     job_uid: str
     created: datetime
+    priority: int
     is_active: bool
     has_quota: bool
     """Kueue holds a GPU for it, though it may check more before it admits it."""
@@ -323,6 +341,8 @@ class Observed:
     """How long the latest videos of its model took."""
     models: Mapping[str, ObservedModel] = field(default_factory=dict)
     """Every VideoModel by its name."""
+    times: Times | None = None
+    """When it is expected to begin and to be finished, where that can be told."""
     load: Mapping[str, float] = field(default_factory=dict)
     """GPU-seconds of other videos' work by pool, queued and running, where this one's pool is
     chosen by it."""

@@ -14,6 +14,7 @@ from t2v_api.profile import ModelResources, ModelSource, name_all
 from t2v_api.request import GenerationRequest
 from t2v_api.resource import Estimate, ResolvedRequest
 
+from t2v_operator.core.estimates.seconds import Shape, shape_of
 from t2v_operator.core.job import CONTAINER, Manifest
 from t2v_operator.core.names import (
     ESTIMATE_ANNOTATION,
@@ -73,6 +74,11 @@ class PlanText:
     def expected_seconds(self) -> float | None:
         """As the estimate says; None where it says nothing."""
         return _expected_seconds(self.estimate)
+
+    @property
+    def shape(self) -> Shape | None:
+        """What of its request tells how long it takes; None where the parts do not tell."""
+        return _shape(self.request)
 
     @property
     def sources(self) -> tuple[ModelSource, ...]:
@@ -160,6 +166,15 @@ def _gpus(model: str) -> int:
 def _expected_seconds(estimate: str) -> float | None:
     try:
         return Estimate.parse_json(estimate).seconds if estimate else None
+    except ContractError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _shape(request: str) -> Shape | None:
+    """Of a request that is asked about at each report of its runner."""
+    try:
+        return shape_of(GenerationRequest.parse_json(request))
     except ContractError:
         return None
 

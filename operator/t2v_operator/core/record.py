@@ -9,7 +9,16 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.reasons import SUCCEEDED, Reason
-from t2v_api.resource import DNS_LABEL, Phase, ResolvedRequest, TextToVideoJobStatus
+from t2v_api.resource import (
+    DNS_LABEL,
+    KEPT_RETRY_TOKENS,
+    Cost,
+    Phase,
+    ResolvedRequest,
+    RetryToken,
+    TextToVideoJobSpec,
+    TextToVideoJobStatus,
+)
 from t2v_api.result import Video
 
 from t2v_operator.config import OperatorConfig
@@ -37,8 +46,15 @@ class Record(ContractModel):
     folder: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The last part of the place of its files."""
     output: tuple[FileName, ...] = ()
+    retry_tokens: Annotated[tuple[RetryToken, ...], Field(max_length=KEPT_RETRY_TOKENS)] | None = (
+        None
+    )
+    """Those that were seen by then."""
     generation_time: float | None = Field(default=None, ge=0)
     video: Video | None = None
+    gpu_seconds: float | None = Field(default=None, ge=0)
+    cost: Cost | None = None
+    key_id: Annotated[str, Field(max_length=63)] | None = None
     start_time: AwareDatetime | None = None
     completion_time: AwareDatetime | None = None
 
@@ -50,7 +66,7 @@ def record_to_leave(resource: ObservedResource, status: TextToVideoJobStatus) ->
     if reason_of(status) == Reason.WEBHOOK_REFUSED:
         return None  # another URL mends it
     found = read_record(resource)
-    if found is not None and found.request_hash == status.request_hash:
+    if found is not None and _is_of(found, status):
         return None
     reason = reason_of(status)
     # A link has a query that opens it; the place is its path.
@@ -67,8 +83,12 @@ def record_to_leave(resource: ObservedResource, status: TextToVideoJobStatus) ->
         resolved=status.resolved,
         folder=folder,
         output=tuple(name for _, _, name in places),
+        retry_tokens=status.retry_tokens,
         generation_time=status.generation_time,
         video=status.video,
+        gpu_seconds=status.gpu_seconds,
+        cost=status.cost,
+        key_id=status.key_id,
         start_time=status.start_time,
         completion_time=status.completion_time,
     )
@@ -90,7 +110,19 @@ def read_record(resource: ObservedResource) -> Record | None:
 def is_restored(resource: ObservedResource, status: TextToVideoJobStatus) -> bool:
     """Whether `status`, which is written to the resource, tells an end of which it had a record."""
     record = read_record(resource)
-    return record is not None and record.request_hash == status.request_hash
+    return record is not None and _is_of(record, status)
+
+
+def may_be_restored(record: Record, spec: TextToVideoJobSpec | None) -> bool:
+    """Whether nobody has asked for another try since then."""
+    if record.phase is Phase.SUCCEEDED or spec is None or spec.cancel:
+        return True
+    return spec.retry_token is None or spec.retry_token in (record.retry_tokens or ())
+
+
+def _is_of(record: Record, status: TextToVideoJobStatus) -> bool:
+    """Whether both are of the same request, in the same try."""
+    return (record.request_hash, record.retry_tokens) == (status.request_hash, status.retry_tokens)
 
 
 def restored_status(
@@ -112,6 +144,9 @@ def restored_status(
         output=urls,
         generation_time=record.generation_time,
         video=record.video,
+        gpu_seconds=record.gpu_seconds,
+        cost=record.cost,
+        key_id=record.key_id,
         start_time=record.start_time,
         completion_time=record.completion_time,
     )

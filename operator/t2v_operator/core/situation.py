@@ -32,11 +32,18 @@ class Situation:
     @cached_property
     def subject(self) -> Subject:
         resource = self.observed.resource
-        return Subject(resource.metadata, resource.request_hash, self.observed.now, resource.status)
+        return Subject(
+            resource.metadata,
+            resource.request_hash,
+            self.observed.now,
+            resource.status,
+            retry_token=resource.spec.retry_token if resource.spec else None,
+            is_asked_again=resource.is_asked_again,
+        )
 
     @property
     def previous(self) -> TextToVideoJobStatus | None:
-        """The status before, where it is about the present request."""
+        """The status before, where it is about the present request and its present try."""
         return self.subject.previous
 
     @property
@@ -75,10 +82,12 @@ class Situation:
         """A status of a video that is still to come."""
         return status_of(self.subject, phase, reason, message, **fields)
 
-    def on_the_way(self, phase: Phase, reason: Waiting, message: str) -> TextToVideoJobStatus:
+    def on_the_way(
+        self, phase: Phase, reason: Waiting, message: str, **more: Any
+    ) -> TextToVideoJobStatus:
         """A status that also tells what the Job makes and what its pods did so far."""
         history, plan = self.history, self.observed.job.plan if self.observed.job else None
-        fields = planned(plan) | history.fields
+        fields = planned(plan) | history.fields | more
         if self.observed.progress or not self._goes_on:
             fields["progress"] = self.observed.progress
         if self.previous is None or self.previous.start_time is None:

@@ -7,7 +7,13 @@ from typing import Any
 from t2v_api.execution import Execution
 from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import SUCCEEDED, Reason, Waiting
-from t2v_api.resource import Condition, ObjectMeta, Phase, TextToVideoJobStatus
+from t2v_api.resource import (
+    KEPT_RETRY_TOKENS,
+    Condition,
+    ObjectMeta,
+    Phase,
+    TextToVideoJobStatus,
+)
 from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationFailure
 
 from t2v_operator.core.attempts import History, RunnerEnd
@@ -25,6 +31,9 @@ KEPT = (
     "attempts",
     "attempt_count",
     "disruptions",
+    "gpu_seconds",
+    "cost",
+    "key_id",
     "start_time",
     "trace_id",
 )
@@ -51,12 +60,32 @@ class Subject:
     request_hash: str
     now: datetime
     before: TextToVideoJobStatus | None = None
+    retry_token: str | None = None
+    """As the spec has it."""
+    is_asked_again: bool = False
+    """The status before is about a try that failed; another one begins."""
 
     @property
     def previous(self) -> TextToVideoJobStatus | None:
-        """The status before, where it is about the same request."""
-        same = self.before is not None and self.before.request_hash == self.request_hash
-        return self.before if same else None
+        """The status before, where it is about the same request, and the same try of it."""
+        return self.before if self._is_same_request and not self.is_asked_again else None
+
+    @property
+    def retry_tokens(self) -> tuple[str, ...] | None:
+        """Those that were seen with this request, the present one as well."""
+        seen = self.before.retry_tokens if self.before and self._is_same_request else None
+        return with_token(seen, self.retry_token)
+
+    @property
+    def _is_same_request(self) -> bool:
+        return self.before is not None and self.before.request_hash == self.request_hash
+
+
+def with_token(seen: tuple[str, ...] | None, token: str | None) -> tuple[str, ...] | None:
+    """The retry tokens that were seen, with one that is now."""
+    if token is None or token in (seen or ()):
+        return seen
+    return (*(seen or ()), token)[-KEPT_RETRY_TOKENS:]
 
 
 def status_of(
@@ -71,6 +100,7 @@ def status_of(
         "conditions": _conditions(subject, phase, str(reason), message),
         "id": stable_id(subject.metadata.uid),
         "request_hash": subject.request_hash,
+        "retry_tokens": subject.retry_tokens,
         "message": message,
     }
     return TextToVideoJobStatus(**(kept | common | fields))

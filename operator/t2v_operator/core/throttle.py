@@ -16,6 +16,9 @@ RUNNING_SECONDS = 3.0
 SAME_SECONDS = 10.0
 """Between two statuses that differ in message and progress alone."""
 
+ESTIMATE_SECONDS = 60.0
+"""Between two statuses that differ in the expected times alone."""
+
 
 def patience_seconds(before: TextToVideoJobStatus | None, after: TextToVideoJobStatus) -> float:
     """How long `after` waits, since its phase was first seen or another status of it written."""
@@ -27,6 +30,8 @@ def patience_seconds(before: TextToVideoJobStatus | None, after: TextToVideoJobS
         begins = reason_of(after) == Waiting.RUNNING and (not before or after.phase != before.phase)
         return RUNNING_SECONDS if begins else 0.0
     assert before
+    if before.model_copy(update={"estimate": after.estimate}) == after:
+        return ESTIMATE_SECONDS
     if reason_of(before) != reason_of(after):
         return QUEUED_SECONDS
     return 0.0 if _stage(before) != _stage(after) else SAME_SECONDS

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.delivery import (
     BODY_BYTES,
+    CHECKPOINT_FILE,
     INIT_MEDIA_NAME,
     INIT_MEDIA_PATH,
     PROGRESS_PATH,
@@ -60,6 +61,8 @@ class Caller:
     """Whether it may take a video that is in the store already."""
     init_media: Mapping[str, str] = field(default_factory=dict)
     """What its request starts from in the store: the key of each `store://` name."""
+    is_stopped: bool = False
+    """Its video was cancelled: it may leave a checkpoint, and nothing else."""
     fetches: str = ""
     """The VideoModel that it fetches; empty where it makes a video."""
 
@@ -92,7 +95,7 @@ def report_app(
     """The ASGI application."""
     allowances: dict[str, Allowance] = {}
 
-    async def admitted(request: Request) -> Caller:
+    async def admitted(request: Request, also_stopped: bool = False) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise HTTPException(401, "show the pod's token: 'Authorization: Bearer …'")
@@ -102,6 +105,8 @@ def report_app(
             raise HTTPException(403, str(error)) from None
         except CannotTell as error:
             raise HTTPException(503, str(error)) from None
+        if caller.is_stopped and not also_stopped:
+            raise HTTPException(403, f"pod {caller.pod} makes a video that was cancelled")
         job = f"{caller.namespace}/{caller.job}"
         allowance = allowances.pop(job, None) or Allowance(REQUESTS_PER_SECOND, REQUESTS_BURST)
         allowances[job] = allowance
@@ -151,8 +156,10 @@ def report_app(
         return Response(record.json_line(), media_type="application/json")
 
     async def uploads(request: Request) -> Response:
-        caller = await admitted(request)
+        caller = await admitted(request, also_stopped=True)
         wanted = _parsed(UploadRequest, await _body(request))
+        if caller.is_stopped and any(file.name != CHECKPOINT_FILE for file in wanted.files):
+            raise HTTPException(403, f"pod {caller.pod} makes a video that was cancelled")
         if not store or not caller.folder:
             raise HTTPException(409, "this video goes to no store")
         grants = []

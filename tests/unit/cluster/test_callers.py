@@ -14,7 +14,16 @@ from t2v_operator.delivery.report_server import Caller, UnknownCaller
 from tests.unit.builders import a_config, a_config_with_a_store
 from tests.unit.cluster.test_reconcile import KEY, World
 from tests.unit.model_observations import MODEL, a_prefetch_job
-from tests.unit.observations import a_job_document, a_pod_document, a_resource_document
+from tests.unit.observations import (
+    a_job_document,
+    a_job_seen,
+    a_pod_document,
+    a_record_of,
+    a_resource_document,
+    a_status,
+    at,
+    text,
+)
 
 POD, UID = "pod-1", "uid-of-pod-1"
 CONFIG = a_config_with_a_store(models=a_config(family="LTX").document()["models"])
@@ -93,6 +102,34 @@ def test_a_forged_job_opens_only_what_the_resource_names() -> None:
     world.hears()
     (key,) = who_asks(callers).init_media.values()
     assert key == "videos/default/uploads/cat.png"
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_pod_whose_video_is_cancelled_may_leave_a_checkpoint_alone(is_recorded: bool) -> None:
+    world, callers = a_world()
+    before = who_asks(callers)
+    assert not before.is_stopped
+    cancelled = a_status(CONFIG, spec={"cancel": True}, job=a_job_seen(config=CONFIG))
+    record = a_record_of(cancelled) if is_recorded else ""
+    spec = {"cancel": True}
+    world.server.put(RESOURCES, a_resource_document(spec, cancelled, record=record))
+    (job,) = world.server.all_of(JOBS)
+    job["metadata"]["deletionTimestamp"] = text(at(100))
+    world.server.put(JOBS, job)
+    world.hears()
+    caller = who_asks(callers)
+    assert caller.is_stopped
+    assert caller.folder == before.folder
+    assert not caller.may_reuse
+
+
+def test_a_pod_of_another_try_than_the_cancelled_one_is_not_heard() -> None:
+    world, callers = a_world()
+    cancelled = a_status(CONFIG, spec={"cancel": True}).model_copy(update={"job_name": "another"})
+    world.server.put(RESOURCES, a_resource_document({"cancel": True}, cancelled))
+    world.hears()
+    with pytest.raises(UnknownCaller, match="not wanted any more"):
+        who_asks(callers)
 
 
 def test_a_pod_that_fetches_a_model_may_tell_how_far_it_is_and_nothing_else() -> None:

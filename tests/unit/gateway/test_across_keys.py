@@ -186,7 +186,7 @@ def test_who_clears_the_queue_of_one_namespace_leaves_the_others() -> None:
             await world.client.post(f"{PLACE}/text2video", json=BODY | {"key": world.key.text})
             other, _ = world.keys.add("elsewhere", rights=(Right.USE, Right.OPERATE))
             answer = await world.client.post(f"{PLACE}/clear_queue", json={"key": other.text})
-            assert answer.json()["deleted"] == []
+            assert answer.json()["cancelled"] == []
             assert len(world.server.all_of(RESOURCES)) == 1
 
     asyncio.run(asked())

@@ -354,9 +354,12 @@ def test_a_cleared_queue_leaves_what_is_made_and_what_kubectl_made() -> None:
             world.gateway.videos.store.event("ADDED", world.server.put(RESOURCES, by_hand), None)
             assert (await ask(world, "clear_queue"))["code"] == 403
             told = await ask(world, "clear_queue", with_rights(world, Right.OPERATE))
-            assert told["deleted"] == [waiting.id]
-            left = {each["metadata"]["name"] for each in world.server.all_of(RESOURCES)}
-            assert left == {running.name, done.name, "by-hand"}
+            assert told["cancelled"] == [waiting.id]
+            specs = {
+                each["metadata"]["name"]: each["spec"] for each in world.server.all_of(RESOURCES)
+            }
+            assert set(specs) == {running.name, done.name, waiting.name, "by-hand"}
+            assert [name for name in specs if specs[name].get("cancel")] == [waiting.name]
 
     asyncio.run(asked())
 
@@ -368,7 +371,7 @@ def test_what_has_begun_meanwhile_stays_in_a_cleared_queue() -> None:
             (document,) = world.server.all_of(RESOURCES)
             world.server.put(RESOURCES, document)  # the watch has not told of it yet
             told = await ask(world, "clear_queue", with_rights(world, Right.OPERATE))
-            assert told["deleted"] == []
-            assert len(world.server.all_of(RESOURCES)) == 1
+            assert told["cancelled"] == []
+            assert "cancel" not in world.server.all_of(RESOURCES)[0]["spec"]
 
     asyncio.run(asked())

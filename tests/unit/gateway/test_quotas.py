@@ -149,6 +149,20 @@ def test_who_has_used_up_a_day_of_gpus_makes_no_more() -> None:
     asyncio.run(asked())
 
 
+def test_earlier_tries_count_though_their_runs_are_not_listed_any_more() -> None:
+    async def asked() -> None:
+        async with a_world() as world:
+            world.gateway.videos.clock = NOW.timestamp
+            await make(world)
+            (video,) = world.videos
+            world.change(video, phase="Queued", gpuSeconds=70.0)
+            key = world.keys.find(world.key.text)
+            assert key
+            assert world.gateway.videos.gpu_seconds(key) == 70
+
+    asyncio.run(asked())
+
+
 def test_what_is_gone_is_forgotten_after_a_day_and_told_of_one_key_alone() -> None:
     spent = Spent()
     spent.add("a", ended=100_000, seconds=7)

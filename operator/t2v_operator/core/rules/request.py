@@ -9,9 +9,9 @@ from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.names import RENEW_LINKS_ANNOTATION
 from t2v_operator.core.observed import ObservedJob
 from t2v_operator.core.places import with_places
-from t2v_operator.core.record import read_record, restored_status
+from t2v_operator.core.record import may_be_restored, read_record, restored_status
 from t2v_operator.core.situation import Situation, removals, replacements
-from t2v_operator.core.status import reason_of
+from t2v_operator.core.status import reason_of, with_token
 
 
 def a_resource_being_deleted_needs_nothing(situation: Situation) -> Decision | None:
@@ -65,6 +65,8 @@ def a_lost_status_is_restored(situation: Situation) -> Decision | None:
     record = read_record(resource)
     if record is None or record.request_hash != resource.request_hash:
         return None
+    if not may_be_restored(record, resource.spec):
+        return None
     status = restored_status(situation.subject, record, situation.config)
     return Decision(status, removals(situation.observed.earlier_jobs))
 
@@ -75,11 +77,13 @@ def a_changed_request_first_removes_the_earlier_job(situation: Situation) -> Dec
     if not observed.earlier_jobs:
         return None
     names = ", ".join(job.name for job in observed.earlier_jobs)
-    status = situation.waiting(
-        Phase.PENDING,
-        Waiting.REQUEST_CHANGED,
-        f"the request changed; the earlier Job {names} is being removed",
-    )
+    same = (situation.subject.before or TextToVideoJobStatus()).request_hash
+    if same == situation.subject.request_hash:
+        reason, why = Waiting.RETRYING, "retryToken asks for another try"
+    else:
+        reason, why = Waiting.REQUEST_CHANGED, "the request changed"
+    text = f"{why}; the earlier Job {names} is being removed"
+    status = situation.waiting(Phase.PENDING, reason, text)
     lost = replacements(
         observed.earlier_pods, observed.now, situation.config.jobs.node_lost_seconds
     )
@@ -133,6 +137,11 @@ def _still(previous: TextToVideoJobStatus, situation: Situation) -> TextToVideoJ
         previous = with_places(previous, resource.metadata.namespace, situation.config)
         asked = resource.metadata.annotations[RENEW_LINKS_ANNOTATION]
         previous = previous.model_copy(update={"link_renewal": asked})
+    spec = resource.spec
+    # With `cancel` it asks for nothing yet: it does so once that is taken back.
+    token = spec.retry_token if spec and not spec.cancel else None
     generation = {"observed_generation": resource.metadata.generation}
     conditions = tuple(each.model_copy(update=generation) for each in previous.conditions)
-    return previous.model_copy(update={**generation, "conditions": conditions})
+    tokens = with_token(previous.retry_tokens, token)
+    changed = {**generation, "conditions": conditions, "retry_tokens": tokens}
+    return previous.model_copy(update=changed)

@@ -6,6 +6,7 @@ from t2v_api.reasons import Reason, Waiting
 from t2v_api.resource import Phase, TextToVideoJobStatus
 
 from t2v_operator.core.attempts import failed_attempt, result_of
+from t2v_operator.core.backoff import next_in_pod, next_pod
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.observed import PATIENCE_SECONDS, running_pod, waiting_pod
 from t2v_operator.core.situation import Situation, replacements
@@ -104,8 +105,11 @@ def a_pod_that_does_not_run_yet_is_queued(situation: Situation) -> Decision | No
         return None
     wait = pod.waiting
     words = situation.observed.complaint or wait.message
+    again = next_in_pod(pod)
     status = (
-        situation.on_the_way(Phase.RUNNING, wait.reason, _restarting(situation))
+        situation.on_the_way(
+            Phase.RUNNING, wait.reason, _restarting(situation), next_attempt_time=again
+        )
         if wait.reason is Waiting.RESTARTING
         else situation.on_the_way(Phase.QUEUED, wait.reason, f"pod {pod.name} waits: {words}")
     )
@@ -118,15 +122,18 @@ def a_pod_that_does_not_run_yet_is_queued(situation: Situation) -> Decision | No
         return situation.failed(Reason.START_DEADLINE_EXCEEDED, text)
     # Soon the cluster's Events may say more than the pod itself.
     is_young = situation.seconds_since(wait.since) < PATIENCE_SECONDS
-    again = PATIENCE_SECONDS if is_young else LOOK_AGAIN_SECONDS
-    return Decision(status, again_seconds=min(left, again))
+    look = PATIENCE_SECONDS if is_young else LOOK_AGAIN_SECONDS
+    return Decision(status, again_seconds=min(left, look))
 
 
 def a_job_without_a_pod_is_queued(situation: Situation) -> Decision | None:
     """Before its first pod, and between two attempts."""
     complaint = situation.observed.complaint
     reason = Waiting.QUOTA_EXCEEDED if QUOTA in complaint else Waiting.NO_POD
-    status = situation.on_the_way(Phase.QUEUED, reason, _no_pod(situation))
+    follows = next_pod(situation.observed.pods)
+    status = situation.on_the_way(
+        Phase.QUEUED, reason, _no_pod(situation), next_attempt_time=follows
+    )
     again = LOOK_AGAIN_SECONDS if complaint else PATIENCE_SECONDS
     return Decision(status, again_seconds=again)
 
