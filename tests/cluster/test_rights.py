@@ -108,7 +108,6 @@ def test_its_account_never_rewrites_what_was_asked_for(workspace: Workspace) -> 
 
 
 def test_the_operator_works_under_its_policies(workspace: Workspace) -> None:
-    workspace.patch("rights", suspend=False)
     workspace.wait_for_phase("rights", "Succeeded", seconds=300)
 
 
