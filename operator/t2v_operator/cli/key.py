@@ -12,6 +12,7 @@ from t2v_api.api_key import KEY_LABEL, ApiKey, Quota, Right, digest_of, new_key
 from t2v_api.reasons import ExitCode
 
 from t2v_operator.cli.output import complain, say
+from t2v_operator.config import ConfigurationError
 from t2v_operator.core.key_secret import HeldKey, KeySecretInvalid, key_secret, read_key_secret
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     revoking.add_argument("id", help="of the key, as `t2v key list` shows it")
 
 
-def key(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """Make, list and revoke API keys, on the cluster that kubectl talks to."""
     code: int = options.act(options)
     return code
@@ -112,8 +113,10 @@ async def _revoke(client: "Client", options: argparse.Namespace) -> int:
 
 def _on_the_cluster(act: Act, options: argparse.Namespace) -> int:
     # Only what asks a cluster needs kopf and aiohttp.
+    from t2v_client.connection import connect
+    from t2v_client.errors import LoginError
+
     from t2v_operator.cluster.client import Client
-    from t2v_operator.cluster.connection import connect
     from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 
     async def run() -> int:
@@ -127,7 +130,10 @@ def _on_the_cluster(act: Act, options: argparse.Namespace) -> int:
                 complain(f"the API server does not answer: {type(error).__name__} {error}")
                 return ExitCode.STORAGE_OR_NETWORK
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except LoginError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _wanted(key_id: str, options: argparse.Namespace) -> ApiKey:
