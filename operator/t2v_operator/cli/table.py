@@ -29,10 +29,11 @@ def table(
     widths = [max(map(cells_of, column)) for column in zip(*cells, strict=True)]
     if width is not None:
         _fit(widths, width - len(GAP) * (len(header) - 1), elastic)
-    return [
+    lines = [
         GAP.join(padded(text, each) for text, each in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
+    return lines if width is None else [padded(line, width).rstrip() for line in lines]
 
 
 def printable(text: str) -> str:
