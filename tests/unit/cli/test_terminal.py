@@ -1,77 +1,14 @@
 """`t2v list` and `t2v watch` on a real terminal of 80 columns, with 200 videos."""
 
-import os
 import re
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 from t2v_operator.cli.table import cells_of, padded, table
 
+from tests.unit.cli.terminal import COLUMNS, Terminal
 from tests.unit.client.cluster import Cluster
 
-COLUMNS, LINES = 80, 24
-ROOT = Path(__file__).parents[3]
-PATHS = ("api", "client", "operator", "runner", "gateway")
 PROMPT = "一个红色的圆 🎬 moving from the left to the right, and on, and on, \x1b[2J\n and on"
-
-
-class Terminal:
-    """A program on a terminal, and what can be read on its screen."""
-
-    def __init__(self, *words: str, columns: int = COLUMNS) -> None:
-        paths = os.pathsep.join(str(ROOT / each) for each in PATHS)
-        environment = os.environ | {"TERM": "xterm-256color", "PYTHONPATH": paths}
-        for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
-            environment.pop(name, None)
-        self.screen = pyte.HistoryScreen(columns, LINES, history=1000)
-        self._stream = pyte.ByteStream(self.screen)
-        self._process: pexpect.spawn[bytes] = pexpect.spawn(
-            sys.executable,
-            ["-m", "t2v_operator", *words],
-            env=environment,
-            dimensions=(LINES, columns),
-            timeout=60,
-        )
-        self.written = b""
-
-    def read(self, until: Callable[[list[str]], bool] = lambda _: False) -> list[str]:
-        """The screen's lines once they are so, or once the program has ended."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            try:
-                some = self._process.read_nonblocking(65536, timeout=1)
-            except pexpect.TIMEOUT:
-                continue
-            except pexpect.EOF:
-                break
-            self.written += some
-            self._stream.feed(some)
-            if until(self.lines):
-                break
-        return self.lines
-
-    @property
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.screen.display]
-
-    @property
-    def everything(self) -> list[str]:
-        """With what has scrolled away."""
-        above = [
-            "".join(line[column].data for column in range(self.screen.columns)).rstrip()
-            for line in self.screen.history.top
-        ]
-        return [each for each in (*above, *self.lines) if each]
-
-    @property
-    def code(self) -> int | None:
-        self._process.close()
-        return self._process.exitstatus
 
 
 @pytest.fixture
@@ -131,7 +68,7 @@ def test_a_watch_of_one_that_is_interrupted_gives_the_screen_back(many: Cluster)
     terminal = Terminal("watch", "film-000")
     lines = terminal.read(lambda shown: shown[0].startswith("1 video:"))
     assert lines[2].startswith("film-000")
-    terminal._process.sendintr()
+    terminal.interrupt()
     terminal.read()
     assert terminal.code == 130
     assert b"\x1b[?1049l" in terminal.written
