@@ -33,6 +33,11 @@ def takes_cluster(parser: argparse.ArgumentParser, everywhere: bool = False) -> 
             const="",
             help="of all namespaces",
         )
+    takes_context(parser)
+
+
+def takes_context(parser: argparse.ArgumentParser) -> None:
+    """Of which cluster, as kubectl is told it."""
     parser.add_argument("--context", help="of the kubeconfig; the current one, unless it is said")
     parser.add_argument("--kubeconfig", metavar="FILE", help="KUBECONFIG, unless it is said")
 
