@@ -92,6 +92,8 @@ def asked(options: argparse.Namespace, named: Named) -> list[dict[str, Any]]:
 def _of_prompts(options: argparse.Namespace, named: Named) -> Iterator[dict[str, Any]]:
     if options.prompts and not options.model:
         raise ManifestError("--model is missing: a name that `t2v models` lists")
+    if options.seeds and options.number != 1:
+        raise ManifestError("--seeds says how many videos; leave the number out")
     seeds = options.seeds or _following(options.seed, options.number)
     for prompt in options.prompts:
         base = options.name or named(prompt)
@@ -107,7 +109,9 @@ def _of_prompts(options: argparse.Namespace, named: Named) -> Iterator[dict[str,
 def _of_tables(options: argparse.Namespace, named: Named) -> Iterator[dict[str, Any]]:
     for source in options.csv:
         text, called = read_text(source)
-        for line, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+        for line, row in enumerate(
+            csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))), start=2
+        ):
             if None in row or None in row.values():
                 raise ManifestError(f"{called}, line {line}: it has not as many fields as line 1")
             given = {name: value for name, value in row.items() if value != ""}

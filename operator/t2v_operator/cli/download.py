@@ -9,6 +9,7 @@ from urllib.parse import quote
 from t2v_api.reasons import ExitCode
 
 from t2v_operator.cli.cluster import chosen, on_the_cluster, takes_cluster, takes_names
+from t2v_operator.cli.manifest import ManifestError
 from t2v_operator.cli.output import complain, say
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def perform(options: argparse.Namespace) -> int:
         from t2v_client import T2vError
 
         names, fetched, code = await chosen(client, options), [], ExitCode.DONE
+        if len(names) > 1 and options.output.suffix == ".mp4":
+            raise ManifestError(f"{len(names)} videos do not fit into {options.output}")
         for name in names:
             try:
                 video = await client.get(name)

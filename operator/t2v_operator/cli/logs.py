@@ -1,11 +1,13 @@
 """`t2v logs`."""
 
 import argparse
+import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from t2v_operator.cli.cluster import names_of_videos, on_the_cluster, takes_cluster
 from t2v_operator.cli.output import say
+from t2v_operator.cli.table import printable
 
 if TYPE_CHECKING:
     from t2v_client import AsyncClient
@@ -24,6 +26,6 @@ def perform(options: argparse.Namespace) -> int:
     async def act(client: "AsyncClient") -> None:
         async with aclosing(client.logs(options.name, follow=options.follow)) as lines:
             async for line in lines:
-                say(line)
+                say(printable(line) if sys.stdout.isatty() else line)
 
     return on_the_cluster(act, options)

@@ -4,6 +4,7 @@ last, and how many there are of each."""
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -58,6 +59,7 @@ class Screen:
         ordered = sorted(videos, key=_rank)
         room = len(ordered) if height is None else max(1, height - 3)
         shown = ordered if len(ordered) <= room + 1 else ordered[:room]
+        now = datetime.now(UTC)
         header = ["NAME", "PHASE", "", "", "STAGE", "LEFT", "PROMPT"]
         rows = [
             [
@@ -66,7 +68,7 @@ class Screen:
                 bar(each.percent),
                 f"{each.percent:3d} %",
                 stage(each),
-                remaining(each),
+                remaining(each, now),
                 each.prompt,
             ]
             for each in shown

@@ -46,10 +46,15 @@ def age(since: datetime | None, now: datetime) -> str:
     return "".join(parts[:2]) if is_young else parts[0]
 
 
-def remaining(video: "Video") -> str:
-    """`40 s` until it is there, as its runner expects; empty where nobody knows."""
-    left = video.progress.get("etaSeconds") if video.phase == "Running" else None
-    return seconds(left)
+def remaining(video: "Video", now: datetime) -> str:
+    """`40 s` until it is there, as its runner or else the operator expects; empty for unknown."""
+    if video.phase == "Running" and "etaSeconds" in video.progress:
+        return seconds(video.progress["etaSeconds"])
+    end = (video.status.get("estimate") or {}).get("completionTime")
+    if video.is_finished or not end:
+        return ""
+    left = (datetime.fromisoformat(end) - now).total_seconds()
+    return seconds(left) if left > 0 else ""
 
 
 def seconds(number: float | None) -> str:

@@ -4,12 +4,21 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from t2v_api.resource import KIND
 from t2v_client.asking import name_after
 
 from t2v_operator.cli.asking import asked, takes_asked
 from t2v_operator.cli.cluster import on_the_cluster, takes_cluster
 from t2v_operator.cli.manifest import ManifestError, documents, read_manifests
-from t2v_operator.cli.output import Format, read_text, say, say_documents, takes_format, videos_in
+from t2v_operator.cli.output import (
+    Format,
+    complain,
+    read_text,
+    say,
+    say_documents,
+    takes_format,
+    videos_in,
+)
 
 if TYPE_CHECKING:
     from t2v_client import AsyncClient
@@ -62,8 +71,11 @@ def _of_manifests(sources: list[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for source in sources:
         text, called = read_text(source)
-        videos_in(read_manifests(text, called), [called])
-        found += (each for each in documents(text, called) if each["kind"] == "TextToVideoJob")
+        resources = read_manifests(text, called)
+        videos_in(resources, [called])
+        if models := [each.metadata.name for each in resources if each.kind != KIND]:
+            complain(f"not submitted: VideoModel {', '.join(models)}; `kubectl apply` does that")
+        found += (each for each in documents(text, called) if each["kind"] == KIND)
     return found
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from t2v_api.reasons import ExitCode
 
 from t2v_operator.cli.cluster import on_the_cluster, takes_cluster, takes_names
-from t2v_operator.cli.output import Format, complain, say, takes_format
+from t2v_operator.cli.output import Format, complain, formatted, say, takes_format
 from t2v_operator.cli.shown import progress, stage
+from t2v_operator.cli.table import printable
 
 if TYPE_CHECKING:
     from t2v_client import AsyncClient, Change, Video
@@ -38,7 +39,7 @@ def perform(options: argparse.Namespace) -> int:
         await watching(client, options, seen)
         for video in seen.videos:
             if not video.has_succeeded:
-                complain(f"{video.name} has failed: {video.reason}: {video.message}")
+                complain(printable(f"{video.name} has failed: {video.reason}: {video.message}"))
         for name in seen.gone:
             complain(f"{name} was deleted")
         has_failed = seen.gone or not all(each.has_succeeded for each in seen.videos)
@@ -117,8 +118,6 @@ def _line(change: "Change", output: str) -> str:
         return "  ".join(part for part in parts if part)
     if output == Format.JSON:
         return json.dumps(change.video.document, ensure_ascii=False)
-    from t2v_operator.cli.output import formatted
-
     return "---\n" + formatted(change.video.document, output)
 
 

@@ -53,7 +53,7 @@ def test_prompts_are_submitted_with_a_seed_each(cluster: Cluster, capsys: Captur
 def test_a_table_of_prompts(cluster: Cluster, tmp_path: Path, capsys: Capture) -> None:
     table = tmp_path / "prompts.csv"
     table.write_text(
-        "prompt,name,seed,num_frames,enhancePrompt\n"
+        "\ufeffprompt,name,seed,num_frames,enhancePrompt\n"
         '"a circle, red",one,7,16,false\na blue square,,,,\n'
     )
     words = ["--csv", str(table), "--model", "tiny-shapes", "--label", "film=7", "-o", "name"]
@@ -86,6 +86,7 @@ def test_manifests_are_submitted_as_they_stand(cluster: Cluster, tmp_path: Path)
         (["a", "--model", "m", "--set", "pool"], "FIELD=VALUE"),
         (["a", "b", "--model", "m", "--name", "x", "--set", "seed=x"], "seed is no 'x'"),
         (["a", "--model", "m", "--number", "0"], "0 videos"),
+        (["a", "--model", "m", "--number", "2", "--seeds", "1-2"], "leave the number out"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )
@@ -183,6 +184,8 @@ def test_many_are_fetched_with_a_contact_sheet(
     sheet = (folder / "contact-sheet.html").read_text()
     assert sheet.count("<video") == 2
     assert "&lt;b&gt;&amp; a circle" in sheet
+    assert main(["download", "red", "blue", "-o", str(tmp_path / "one.mp4")]) == 2
+    assert "do not fit" in capsys.readouterr().err
 
 
 def test_a_log_is_printed_as_it_is(cluster: Cluster, capsys: Capture) -> None:

@@ -39,7 +39,7 @@ def test_a_list_of_200_wraps_nowhere(many: Cluster) -> None:
 
 def test_a_watch_fits_its_screen_follows_and_ends(many: Cluster) -> None:
     terminal = Terminal("watch")
-    lines = terminal.read(lambda shown: "200 videos" in shown[0])
+    lines = terminal.read(lambda shown: "200 videos" in shown[0] and "more" in shown[23])
     assert lines[0].startswith("200 videos: 3 Running, 197 Pending")
     assert lines[1].split()[:2] == ["NAME", "PHASE"]
     assert [line.split()[0] for line in lines[2:5]] == ["film-000", "film-001", "film-002"]
@@ -48,7 +48,7 @@ def test_a_watch_fits_its_screen_follows_and_ends(many: Cluster) -> None:
     assert all(line.startswith("film-") for line in lines[2:23])
 
     many.put("film-150", status={"phase": "Running", "progress": {"percent": 99}})
-    lines = terminal.read(lambda shown: "4 Running" in shown[0])
+    lines = terminal.read(lambda shown: "4 Running" in shown[0] and "99 %" in "".join(shown))
     assert any(line.startswith("film-150") and "99 %" in line for line in lines[2:7])
 
     for _, name in list(many.videos):
@@ -66,7 +66,8 @@ def test_a_watch_fits_its_screen_follows_and_ends(many: Cluster) -> None:
 
 def test_a_watch_of_one_that_is_interrupted_gives_the_screen_back(many: Cluster) -> None:
     terminal = Terminal("watch", "film-000")
-    lines = terminal.read(lambda shown: shown[0].startswith("1 video:"))
+    lines = terminal.read(lambda shown: shown[2].startswith("film-000"))
+    assert lines[0].startswith("1 video: ")
     assert lines[2].startswith("film-000")
     terminal.interrupt()
     terminal.read()
