@@ -6,7 +6,8 @@ characters.
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
 
 GAP = "   "
@@ -45,7 +46,8 @@ def padded(text: str, width: int) -> str:
     """Exactly `width` cells, cut with an ellipsis where it is longer."""
     if cells_of(text) <= width:
         return text + " " * (width - cells_of(text))
-    cut = text
+    # No character has less than half a cell on average: combining marks stand beside others.
+    cut = text[: 2 * width]
     while cells_of(cut) > width - 1:
         cut = cut[:-1]
     return cut + "…" + " " * (width - 1 - cells_of(cut))
@@ -53,11 +55,16 @@ def padded(text: str, width: int) -> str:
 
 def cells_of(text: str) -> int:
     """How wide it is on a terminal: a Chinese character is two cells."""
-    if text.isascii() or not find_spec("rich"):
-        return len(text)
+    return len(text) if text.isascii() else _measure()(text)
+
+
+@cache
+def _measure() -> Callable[[str], int]:
+    if not find_spec("rich"):
+        return len
     from rich.cells import cell_len
 
-    return cell_len(text)
+    return cell_len
 
 
 def terminal_width() -> int | None:

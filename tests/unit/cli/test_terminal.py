@@ -93,8 +93,10 @@ def test_a_table_fits_any_terminal(columns: int) -> None:
         ("一二三", 5, "一二…"),
         ("一二三", 4, "一… "),
         ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
+        ("e\u0301" * 9, 3, "e\u0301e\u0301…"),
+        ("一" * 4096, 5, "一一…"),
     ],
-    ids=["short", "long", "wide", "half a wide one", "combining"],
+    ids=["short", "long", "wide", "half a wide one", "combining", "long combining", "very long"],
 )
 def test_a_text_is_cut_by_cells(text: str, width: int, shown: str) -> None:
     assert padded(text, width) == shown
