@@ -19,11 +19,11 @@ from t2v_api.progress import Stage
 from t2v_api.resource import API_VERSION, KIND
 from t2v_api.result import POSTER_FILE, VIDEO_FILE, GenerationResult, Video
 from t2v_api.schedulers import Scheduler
+from t2v_client.connection import connect
+from t2v_client.login import as_kubeconfig_says
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.connection import connect
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import Kind
-from t2v_operator.cluster.login import as_kubeconfig_says
 
 ROOT = Path(__file__).parents[1]
 # The cluster's harness belongs to the tests.

@@ -13,9 +13,10 @@ from typing import Any
 import kopf
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
+from t2v_client.connection import connect
+from t2v_client.errors import LoginError
 from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.connection import connect
 from t2v_operator.cluster.errors import UNANSWERED
 from t2v_operator.cluster.health import hangs, health_server, still_fills
 from t2v_operator.cluster.installed_store import installed_store
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         asyncio.run(_run(load_config(options.config), load_settings(options.settings)))
-    except ConfigurationError as error:
+    except (ConfigurationError, LoginError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0

@@ -446,15 +446,20 @@ class OperatorConfig(ContractModel):
 def load_config(path: Path | None) -> OperatorConfig:
     """Read a configuration file; without one, the documented default. Raises ConfigurationError."""
     if path is None:
-        return _parse(
-            resources.files("t2v_operator").joinpath("default.yaml").read_text(), "default"
-        )
+        return read_config(None)
     try:
-        return _parse(path.read_text(encoding="utf-8"), str(path))
+        return read_config(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: not UTF-8 text") from None
+
+
+def read_config(text: str | None, source: str = "default") -> OperatorConfig:
+    """The same of a text; None: the documented default. `source` names it in complaints."""
+    if text is None:
+        text = resources.files("t2v_operator").joinpath("default.yaml").read_text()
+    return _parse(text, source)
 
 
 def _parse(text: str, source: str) -> OperatorConfig:

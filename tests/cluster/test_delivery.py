@@ -275,8 +275,8 @@ def test_a_link_is_made_anew_on_demand(store: Installation, workspace: Workspace
         capture_output=True,
         text=True,
     )
-    assert (missing.returncode, missing.stdout) == (2, "")
-    assert "is not there" in missing.stderr
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr.startswith("Error from server (NotFound): ")
 
 
 def test_a_node_port_gives_links_their_address_by_itself(

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from aiohttp import ClientConnectionError
 from t2v_api.api_key import KEY_LABEL, Right, digest_of, id_of
+from t2v_client import connection as connection_module
 from t2v_operator.cli.main import main
 from t2v_operator.cluster import client as client_module
-from t2v_operator.cluster import connection as connection_module
 from t2v_operator.cluster.errors import ClusterError
 from t2v_operator.cluster.kinds import SECRETS
 from t2v_operator.core.key_secret import read_key_secret

@@ -1,19 +1,19 @@
 """`t2v cost`: what videos took of GPUs, and what that cost."""
 
 import argparse
-import asyncio
 import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from t2v_api.reasons import ExitCode
-
-from t2v_operator.cli.output import complain, say
+from t2v_operator.cli.cluster import on_the_cluster, takes_cluster
+from t2v_operator.cli.output import Format, say
 from t2v_operator.core.costs import By, Sum, sums, total
 
-PAGE = "500"
+if TYPE_CHECKING:
+    from t2v_client import AsyncClient
+
 UNITS = {"h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 HOUR_SECONDS = 3600
 
@@ -28,62 +28,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", type=By, choices=list(By), default=By.NAMESPACE, help="what is summed (namespace)"
     )
-    parser.add_argument("-n", "--namespace", help="of the videos; without it, of all namespaces")
-    parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    takes_cluster(parser, everywhere=True)
+    # What is paid for is asked for as a whole.
+    parser.set_defaults(namespace="")
+    parser.add_argument("-o", "--output", choices=[Format.TABLE, Format.JSON], default="table")
 
 
-def cost(options: argparse.Namespace) -> int:
-    """Sum what videos took of GPUs and cost, on the cluster that kubectl talks to."""
-    return asyncio.run(_cost(options))
+def perform(options: argparse.Namespace) -> int:
+    """Sum what videos took of GPUs, and what that cost."""
 
+    async def act(client: "AsyncClient") -> None:
+        since = datetime.now(UTC) - options.since
+        found = sums([each.document for each in await client.list()], options.by, since)
+        if options.output == Format.JSON:
+            say(json.dumps(_document(found, options.by, since), indent=2))
+        else:
+            for line in _table(found, options.by):
+                say(line)
 
-async def _cost(options: argparse.Namespace) -> int:
-    # Only what asks a cluster needs a Kubernetes client.
-    from t2v_operator.cluster.client import Client
-    from t2v_operator.cluster.connection import connect
-    from t2v_operator.cluster.errors import UNANSWERED, ClusterError
-
-    async with connect() as connection:
-        try:
-            documents = await _resources(Client(connection, lambda: True), options.namespace)
-        except ClusterError as error:
-            complain(str(error))
-            return ExitCode.REQUEST_REFUSED
-        except UNANSWERED as error:
-            complain(f"the API server does not answer: {type(error).__name__} {error}")
-            return ExitCode.STORAGE_OR_NETWORK
-    since = datetime.now(UTC) - options.since
-    found = sums(documents, options.by, since)
-    if options.output == "json":
-        say(json.dumps(_document(found, options.by, since), indent=2))
-    else:
-        for line in _table(found, options.by):
-            say(line)
-    return ExitCode.DONE
-
-
-async def _resources(client: Any, namespace: str | None) -> list[dict[str, Any]]:
-    """Page by page; of each what is summed, no more."""
-    from t2v_operator.cluster.kinds import RESOURCES
-
-    params, found = {"limit": PAGE}, []
-    while True:
-        answer = await client.list(RESOURCES, namespace, **params)
-        found += [_read(each) for each in answer["items"]]
-        token = (answer.get("metadata") or {}).get("continue")
-        if not token:
-            return found
-        params["continue"] = token
-
-
-def _read(document: dict[str, Any]) -> dict[str, Any]:
-    metadata, status = document["metadata"], document.get("status") or {}
-    wanted = ("gpuSeconds", "completionTime", "pool", "keyId", "cost")
-    return {
-        "metadata": {"namespace": metadata["namespace"], "labels": metadata.get("labels")},
-        "spec": {"modelId": (document.get("spec") or {}).get("modelId", "")},
-        "status": {name: status[name] for name in wanted if name in status},
-    }
+    return on_the_cluster(act, options)
 
 
 def _table(found: list[Sum], by: By) -> Iterator[str]:

@@ -10,7 +10,7 @@ from t2v_operator.crd import CUSTOM_KINDS, custom_resource_definition_yaml
 arguments = takes_config
 
 
-def crd(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """Print the CustomResourceDefinitions."""
     say("\n---\n".join(custom_resource_definition_yaml(of).rstrip() for of in CUSTOM_KINDS))
     return ExitCode.DONE

@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,10 @@ from pydantic import ValidationError
 from t2v_api.api_key import KEY_LABEL, ApiKey, Quota, Right, digest_of, new_key
 from t2v_api.reasons import ExitCode
 
-from t2v_operator.cli.output import complain, say
+from t2v_operator.cli.cluster import takes_context
+from t2v_operator.cli.output import Format, complain, say, say_documents, takes_format
+from t2v_operator.config import ConfigurationError
+from t2v_operator.core.job import Manifest
 from t2v_operator.core.key_secret import HeldKey, KeySecretInvalid, key_secret, read_key_secret
 
 if TYPE_CHECKING:
@@ -23,12 +26,12 @@ Act = Callable[["Client", argparse.Namespace], Awaitable[int]]
 def arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _create_arguments(_added(commands, "create", create))
-    _added(commands, "list", list_keys)
+    takes_format(_added(commands, "list", list_keys))
     revoking = _added(commands, "revoke", revoke)
     revoking.add_argument("id", help="of the key, as `t2v key list` shows it")
 
 
-def key(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """Make, list and revoke API keys, on the cluster that kubectl talks to."""
     code: int = options.act(options)
     return code
@@ -81,18 +84,24 @@ async def _list(client: "Client", options: argparse.Namespace) -> int:
     from t2v_operator.cluster.kinds import SECRETS
 
     found = await client.list(SECRETS, options.keys_namespace, labelSelector=KEY_LABEL)
+    if options.output != Format.TABLE:
+        say_documents([each.document() for each in _keys(found["items"])], options.output)
+        return ExitCode.DONE
     row = "{:12}  {:20}  {:20}  {:24}  {:16}  {}"
     say(row.format("ID", "NAME", "NAMESPACE", "POOLS", "RIGHTS", "CREATED"))
-    for secret in found["items"]:
-        try:
-            key = read_key_secret(secret).key
-        except KeySecretInvalid as error:
-            complain(f"Secret {secret['metadata']['name']} keeps no API key: {error}")
-            continue
+    for key in _keys(found["items"]):
         pools, rights = ",".join(key.pools) or "-", ",".join(key.rights) or "-"
         created = f"{key.created:%Y-%m-%d}" if key.created else "-"
         say(row.format(key.id, key.name, key.namespace, pools, rights, created))
     return ExitCode.DONE
+
+
+def _keys(secrets: Iterable[Manifest]) -> Iterator[ApiKey]:
+    for secret in secrets:
+        try:
+            yield read_key_secret(secret).key
+        except KeySecretInvalid as error:
+            complain(f"Secret {secret['metadata']['name']} keeps no API key: {error}")
 
 
 async def _revoke(client: "Client", options: argparse.Namespace) -> int:
@@ -112,12 +121,16 @@ async def _revoke(client: "Client", options: argparse.Namespace) -> int:
 
 def _on_the_cluster(act: Act, options: argparse.Namespace) -> int:
     # Only what asks a cluster needs kopf and aiohttp.
+    from t2v_client.connection import connect
+    from t2v_client.errors import LoginError
+    from t2v_client.login import find_login
+
     from t2v_operator.cluster.client import Client
-    from t2v_operator.cluster.connection import connect
     from t2v_operator.cluster.errors import UNANSWERED, ClusterError
 
     async def run() -> int:
-        async with connect() as connection:
+        login = find_login(context=options.context, kubeconfig=options.kubeconfig)
+        async with connect(login) as connection:
             try:
                 return await act(Client(connection, lambda: True), options)
             except ClusterError as error:
@@ -127,7 +140,10 @@ def _on_the_cluster(act: Act, options: argparse.Namespace) -> int:
                 complain(f"the API server does not answer: {type(error).__name__} {error}")
                 return ExitCode.STORAGE_OR_NETWORK
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except LoginError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _wanted(key_id: str, options: argparse.Namespace) -> ApiKey:
@@ -162,6 +178,7 @@ def _added(
         help="where keys are: apiKeys.namespace of the configuration, or else where the operator "
         "is installed (t2v-system)",
     )
+    takes_context(parser)
     return parser
 
 

@@ -10,7 +10,7 @@ from t2v_operator.config import load_config
 arguments = takes_config
 
 
-def loras(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """List the LoRAs that requests may name."""
     for lora in load_config(options.config).loras:
         models = ", ".join(lora.models) or "all"

@@ -6,21 +6,28 @@ from t2v_api.profile import ModelProfile
 from t2v_api.reasons import ExitCode
 
 from t2v_operator.cli.catalogue import read_models, takes_models
-from t2v_operator.cli.output import say, takes_config
+from t2v_operator.cli.output import Format, say, say_documents, takes_config, takes_format
 from t2v_operator.config import load_config
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     takes_config(parser)
     takes_models(parser)
+    takes_format(parser)
 
 
-def models(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """List the model catalogue, and VideoModels of files."""
     config = load_config(options.config)
+    added = read_models(options.models)
+    if options.output != Format.TABLE:
+        named = {each.metadata.name: each.spec.profile(each.metadata.name) for each in added}
+        known = named | {each.id: each for each in config.models}
+        say_documents([each.document() for each in known.values()], options.output)
+        return ExitCode.DONE
     for profile in config.models:
         say(_line(profile))
-    for model in read_models(options.models):
+    for model in added:
         name = model.metadata.name
         taken = "; the configuration has a model of this name, which goes before this"
         say(_line(model.spec.profile(name)) + (taken if name in config.catalogue else ""))

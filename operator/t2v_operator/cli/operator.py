@@ -5,7 +5,7 @@ import argparse
 from t2v_api.reasons import ExitCode
 
 from t2v_operator.cli.output import takes_config
-from t2v_operator.config import load_config
+from t2v_operator.config import ConfigurationError, load_config
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def operator(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """Run the operator: turn the cluster's TextToVideoJobs into videos."""
     config = load_config(options.config)
     # A command on a user's machine needs none of this.
     import kopf
+    from t2v_client.errors import LoginError
 
     from t2v_operator.cluster.controller import run_operator
 
@@ -30,5 +31,8 @@ def operator(options: argparse.Namespace) -> int:
         verbose=options.verbose,
         log_format=kopf.LogFormat.JSON if options.log_format == "json" else kopf.LogFormat.FULL,
     )
-    run_operator(config)
+    try:
+        run_operator(config)
+    except LoginError as error:
+        raise ConfigurationError(str(error)) from None
     return ExitCode.DONE

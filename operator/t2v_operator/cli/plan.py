@@ -71,7 +71,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def plan(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """Print what is downloaded, the memory plan, its expected peak and time; make nothing."""
     config = load_config(options.config)
     earlier = read_earlier(options.earlier) if options.earlier else None

@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="to serve on (8080)")
 
 
-def store(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """Run the embedded store: keep videos in a folder, serve them by signed links."""
     from t2v_operator.delivery.asgi import serve
     from t2v_operator.delivery.signatures import KeyFolder, KeyInvalid

@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     takes_models(parser)
 
 
-def validate(options: argparse.Namespace) -> int:
+def perform(options: argparse.Namespace) -> int:
     """Check manifests as the cluster would; make nothing."""
     config = load_config(options.config)
     resources = read_all(options.filename)

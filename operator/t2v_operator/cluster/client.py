@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 import orjson
 from aiohttp import ClientTimeout
+from t2v_client.connection import Connection
 
-from t2v_operator.cluster.connection import Connection
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import (
     LEASES,

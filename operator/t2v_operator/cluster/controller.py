@@ -22,12 +22,13 @@ from typing import Any
 import kopf
 from t2v_api.reasons import REASONS
 from t2v_api.resource import TextToVideoJobStatus
+from t2v_client.connection import Connection, connect
+from t2v_client.login import find_login
 
 from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.capabilities import fitted
 from t2v_operator.cluster.client import Client
-from t2v_operator.cluster.connection import Connection, connect
 from t2v_operator.cluster.counted_store import CountedStore
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.enhancing import Ask, Enhancing
@@ -36,7 +37,6 @@ from t2v_operator.cluster.health import hangs, health_server, still_fills
 from t2v_operator.cluster.kinds import JOBS, RESOURCES, SECRETS, VIDEO_MODELS, WORKLOADS, Kind
 from t2v_operator.cluster.leader import Leadership, LeadershipLost
 from t2v_operator.cluster.log_fields import about
-from t2v_operator.cluster.login import find_login
 from t2v_operator.cluster.metrics import JobLabels, Levels, Metrics
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.models import ModelReconciler
@@ -540,4 +540,4 @@ def _now() -> datetime:
 
 async def _login(**_: Any) -> kopf.ConnectionInfo:
     """For kopf's own look at what the API server offers: it asks for nothing else."""
-    return (await find_login()()).info
+    return kopf.ConnectionInfo(**vars((await find_login()()).info))

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from kopf import ConnectionInfo
+from t2v_client.access import ConnectionInfo
+from t2v_client.connection import connect
+from t2v_client.login import Access, Login
 from t2v_operator.cluster.capabilities import fitted
 from t2v_operator.cluster.client import LONGEST_EVENT_BYTES, Client
-from t2v_operator.cluster.connection import connect
 from t2v_operator.cluster.errors import ClusterError, NotLeader
 from t2v_operator.cluster.kinds import JOBS, PODS
 from t2v_operator.cluster.leader import Leadership
-from t2v_operator.cluster.login import Access, Login
 from t2v_operator.config import ConfigurationError
 
 from tests.unit.builders import a_config

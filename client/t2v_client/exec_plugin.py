@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from t2v_operator.config import ConfigurationError
+from t2v_client.errors import LoginError
 
 EARLIER = timedelta(minutes=1)
 """Clocks differ, and a request takes a while: so long before their end, credentials are renewed."""
@@ -21,7 +21,7 @@ EARLIER = timedelta(minutes=1)
 async def run_exec_plugin(command: Mapping[str, Any]) -> dict[str, Any]:
     """What the program answers, in the words of a kubeconfig's user, and when to ask again.
 
-    The program may ask and complain on the terminal. Raises ConfigurationError.
+    The program may ask and complain on the terminal. Raises LoginError.
     """
     name = command.get("command", "")
     version = command.get("apiVersion")
@@ -41,18 +41,18 @@ async def run_exec_plugin(command: Mapping[str, Any]) -> dict[str, Any]:
             name, *arguments, env=environment, stdout=PIPE
         )
     except OSError as error:
-        raise ConfigurationError(f"kubeconfig: {name} cannot be run: {error.strerror}") from None
+        raise LoginError(f"kubeconfig: {name} cannot be run: {error.strerror}") from None
     output, _ = await process.communicate()
     if process.returncode:
-        raise ConfigurationError(f"kubeconfig: {name} ended with {process.returncode}")
+        raise LoginError(f"kubeconfig: {name} ended with {process.returncode}")
     try:
         answer = json.loads(output)
         answered, user = answer["apiVersion"], _as_user(answer["status"])
     except (ValueError, LookupError, TypeError):
         # Its output is not told: there may be a token in it.
-        raise ConfigurationError(f"kubeconfig: {name} gave no ExecCredential") from None
+        raise LoginError(f"kubeconfig: {name} gave no ExecCredential") from None
     if answered != version:
-        raise ConfigurationError(f"kubeconfig: {name} answers in {answered}, not in {version}")
+        raise LoginError(f"kubeconfig: {name} answers in {answered}, not in {version}")
     return user
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from t2v_operator.cluster.login import Access, as_kubeconfig_says, find_login
-from t2v_operator.config import ConfigurationError
+from t2v_client.errors import LoginError
+from t2v_client.login import Access, as_kubeconfig_says, find_login
 
 IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 SERVER = "https://api.example.com:6443"
@@ -64,7 +64,7 @@ def test_an_address_of_ipv6_has_brackets(account: Path) -> None:
 
 def test_an_empty_token_is_not_sent(account: Path) -> None:
     (account / "token").write_text("\n")
-    with pytest.raises(ConfigurationError, match="token is empty"):
+    with pytest.raises(LoginError, match="token is empty"):
         asyncio.run(find_login(IN_A_POD, account)())
 
 
@@ -149,19 +149,19 @@ def test_what_is_no_kubeconfig_is_complained_of_without_a_secret(
 ) -> None:
     file = tmp_path / "config"
     file.write_text(text)
-    with pytest.raises(ConfigurationError, match=complaint) as error:
+    with pytest.raises(LoginError, match=complaint) as error:
         access(file)
     assert SECRET not in str(error.value)
 
 
 def test_without_any_file_it_is_said_where_one_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"no cluster to talk to.*config"):
+    with pytest.raises(LoginError, match=r"no cluster to talk to.*config"):
         access(tmp_path / "config")
 
 
 def test_an_auth_provider_is_refused_and_not_passed_over(tmp_path: Path) -> None:
     file = a_kubeconfig(tmp_path / "config", {"auth-provider": {"name": "oidc"}})
-    with pytest.raises(ConfigurationError, match="auth-provider oidc"):
+    with pytest.raises(LoginError, match="auth-provider oidc"):
         access(file)
 
 
@@ -216,7 +216,7 @@ def test_a_plugin_may_answer_with_a_certificate(tmp_path: Path) -> None:
 def test_a_plugin_that_gives_no_credentials_is_named_and_its_output_is_not_told(
     tmp_path: Path, script: str, complaint: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=complaint) as error:
+    with pytest.raises(LoginError, match=complaint) as error:
         access(a_plugin(tmp_path, script))
     assert SECRET not in str(error.value)
     assert "plugin" in str(error.value)
@@ -224,5 +224,5 @@ def test_a_plugin_that_gives_no_credentials_is_named_and_its_output_is_not_told(
 
 def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
     file = a_kubeconfig(tmp_path / "config", {"exec": {"apiVersion": VERSION, "command": "no-one"}})
-    with pytest.raises(ConfigurationError, match="no-one cannot be run"):
+    with pytest.raises(LoginError, match="no-one cannot be run"):
         access(file)

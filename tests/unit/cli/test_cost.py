@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from t2v_api.api_key import KEY_LABEL
 from t2v_operator.cli.main import main
-from t2v_operator.cluster import client as client_module
-from t2v_operator.cluster.kinds import RESOURCES
 from t2v_operator.core.costs import By, sums
 
-from tests.unit.cluster.api_server import ApiServer
+from tests.unit.client.cluster import Cluster
 
 NOW = datetime.now(UTC)
 
@@ -82,29 +80,20 @@ def test_what_is_no_amount_is_left_out() -> None:
     assert sums([odd], By.NAMESPACE, NOW - timedelta(days=30))[0].costs == {}
 
 
-class _Connection:
-    async def __aenter__(self) -> "_Connection":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> ApiServer:
-    server = ApiServer()
-    for video in VIDEOS:
-        server.put(RESOURCES, video)
+def videos(cluster: Cluster) -> None:
+    for each in VIDEOS:
+        metadata = each["metadata"]
+        cluster.put(
+            metadata["name"],
+            metadata["namespace"],
+            metadata={"labels": metadata["labels"]},
+            spec=each["spec"],
+            status=each["status"],
+        )
 
-    async def connect() -> Any:
-        return _Connection()
 
-    monkeypatch.setattr(client_module, "connect", connect)
-    monkeypatch.setattr(client_module, "Client", lambda *_: server)
-    return server
-
-
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("videos")
 def test_a_table_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("cost",)) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -116,7 +105,7 @@ def test_a_table_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("videos")
 def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("cost", "--since", "60d", "--by", "key", "-o", "json")) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -129,9 +118,8 @@ def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["name"] for each in printed["sums"]] == ["k1", "", "k2"]
 
 
-def test_one_namespace_may_be_asked_for(
-    server: ApiServer, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("videos")
+def test_one_namespace_may_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("cost", "-n", "ads", "-o", "json")) == 0
     assert json.loads(capsys.readouterr().out)["total"]["videos"] == 2
 

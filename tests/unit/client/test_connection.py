@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientConnectorError, ClientTimeout, web
-from kopf import ConnectionInfo
-from t2v_operator.cluster.connection import Connection, connect
+from t2v_client.access import ConnectionInfo
+from t2v_client.connection import Connection, connect
+from t2v_client.errors import LoginError
+from t2v_client.login import Access, Login
 from t2v_operator.cluster.errors import UNANSWERED
-from t2v_operator.cluster.login import Access, Login
-from t2v_operator.config import ConfigurationError
 from t2v_operator.delivery.certificates import make_certificate
 
 NAME = "api.example.com"
@@ -62,7 +62,7 @@ def in_turn(*tokens: str, server: str, end: datetime) -> Login:
         await asyncio.sleep(0)
         if token := next(left, None):
             return Access(ConnectionInfo(server=server, token=token, expiration=end))
-        raise ConfigurationError("no more")
+        raise LoginError("no more")
 
     return login
 
@@ -160,5 +160,5 @@ def test_certificates_that_cannot_be_read_end_the_start_in_words(tmp_path: Path)
         async with connect(login):
             pass
 
-    with pytest.raises(ConfigurationError, match="certificates for https://api cannot be read"):
+    with pytest.raises(LoginError, match="certificates for https://api cannot be read"):
         asyncio.run(go())

@@ -15,8 +15,8 @@ from aiohttp import (
     TCPConnector,
 )
 
-from t2v_operator.cluster.login import Access, Login, find_login
-from t2v_operator.config import ConfigurationError
+from t2v_client.errors import LoginError
+from t2v_client.login import Access, Login, find_login
 
 USER_AGENT = "text-to-video-operator"
 READ_BYTES = 2 * 1024 * 1024
@@ -69,7 +69,7 @@ class Connection:
     async def _renewed(self) -> Access:
         try:
             return await self._login()
-        except ConfigurationError as error:
+        except LoginError as error:
             # At the start it ends the program; later it is an outage like others.
             raise ClientConnectionError(str(error)) from error
 
@@ -79,7 +79,7 @@ async def connect(login: Login | None = None, limit: int = 0) -> AsyncIterator[C
     """As the pod's service account, else as the user's kubeconfig says, unless `login` says more.
 
     `limit`: so many requests at a time; without one, a renewal of the lease never waits until one
-    of many streams ends. Raises ConfigurationError.
+    of many streams ends. Raises LoginError.
     """
     login = login or find_login()
     access = await login()
@@ -87,7 +87,7 @@ async def connect(login: Login | None = None, limit: int = 0) -> AsyncIterator[C
         certificates = access.info.as_ssl_context()
     except (OSError, ValueError) as error:
         complaint = f"the certificates for {access.info.server} cannot be read: {error}"
-        raise ConfigurationError(complaint) from None
+        raise LoginError(complaint) from None
     session = ClientSession(
         connector=TCPConnector(limit=limit, ssl=certificates),
         headers={"User-Agent": USER_AGENT},
