@@ -138,6 +138,7 @@ class RunnerEnd:
             reason=failure.reason if failure else None,
             message=failure.message if failure else "",
             exit_code=self.exit_code,
+            resumed_step=self.outcome.resumed_step,
             start_time=self.start_time,
             completion_time=self.completion_time,
         )
