@@ -99,7 +99,7 @@ def _drawn(
         torch.inference_mode(),
         adapter.prepared(loaded, request, init_frames, generator) as (pipeline, arguments),
         _kept(pipeline, generator, keeper, before),
-        _reported(pipeline, reporter, before.step if before else 0),
+        _reported(pipeline, reporter, before.step if before else 0, keeper),
         sped_up(adapter, pipeline, request, denoisers(pipeline)),
     ):
         notices = tuple(adapter.notices(pipeline, request))
@@ -139,7 +139,9 @@ def _kept(
 
 
 @contextmanager
-def _reported(pipeline: Any, reporter: Reporter, before: int) -> Iterator[None]:
+def _reported(
+    pipeline: Any, reporter: Reporter, before: int, keeper: Keeper | None
+) -> Iterator[None]:
     """Tell each denoising step and the decoding, whatever callbacks the pipeline may have.
 
     Steps are counted where every pipeline passes, in the scheduler; raising there stops for good.
@@ -170,6 +172,8 @@ def _reported(pipeline: Any, reporter: Reporter, before: int) -> Iterator[None]:
 
     def decode(real: Any, *arguments: Any, **named: Any) -> Any:
         if reporter.stage is Stage.DENOISE:
+            if keeper:
+                keeper.denoised()
             reporter.enter(Stage.DECODE)
         return real(*arguments, **named)
 

@@ -11,6 +11,7 @@ from t2v_runner.publish import Publication
 from t2v_runner.report_server import ReportServer
 from t2v_runner.reporter import Reporter
 
+NAME = ".checkpoint-"
 LETTERS = 16
 """Of the request's digest, in the file's name: other requests may have the same folder."""
 
@@ -18,7 +19,12 @@ LETTERS = 16
 def checkpoint_path(order: Order) -> Path:
     """Where the order's checkpoint stands on this machine."""
     digest = order.request.digest(order.profile.revision)
-    return order.output_dir / f".checkpoint-{digest[:LETTERS]}.safetensors"
+    return order.output_dir / f"{NAME}{digest[:LETTERS]}.safetensors"
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run that works in this folder finds one."""
+    return any(folder.glob(f"{NAME}*.safetensors"))
 
 
 @contextmanager

@@ -52,10 +52,6 @@ class Keeps(Protocol):
         """One more step is done."""
         ...
 
-    def denoised(self) -> None:
-        """The latents are finished."""
-        ...
-
     def lose(self, why: str) -> None:
         """There can be no snapshots of this pipeline."""
         ...
@@ -80,7 +76,6 @@ def kept(
         for scheduler in _schedulers(pipeline):
             changes.enter_context(steps.stepped(scheduler))
         changes.enter_context(steps.copied(pipeline.scheduler, changes))
-        changes.enter_context(steps.decoded(pipeline.vae))
         yield
 
 
@@ -186,18 +181,6 @@ class _Steps:
             return made
 
         with replaced(scheduler, "__deepcopy__", deepcopy):
-            yield
-
-    @contextmanager
-    def decoded(self, vae: Any) -> Iterator[None]:
-        """The first decoding after a step says that it was the last."""
-
-        def decode(real: Any, *arguments: Any, **named: Any) -> Any:
-            if any(self._counts):
-                self._keeper.denoised()
-            return real(*arguments, **named)
-
-        with wrapped(vae, "decode", decode):
             yield
 
     def _keep(self) -> None:
