@@ -46,6 +46,8 @@ class Packer:
 
     def __init__(self) -> None:
         self.tensors: list[torch.Tensor] = []
+        self.waits_for_gpu = False
+        """Whether some of them are still on their way from one."""
 
     def value(self, value: Any, at: str = "") -> Tree:
         """Raises CannotPack."""
@@ -79,9 +81,10 @@ class Packer:
         }
 
     def _tensor(self, tensor: torch.Tensor) -> Tree:
-        where = HERE if tensor.device.type == "cpu" else THERE
+        is_here = tensor.device.type == "cpu"
+        self.waits_for_gpu |= not is_here
         self.tensors.append(_copied(tensor))
-        return {"tensor": len(self.tensors) - 1, "at": where}
+        return {"tensor": len(self.tensors) - 1, "at": HERE if is_here else THERE}
 
 
 class Unpacker:

@@ -204,7 +204,7 @@ class _Steps:
             self._keeper.lose(str(error))
             return
         marks: tuple[torch.cuda.Event, ...] = ()
-        if any(tensor.is_pinned() for tensor in packer.tensors if torch.cuda.is_available()):
+        if packer.waits_for_gpu:
             mark = torch.cuda.Event()  # type: ignore[no-untyped-call]
             mark.record()
             marks = (mark,)
