@@ -238,7 +238,10 @@ def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | G
             "the container reached its memory limit and was killed: fewer frames or a smaller size "
             "need less; the limit stands in the model's profile (resources.memory)",
         )
-    return _failure(_loss_reason(pod), pod.loss) if pod.loss else outcome
+    if not pod.loss:
+        return outcome
+    lost = _failure(_loss_reason(pod), pod.loss)
+    return lost.model_copy(update={"resumed_step": outcome.resumed_step})
 
 
 def _loss_reason(pod: ObservedPod) -> Reason:
