@@ -6,6 +6,7 @@ from pathlib import Path
 
 from t2v_runner.checkpoints.carrier import Carrier
 from t2v_runner.checkpoints.keeper import Keeper, Keeping
+from t2v_runner.errors import RequestRefused
 from t2v_runner.order import Order
 from t2v_runner.publish import Publication
 from t2v_runner.report_server import ReportServer
@@ -47,6 +48,8 @@ def checkpoints(
     with Keeper(keeping, saved) as keeper, reporter.rescued(keeper.save_now):
         try:
             yield keeper
+        except RequestRefused:
+            raise  # no other attempt follows
         except BaseException:
             keeper.save_now()
             raise

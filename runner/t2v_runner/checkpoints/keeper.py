@@ -15,6 +15,7 @@ from t2v_runner.checkpoints.stepping import Snapshot
 
 LATENTS_SECONDS = 60.0
 """Finished latents are saved at once where so much work would be lost: a decoding may be killed."""
+REMOVE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +137,12 @@ class Keeper:
         """The video is there."""
         with self._news:
             self._ends, self._latest = True, ()
-        with self._writing, contextlib.suppress(OSError):
+        # What is on its way to the store has been given up, and may wait for an answer.
+        has_ended = self._writing.acquire(timeout=REMOVE_SECONDS)
+        with contextlib.suppress(OSError):
             self.keeping.path.unlink(missing_ok=True)
+        if has_ended:
+            self._writing.release()
 
     def _left_seconds(self, every: float) -> float:
         return self._since + every - self._monotonic()

@@ -106,7 +106,7 @@ class _Steps:
         self._outputs: dict[str, Any] = {}
         self._is_possible = True
         if before:
-            self._outputs.update(before.packed.tree["outputs"])
+            self._outputs.update(before.packed.tree.get("outputs", {}))
 
     @property
     def is_behind(self) -> bool:
