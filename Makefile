@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz flux flux-soak argo-cd bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz checkpoints flux flux-soak argo-cd bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -40,6 +40,11 @@ gateway-fuzz: setup
 	GATEWAY_FUZZ_BODIES=50000 GATEWAY_FUZZ_REQUESTS=10000 $(RUN)/python -m pytest -q \
 	  tests/unit/gateway/test_fuzz_bodies.py tests/unit/gateway/test_openapi.py \
 	  tests/unit/gateway/test_openai_openapi.py
+
+# Every scheduler and every model's every start, stopped and gone on with; a runner that is deaf at each
+# stage: some ten minutes.
+checkpoints: setup
+	T2V_WHOLE=1 $(RUN)/python -m pytest tests/runner/test_checkpoints.py tests/runner/test_stop.py
 
 bench: setup
 	$(RUN)/python benchmarks/runner.py

@@ -28,6 +28,8 @@ INIT_MEDIA_PATH = "/v1/init-media"
 """GET an InitMediaLink for a file of the store that the request names."""
 INIT_MEDIA_NAME = "name"
 """The parameter of that: a `store://` name, as it stands in the request."""
+CHECKPOINT_PATH = "/v1/checkpoint"
+"""GET a CheckpointLink: to what an earlier run of the same request has left."""
 
 BODY_BYTES = 64 * 1024
 """The report server takes no larger body."""
@@ -47,6 +49,7 @@ LARGEST = {
     POSTER_FILE: 32 * 2**20,
     PREVIEW_FILE: 32 * 2**20,
     RECORD_FILE: BODY_BYTES,
+    CHECKPOINT_FILE: 2 * 2**30,
 }
 """Bytes of each file of a video; no other is taken."""
 
@@ -118,3 +121,10 @@ class InitMediaLink(ContractModel):
     """Whose files were looked at."""
     url: str | None = Field(default=None, max_length=8192)
     """A right of its own: it stands in no message. None: there is no such file."""
+
+
+class CheckpointLink(ContractModel):
+    """What opens the checkpoint of the very video that the pod makes, for some minutes."""
+
+    url: str | None = Field(default=None, max_length=8192)
+    """A right of its own: it stands in no message. None: there is no checkpoint."""

@@ -72,6 +72,9 @@ class ModelExecution(ContractModel):
     compile: bool = False
     """Whether the denoiser's repeated blocks are compiled (`torch.compile`): the first step takes
     longer, the others less time. It needs a C compiler in the runner's image."""
+    checkpoint_every_minutes: Annotated[float, Field(ge=0, le=1440)] | None = None
+    """How often what is denoised is kept for another attempt, besides at a stop. 0: never, not even
+    then. Left out: what the operator's configuration says (`jobs`)."""
 
     @property
     def plans(self) -> tuple[Plan, ...]:

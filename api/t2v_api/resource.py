@@ -363,6 +363,8 @@ class Attempt(ContractModel):
     """Why it failed, for people."""
     exit_code: int | None = None
     """The runner's. Null where it never ended by itself."""
+    resumed_step: int | None = None
+    """The denoising step that it went on from. Null: it began with the first."""
     start_time: AwareDatetime | None = None
     """When the runner began."""
     completion_time: AwareDatetime | None = None

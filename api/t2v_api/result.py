@@ -29,7 +29,8 @@ FileName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_
 
 MOST_NOTICES = 4
 """Of one video."""
-Notice = Annotated[str, Field(max_length=160, pattern=r"^[ -~]+$")]
+NOTICE_CHARACTERS = 160
+Notice = Annotated[str, Field(max_length=NOTICE_CHARACTERS, pattern=r"^[ -~]+$")]
 """A sentence of ours, in ASCII."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -93,6 +94,8 @@ class GenerationResult(ContractModel):
     """Seconds from the runner's start to the finished video."""
     notices: tuple[Notice, ...] = Field(default=(), max_length=MOST_NOTICES)
     """What of the request the model did not use, as only the runner could know."""
+    resumed_step: Annotated[int, Field(ge=1)] | None = None
+    """The denoising step that this run went on from. Null: it drew from the beginning."""
 
 
 class GenerationFailure(ContractModel):
@@ -103,6 +106,8 @@ class GenerationFailure(ContractModel):
     message: str = Field(max_length=MESSAGE_CHARACTERS)
     stage: Stage
     """Where it ended."""
+    resumed_step: Annotated[int, Field(ge=1)] | None = None
+    """The denoising step that this run went on from. Null: it went on from none."""
 
     @property
     def exit_code(self) -> ExitCode:

@@ -287,6 +287,9 @@ class JobPolicy(ContractModel):
     what it has made or downloaded is still there. Needs Kubernetes 1.35, or 1.34 with the feature
     gate ContainerRestartRules; elsewhere, and after that, another pod follows. Not where
     `backoffLimit` is 0."""
+    checkpoint_every_minutes: float = Field(default=10.0, ge=0, le=1440)
+    """How often a denoising that goes on is kept, so that another attempt goes on from there; it is
+    at each stop, too. 0: never. A model's own `execution.checkpointEveryMinutes` goes before it."""
     node_lost_seconds: int = Field(default=300, ge=0)
     """A pod whose node does not answer for that long is given up and replaced."""
 

@@ -4,14 +4,17 @@ What has to be called, and how, is its family's to say. The pipeline can serve a
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from t2v_api.progress import Stage
 from t2v_api.request import GenerationRequest
+from t2v_api.result import MOST_NOTICES, NOTICE_CHARACTERS
 
+from t2v_runner.checkpoints.keeper import Keeper
+from t2v_runner.checkpoints.stepping import CannotGoOn, Snapshot, kept
 from t2v_runner.errors import RequestRefused
 from t2v_runner.families.base import Adapter
 from t2v_runner.families.reversible import wrapped
@@ -42,6 +45,8 @@ class Drawn:
     """What used answers of earlier steps again."""
     notices: tuple[str, ...]
     """What of the request the model did not use."""
+    resumed_step: int | None = None
+    """The step that it went on from. None: it was drawn from its beginning."""
 
 
 def denoise(
@@ -50,13 +55,40 @@ def denoise(
     request: GenerationRequest,
     init_frames: "Frames | None",
     reporter: Reporter,
+    keeper: Keeper | None = None,
 ) -> Drawn:
     """Draw the request with a loaded pipeline of the adapter's family.
 
     `init_frames` are what it starts from, as `read_init_frames` gives them; without them it starts
-    from noise.
+    from noise. The `keeper` gets a snapshot of each step, and may have one to go on from.
     Raises Stopped between two steps, and RequestRefused.
     """
+    if keeper is None:
+        return _drawn(loaded, adapter, request, init_frames, reporter, None, None)
+    before = keeper.begin(is_exact=_is_exact(loaded, request))
+    if before:
+        try:
+            return _drawn(loaded, adapter, request, init_frames, reporter, keeper, before)
+        except CannotGoOn as error:
+            keeper.ignore(f"a checkpoint was not used: {error}"[:NOTICE_CHARACTERS])
+    return _drawn(loaded, adapter, request, init_frames, reporter, keeper, None)
+
+
+def _is_exact(loaded: Any, request: GenerationRequest) -> bool:
+    """Whether nothing but the latents, the scheduler and random numbers go from step to step."""
+    guider = getattr(loaded, "guider", None)
+    return request.speed is None and getattr(guider, "momentum_buffer", None) is None
+
+
+def _drawn(
+    loaded: Any,
+    adapter: Adapter,
+    request: GenerationRequest,
+    init_frames: "Frames | None",
+    reporter: Reporter,
+    keeper: Keeper | None,
+    before: Snapshot | None,
+) -> Drawn:
     import torch
 
     # Some pipelines call the scheduler without a generator, some schedulers draw on the CPU.
@@ -66,7 +98,8 @@ def denoise(
     with (
         torch.inference_mode(),
         adapter.prepared(loaded, request, init_frames, generator) as (pipeline, arguments),
-        _reported(pipeline, reporter),
+        _kept(pipeline, generator, keeper, before),
+        _reported(pipeline, reporter, before.step if before else 0, keeper),
         sped_up(adapter, pipeline, request, denoisers(pipeline)),
     ):
         notices = tuple(adapter.notices(pipeline, request))
@@ -84,7 +117,11 @@ def denoise(
         )
     if sound:
         sound = lasting(sound, Fraction(request.num_frames, request.fps))
-    return Drawn(frames, sound, scheduler_class, dtype, str(cache) if cache else None, notices)
+    if keeper and keeper.ignored:
+        notices = (*notices, keeper.ignored)[:MOST_NOTICES]
+    resumed = before.step if before else None
+    cached = str(cache) if cache else None
+    return Drawn(frames, sound, scheduler_class, dtype, cached, notices, resumed)
 
 
 def denoisers(pipeline: Any) -> list[Any]:
@@ -93,11 +130,22 @@ def denoisers(pipeline: Any) -> list[Any]:
     return [model for name in names if (model := getattr(pipeline, name, None)) is not None]
 
 
+def _kept(
+    pipeline: Any, generator: Any, keeper: Keeper | None, before: Snapshot | None
+) -> AbstractContextManager[None]:
+    if keeper is None:
+        return nullcontext()
+    return kept(pipeline, denoisers(pipeline), generator, keeper, before)
+
+
 @contextmanager
-def _reported(pipeline: Any, reporter: Reporter) -> Iterator[None]:
+def _reported(
+    pipeline: Any, reporter: Reporter, before: int, keeper: Keeper | None
+) -> Iterator[None]:
     """Tell each denoising step and the decoding, whatever callbacks the pipeline may have.
 
     Steps are counted where every pipeline passes, in the scheduler; raising there stops for good.
+    The first ones, `before`, were done by an earlier run.
     """
     done = steps = 0
 
@@ -118,11 +166,14 @@ def _reported(pipeline: Any, reporter: Reporter) -> Iterator[None]:
         steps = steps or getattr(pipeline, "_num_timesteps", 0) or len(pipeline.scheduler.timesteps)
         result = real(*arguments, **named)
         done += 1
-        reporter.denoised(done, max(done, steps))
+        if done >= before:
+            reporter.denoised(done, max(done, steps), before)
         return result
 
     def decode(real: Any, *arguments: Any, **named: Any) -> Any:
         if reporter.stage is Stage.DENOISE:
+            if keeper:
+                keeper.denoised()
             reporter.enter(Stage.DECODE)
         return real(*arguments, **named)
 

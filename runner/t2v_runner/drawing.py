@@ -13,6 +13,9 @@ from t2v_api.profile import ModelProfile
 from t2v_api.progress import Stage
 from t2v_api.request import GenerationRequest
 
+from t2v_runner.checkpoints.circumstances import circumstances_of
+from t2v_runner.checkpoints.file import Circumstances
+from t2v_runner.checkpoints.keeper import Keeper
 from t2v_runner.decoding import decoding_again
 from t2v_runner.denoise import Drawn, denoise
 from t2v_runner.device import CPU, Device
@@ -49,18 +52,24 @@ class Drawing:
     loras: tuple[LocatedLora, ...] = ()
     """What is added to the model's weights."""
 
+    def circumstances(self, device: Device, fp8: bool = False) -> Circumstances:
+        """What a checkpoint of it hangs on."""
+        return circumstances_of(self.profile, self.request, self.init_frames, device, fp8)
+
     @property
     def weights(self) -> Weights:
         """What the pipeline is loaded from."""
         return Weights(self.profile, self.folder, self.motion_adapter, self.loras)
 
 
-def draw(drawing: Drawing, device: Device, reporter: Reporter) -> tuple[Drawn, Execution]:
+def draw(
+    drawing: Drawing, device: Device, reporter: Reporter, keeper: Keeper | None = None
+) -> tuple[Drawn, Execution]:
     """What was drawn, and how. Raises RunnerError."""
     ways, fell_back = ways_for(drawing, device), list[str]()
     for plan in ways.plans:
         try:
-            drawn = _drawn(drawing, plan, device, reporter, fell_back)
+            drawn = _drawn(drawing, plan, device, reporter, fell_back, keeper)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -86,7 +95,12 @@ def ways_for(drawing: Drawing, device: Device) -> Ways:
 
 
 def _drawn(
-    drawing: Drawing, plan: Plan, device: Device, reporter: Reporter, fell_back: list[str]
+    drawing: Drawing,
+    plan: Plan,
+    device: Device,
+    reporter: Reporter,
+    fell_back: list[str],
+    keeper: Keeper | None,
 ) -> Drawn:
     import torch
 
@@ -98,7 +112,9 @@ def _drawn(
             pipeline = changes.enter_context(placed(drawing.weights, plan, device, reporter))
         changes.enter_context(decoding_again(pipeline, fell_back))
         adapter = adapter_of(drawing.profile.family)
-        return denoise(pipeline, adapter, drawing.request, drawing.init_frames, reporter)
+        if keeper:
+            keeper.under(drawing.circumstances(device, plan.fp8))
+        return denoise(pipeline, adapter, drawing.request, drawing.init_frames, reporter, keeper)
 
 
 def _execution(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from t2v_api.progress import Stage
 from t2v_api.sizes import Role, role_of
 
+from t2v_runner.checkpoints.stepping import is_skipped
 from t2v_runner.components import of_role
 from t2v_runner.out_of_memory import emptied, empty_cache
 from t2v_runner.reporter import Reporter
@@ -51,9 +52,9 @@ def filled_when_called(
     encoders, denoisers = of_role(pipeline, Role.TEXT_ENCODER), of_role(pipeline, Role.DENOISER)
     is_filled = False
 
-    def fill(*_: object) -> None:
+    def fill(shell: Any, *_: object) -> None:
         nonlocal is_filled
-        if is_filled:
+        if is_filled or is_skipped(shell):
             return
         is_filled = True
         reporter.enter(Stage.LOAD)

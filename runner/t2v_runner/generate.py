@@ -5,13 +5,17 @@ import time
 from functools import partial
 
 from t2v_api.delivery import RECORD_FILE
+from t2v_api.execution import Execution
 from t2v_api.progress import Stage
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE, GenerationResult, Video
 from t2v_api.start import Start
 
 from t2v_runner import drawing as one_process
 from t2v_runner import ranks
-from t2v_runner.device import choose_device
+from t2v_runner.checkpoints.course import checkpoints
+from t2v_runner.checkpoints.keeper import Keeper
+from t2v_runner.denoise import Drawn
+from t2v_runner.device import Device, choose_device
 from t2v_runner.drawing import Drawing
 from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RequestRefused
 from t2v_runner.hub.store import ModelStore
@@ -54,12 +58,18 @@ def generate(
     if found:
         return found
     result = left_behind(order.output_dir)
-    if result:
-        reporter.enter(Stage.UPLOAD)
-    else:
-        result = _make(order, reporter, server)
-    upload(order.output_dir, (*result.output, RECORD_FILE), server, reporter.check)
+    if not result:
+        return _make(order, reporter, server)
+    reporter.enter(Stage.UPLOAD)
+    _upload(order, result, server, reporter)
     return result
+
+
+def _upload(
+    order: Order, result: GenerationResult, server: ReportServer, reporter: Reporter
+) -> None:
+    upload(order.output_dir, (*result.output, RECORD_FILE), server, reporter.check)
+    reporter.nearly_done()
 
 
 def _finished_before(server: ReportServer) -> GenerationResult | None:
@@ -76,13 +86,35 @@ def _finished_before(server: ReportServer) -> GenerationResult | None:
 
 
 def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> GenerationResult:
-    request, profile = order.request, order.profile
-    check_request(profile, request)
-    read_ahead(weights_at_hand(profile, order.models_dir))
-    device = choose_device(profile.resources.gpus, order.device)
-    read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
+    check_request(order.profile, order.request)
+    read_ahead(weights_at_hand(order.profile, order.models_dir))
+    device = choose_device(order.profile.resources.gpus, order.device)
     with (
         Publication(order.output_dir) as publication,
+        checkpoints(order, publication, server, reporter) as keeper,
+    ):
+        drawn, execution = _draw(order, device, reporter, server, keeper)
+        _encode(order, drawn, publication, reporter)
+        result = _record(order, drawn, execution, publication, reporter)
+        if not order.uploads:
+            reporter.nearly_done()
+        with reporter.undisturbed():
+            publication.publish(result)
+        if order.uploads and server:
+            _upload(order, result, server, reporter)
+    return result
+
+
+def _draw(
+    order: Order,
+    device: Device,
+    reporter: Reporter,
+    server: ReportServer | None,
+    keeper: Keeper | None,
+) -> tuple[Drawn, Execution]:
+    request, profile = order.request, order.profile
+    read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
+    with (
         ModelStore(order.cache, reporter.downloaded) as store,
         ModelStore(order.cache_of_loras, reporter.downloaded) as store_of_loras,
     ):
@@ -98,44 +130,54 @@ def _make(order: Order, reporter: Reporter, server: ReportServer | None) -> Gene
         drawing = Drawing(profile, request, folder, frames_given, motion_adapter, loras)
         draw = ranks.draw if profile.resources.gpus > 1 else one_process.draw
         try:
-            drawn, execution = draw(drawing, device, reporter)
+            return draw(drawing, device, reporter, keeper)
         except ModelNotLoadable as error:
             if order.cache.is_read_only and not folder.is_dir():
                 raise ModelNotInCache(
                     f"{folder}: it went from the cache while it was loaded"
                 ) from error
             raise
-        frames = drawn.frames
 
-        reporter.enter(Stage.ENCODE)
-        write_video(frames, request.fps, publication.path(VIDEO_FILE), drawn.sound)
-        write_poster(frames[0], publication.path(POSTER_FILE))
-        write_preview(frames, request.fps, publication.path(PREVIEW_FILE))
 
-        reporter.enter(Stage.UPLOAD)
-        mp4 = publication.path(VIDEO_FILE).read_bytes()
-        timings, generation_time = reporter.finish()
-        result = GenerationResult(
-            output=(VIDEO_FILE, POSTER_FILE, PREVIEW_FILE),
-            video=Video(
-                sha256=hashlib.sha256(mp4).hexdigest(),
-                frames_sha256=hashlib.sha256(frames.data).hexdigest(),
-                bytes=len(mp4),
-                width=request.width,
-                height=request.height,
-                frames=len(frames),
-                fps=request.fps,
-                duration=len(frames) / request.fps,
-                audio=describe(drawn.sound) if drawn.sound else None,
-            ),
-            seed=request.seed,
-            scheduler=request.scheduler,
-            model_revision=profile.revision,
-            scheduler_class=drawn.scheduler_class,
-            execution=execution,
-            notices=drawn.notices,
-            timings=timings,
-            generation_time=generation_time,
-        )
-        publication.publish(result)
-    return result
+def _encode(order: Order, drawn: Drawn, publication: Publication, reporter: Reporter) -> None:
+    frames, fps = drawn.frames, order.request.fps
+    reporter.enter(Stage.ENCODE)
+    write_video(frames, fps, publication.path(VIDEO_FILE), drawn.sound)
+    write_poster(frames[0], publication.path(POSTER_FILE))
+    write_preview(frames, fps, publication.path(PREVIEW_FILE))
+
+
+def _record(
+    order: Order,
+    drawn: Drawn,
+    execution: Execution,
+    publication: Publication,
+    reporter: Reporter,
+) -> GenerationResult:
+    request, frames = order.request, drawn.frames
+    reporter.enter(Stage.UPLOAD)
+    mp4 = publication.path(VIDEO_FILE).read_bytes()
+    timings, generation_time = reporter.finish()
+    return GenerationResult(
+        output=(VIDEO_FILE, POSTER_FILE, PREVIEW_FILE),
+        video=Video(
+            sha256=hashlib.sha256(mp4).hexdigest(),
+            frames_sha256=hashlib.sha256(frames.data).hexdigest(),
+            bytes=len(mp4),
+            width=request.width,
+            height=request.height,
+            frames=len(frames),
+            fps=request.fps,
+            duration=len(frames) / request.fps,
+            audio=describe(drawn.sound) if drawn.sound else None,
+        ),
+        seed=request.seed,
+        scheduler=request.scheduler,
+        model_revision=order.profile.revision,
+        scheduler_class=drawn.scheduler_class,
+        execution=execution,
+        notices=drawn.notices,
+        resumed_step=drawn.resumed_step,
+        timings=timings,
+        generation_time=generation_time,
+    )

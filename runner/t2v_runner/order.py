@@ -45,6 +45,8 @@ class Order:
     """The same, unless nothing may be fetched there."""
     uploads: bool = False
     """Whether the files go on from `output_dir` to a store."""
+    checkpoint_seconds: float = 600.0
+    """Between two checkpoints; 0: there are none."""
 
 
 def read_order(environment: Mapping[str, str]) -> Order:
@@ -61,6 +63,7 @@ def read_order(environment: Mapping[str, str]) -> Order:
         profile=profile,
         output_dir=Path(environment.get("T2V_OUTPUT_DIR", "/output")),
         uploads=environment.get("T2V_UPLOAD") == "1",
+        checkpoint_seconds=60 * _checkpoint_minutes(profile, environment),
         models_dir=read_models_dir(environment),
         cache=read_cache(environment),
         cache_of_loras=read_cache_of_loras(environment),
@@ -85,6 +88,12 @@ def read_report_address(environment: Mapping[str, str]) -> ReportAddress | None:
     folder = Path(environment.get("T2V_TOKEN_DIR", TOKEN_FOLDER))
     authority = environment.get("T2V_REPORT_CA", "")
     return ReportAddress(url, certificate_authority=authority, token_file=folder / TOKEN_FILE)
+
+
+def _checkpoint_minutes(profile: ModelProfile, environment: Mapping[str, str]) -> float:
+    """The model's own, or those of the environment."""
+    own = profile.execution.checkpoint_every_minutes
+    return float(environment.get("T2V_CHECKPOINT_MINUTES", "10")) if own is None else own
 
 
 def _required(name: str, environment: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from typing import TextIO, TypeVar
 
 from t2v_api.prefetch import PrefetchResult
 from t2v_api.progress import Progress, Stage
-from t2v_api.reasons import Reason
+from t2v_api.reasons import ExitCode, Reason
 from t2v_api.result import (
     MESSAGE_CHARACTERS,
     TERMINATION_MESSAGE_BYTES,
@@ -28,7 +28,7 @@ from t2v_runner.errors import known
 from t2v_runner.order import read_report_address
 from t2v_runner.report_server import NotAnswered, ProgressTeller, Refused, ReportServer
 from t2v_runner.reporter import tell_on
-from t2v_runner.stop import StopSignal
+from t2v_runner.stop import StopSignal, termination_log
 
 HAND_IN_PAUSES = (1.0, 2.0, 4.0, 8.0, 0.0)
 """Seconds after each try to hand in the record: another operator leads by then."""
@@ -49,30 +49,43 @@ class Outside:
     server: ReportServer | None
 
 
-def run(work: Callable[[Outside], Left]) -> Left:
-    """Do the work, and leave its record as the termination message and at the report server."""
+def run(work: Callable[[Outside], Left], stop: StopSignal | None = None) -> Left:
+    """Do the work, and leave its record as the termination message and at the report server.
+
+    Without a `stop` that listens already, a new one does from now on.
+    """
     set_up_logging()
-    stop = StopSignal()
-    stop.listen()
+    if stop is None:
+        stop = StopSignal()
+        stop.listen()
     with _standard_output_for_progress() as stream, _report_server() as server:
         with _told_on(stream, server) as tell:
             record = work(Outside(tell, stop, server))
         # First what needs no network: whatever ends the pod now, it has told its end.
-        _leave(record, Path(os.environ.get("T2V_TERMINATION_LOG", "/dev/termination-log")))
+        _leave(record, termination_log())
+        stop.ends_with = ExitCode.DONE
+        if isinstance(record, GenerationFailure):
+            stop.ends_with = record.exit_code
         if server:
             _hand_in(record, server, stop)
     return record
 
 
-def failure(error: Exception, stage: Stage) -> GenerationFailure:
+def failure(
+    error: BaseException, stage: Stage, resumed_step: int | None = None
+) -> GenerationFailure:
     """The record of what ended the work at `stage`. It is logged."""
     its_own = known(error)
     if its_own is None:
         logger.exception("the runner failed at stage %s", stage)
         message = f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]
-        return GenerationFailure(reason=Reason.RUNNER_FAULT, message=message, stage=stage)
+        return GenerationFailure(
+            reason=Reason.RUNNER_FAULT, message=message, stage=stage, resumed_step=resumed_step
+        )
     logger.error("%s at stage %s: %s", its_own.reason, stage, its_own)
-    return GenerationFailure(reason=its_own.reason, message=str(its_own), stage=stage)
+    return GenerationFailure(
+        reason=its_own.reason, message=str(its_own), stage=stage, resumed_step=resumed_step
+    )
 
 
 def set_up_logging() -> None:

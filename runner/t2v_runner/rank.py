@@ -13,10 +13,12 @@ import threading
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from t2v_api.progress import Progress, Stage
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from t2v_runner.checkpoints.keeper import Keeper, Keeping
 from t2v_runner.components import tiled
 from t2v_runner.decoding import decoding_again
 from t2v_runner.denoise import Drawn, denoise, denoisers
@@ -35,6 +37,14 @@ Outcome = Drawn | RunnerError
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A checkpoint is written, or there was none to write."""
+
+    is_last_wish: bool = False
+    """Whether the watching process had asked for it."""
+
+
+@dataclass(frozen=True)
 class Place:
     """Which of the processes this is."""
 
@@ -45,6 +55,8 @@ class Place:
     """Of the whole run."""
     rendezvous: Path
     """A file by which they find each other."""
+    keeping: Keeping | None = None
+    """Where the first one writes checkpoints, and all find one to go on from."""
 
     @property
     def own_device(self) -> Device:
@@ -53,8 +65,23 @@ class Place:
         return replace(self.device, name=f"{self.device.name}:{self.rank}")
 
 
-def run(place: Place, drawing: Drawing, watcher: Connection) -> None:
-    """Draw, sending Progress and then an Outcome to the process that watches. Does not return."""
+class _Watcher:
+    """The way to the process that watches, for several threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, news: Any) -> None:
+        with self._lock:
+            self._connection.send(news)
+
+
+def run(place: Place, drawing: Drawing, news: Connection, wishes: Connection) -> None:
+    """Draw, sending Progress, Kept and then an Outcome to the process that watches.
+
+    The first one writes a checkpoint for whatever comes as a wish. Does not return.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the watching process heeds them
     threading.Thread(target=_end_with_the_watcher, daemon=True).start()
@@ -65,8 +92,9 @@ def run(place: Place, drawing: Drawing, watcher: Connection) -> None:
     )
     # A killed process would leave tqdm's own lock, a semaphore, behind.
     tqdm.set_lock(threading.RLock())
+    watcher = _Watcher(news)
     try:
-        _draw(place, drawing, watcher)
+        _draw(place, drawing, watcher, wishes)
     except Exception as error:
         watcher.send(known(error) or _unknown(error, place))
     while True:
@@ -85,7 +113,24 @@ def _end_with_the_watcher() -> None:
     os._exit(1)
 
 
-def _draw(place: Place, drawing: Drawing, watcher: Connection) -> None:
+def _keeper(place: Place, drawing: Drawing, watcher: _Watcher, wishes: Connection) -> Keeper | None:
+    """All of them go on from what is there. The first one alone writes."""
+    if place.keeping is None:
+        return None
+    keeper = Keeper(place.keeping, lambda: watcher.send(Kept()), latents_seconds=0.0)
+    if place.rank == 0:
+        keeper.__enter__()
+
+        def heed() -> None:
+            wishes.recv()
+            keeper.save_now()
+            watcher.send(Kept(is_last_wish=True))
+
+        threading.Thread(target=heed, name="wishes", daemon=True).start()
+    return keeper.under(drawing.circumstances(place.own_device))
+
+
+def _draw(place: Place, drawing: Drawing, watcher: _Watcher, wishes: Connection) -> None:
     import torch
 
     torch.set_num_threads(max(1, torch.get_num_threads() // place.ranks))
@@ -98,11 +143,15 @@ def _draw(place: Place, drawing: Drawing, watcher: Connection) -> None:
         tiled(pipeline.vae)
     tell = watcher.send if place.rank == 0 else _until_decoding
     reporter = Reporter(tell, StopSignal())
+    keeper = _keeper(place, drawing, watcher, wishes)
+    wanted = drawing.request, drawing.init_frames
     try:
         with decoding_again(pipeline, []):
-            drawn = denoise(pipeline, adapter, drawing.request, drawing.init_frames, reporter)
+            drawn = denoise(pipeline, adapter, *wanted, reporter, keeper)
     except _DecodingIsAnothers:
         return
+    if keeper:
+        keeper.save_now()
     watcher.send(drawn)
 
 

@@ -15,11 +15,13 @@ from urllib.parse import urlencode
 
 from t2v_api.base import ContractError, ContractModel
 from t2v_api.delivery import (
+    CHECKPOINT_PATH,
     INIT_MEDIA_NAME,
     INIT_MEDIA_PATH,
     PROGRESS_PATH,
     RESULT_PATH,
     UPLOADS_PATH,
+    CheckpointLink,
     FileToUpload,
     InitMediaLink,
     UploadGrants,
@@ -121,6 +123,14 @@ class ReportServer:
             return UploadGrants.parse_json(self._ask("POST", UPLOADS_PATH, request.json_line()))
         except ContractError as error:
             raise NotAnswered(str(error)) from None
+
+    def ask_for_checkpoint(self) -> CheckpointLink:
+        """What opens this very video's checkpoint in the store. Raises NotAnswered, Refused."""
+        try:
+            return CheckpointLink.parse_json(self._ask("GET", CHECKPOINT_PATH))
+        except ContractError:
+            # The fault may quote the link.
+            raise NotAnswered("the report server's answer cannot be read") from None
 
     def ask_for_init_media(self, name: str) -> InitMediaLink:
         """What opens the file of the store that this video's request calls `name`.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -35,6 +36,8 @@ class Reporter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage = Stage.START
+        self.resumed_step: int | None = None
+        """The denoising step that an earlier run had come to."""
         self._tell = tell
         self._stop = stop
         self._monotonic = monotonic
@@ -42,6 +45,8 @@ class Reporter:
         self._timings: dict[Stage, float] = {}
         self._download: Pace | None = None
         self._percent = 0
+        self._share = 1.0
+        """How much of the denoising is this run's own."""
         self._report(step=0, steps=0, percent=0)
 
     def enter(self, stage: Stage) -> None:
@@ -49,6 +54,7 @@ class Reporter:
         self._stop.check()
         self._close_stage()
         self.stage = stage
+        self._stop.stage = stage
         self._report(step=0, steps=0, percent=PERCENT_AT_START[stage], eta_seconds=self._rest())
 
     def downloaded(self, count: int, total: int) -> None:
@@ -66,20 +72,37 @@ class Reporter:
             total_bytes=total,
         )
 
-    def denoised(self, step: int, steps: int) -> None:
-        """`step` of `steps` evaluations are done. Raises Stopped."""
+    def denoised(self, step: int, steps: int, before: int = 0) -> None:
+        """`step` of `steps` evaluations are done, `before` of them by an earlier run.
+
+        Raises Stopped.
+        """
         self._stop.check()
-        spent = self._monotonic() - self._stage_start
+        self.resumed_step = before or None
+        self._share = (steps - before) / max(steps, 1)
+        spent, own = self._monotonic() - self._stage_start, step - before
         self._report(
             step=step,
             steps=steps,
             percent=PERCENT_AT_START[Stage.DENOISE] + DENOISE_PERCENT * step // max(steps, 1),
-            eta_seconds=self._eta(spent / step, step, steps) if step > 1 else None,
+            eta_seconds=self._eta(spent / own, step, steps) if own > 1 else None,
         )
 
     def check(self) -> None:
         """Raises Stopped if somebody asked to stop."""
         self._stop.check()
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """In the block no signal breaks in."""
+        return self._stop.breaking_in(False)
+
+    def nearly_done(self) -> None:
+        """No signal breaks in any more."""
+        self._stop.let_it_finish()
+
+    def rescued(self, rescue: Callable[[], None]) -> AbstractContextManager[None]:
+        """In the block `rescue` saves what it can where a stop takes too long."""
+        return self._stop.rescued(rescue)
 
     def finish(self) -> tuple[dict[Stage, float], float]:
         """The seconds of each stage, and in all. Raises Stopped."""
@@ -100,10 +123,10 @@ class Reporter:
     def _rest(self) -> float | None:
         """The same once the denoising is over: what is left takes its part of the time."""
         denoising = self._timings.get(Stage.DENOISE)
-        if denoising is None or self.stage is Stage.DENOISE:
+        if denoising is None or self.stage is Stage.DENOISE or not self._share:
             return None
         left = 100 - PERCENT_AT_START[self.stage]
-        return round(denoising * left / DENOISE_PERCENT, 1)
+        return round(denoising / self._share * left / DENOISE_PERCENT, 1)
 
     def _close_stage(self) -> None:
         now = self._monotonic()

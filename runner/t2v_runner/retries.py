@@ -12,6 +12,7 @@ from t2v_api.progress import Stage
 from t2v_api.reasons import ExitCode
 from t2v_api.result import GenerationFailure
 
+from t2v_runner.checkpoints.course import has_checkpoint
 from t2v_runner.publish import left_behind
 
 COUNT = ".retries"
@@ -29,8 +30,8 @@ def code_to_end_with(failure: GenerationFailure, environment: Mapping[str, str])
     code, allowed = failure.exit_code, int(environment.get("T2V_RETRIES", "0"))
     if code is not ExitCode.STORAGE_OR_NETWORK or not allowed:
         return code
-    has_begun = failure.stage not in BEFORE_DENOISING
-    if has_begun and left_behind(Path(environment["T2V_OUTPUT_DIR"])) is None:
+    has_begun, folder = failure.stage not in BEFORE_DENOISING, Path(environment["T2V_OUTPUT_DIR"])
+    if has_begun and left_behind(folder) is None and not has_checkpoint(folder):
         return ExitCode.FAULT
     count = Path(environment["HOME"]) / COUNT
     try:

@@ -38,9 +38,9 @@ def upload(
 ) -> None:
     """Upload the files `names` of `folder`, in this order. Raises StorageFailed.
 
-    `may_go_on` is called before each pause and raises where somebody asked to stop.
+    `may_go_on` is called all the time and raises where somebody asked to stop.
     """
-    files = tuple(_described(folder / name) for name in names)
+    files = tuple(described(folder / name, name) for name in names)
     deadline, pause, refusals = monotonic() + UPLOAD_SECONDS, FIRST_PAUSE_SECONDS, 0
     taken = again = 0
     while True:
@@ -48,7 +48,7 @@ def upload(
             for file in files[taken:]:
                 # One at a time: a grant ends, and a file may be large.
                 for grant in server.ask_to_upload((file,)).grants:
-                    _put(folder / grant.name, grant)
+                    put(folder / grant.name, grant, may_go_on)
                 taken += 1
                 deadline, pause, refusals = monotonic() + UPLOAD_SECONDS, FIRST_PAUSE_SECONDS, 0
             # The store itself says that all is there.
@@ -69,23 +69,28 @@ def upload(
         pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
 
-def _described(path: Path) -> FileToUpload:
+def described(path: Path, name: str) -> FileToUpload:
+    """The file as the store is to know it."""
     sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     for chunk in _chunks(path):
         sha256.update(chunk)
         md5.update(chunk)
         size += len(chunk)
-    return FileToUpload(name=path.name, bytes=size, sha256=sha256.hexdigest(), md5=md5.hexdigest())
+    return FileToUpload(name=name, bytes=size, sha256=sha256.hexdigest(), md5=md5.hexdigest())
 
 
-def _put(path: Path, grant: Grant) -> None:
-    """Raises NotAnswered, Refused."""
+def put(path: Path, grant: Grant, may_go_on: Callable[[], None]) -> None:
+    """Upload one file. Raises NotAnswered, Refused; and what `may_go_on` raises at each chunk."""
     import httpx2
 
     headers = {**grant.headers, "Content-Length": str(path.stat().st_size)}
     try:
         answer = httpx2.put(
-            grant.url, content=_chunks(path), headers=headers, timeout=FILE_SECONDS, trust_env=False
+            grant.url,
+            content=_chunks(path, may_go_on),
+            headers=headers,
+            timeout=FILE_SECONDS,
+            trust_env=False,
         )
     except (httpx2.HTTPError, OSError) as error:
         # The URL is a right of its own: it stands in no message.
@@ -100,7 +105,8 @@ def _words(text: str) -> str:
     return " ".join(text.split())[:200]
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path, may_go_on: Callable[[], None] = lambda: None) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
+            may_go_on()
             yield chunk

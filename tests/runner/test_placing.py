@@ -1,5 +1,6 @@
 """Memory plans change where a model is, and not what it draws. The device is the CPU itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from t2v_api.family import ModelFamily
 from t2v_api.progress import Progress, Stage
 from t2v_api.speed import Speed
 from t2v_api.start import Start
+from t2v_runner.checkpoints.file import write
+from t2v_runner.checkpoints.keeper import Keeper, Keeping
 from t2v_runner.components import tiled
 from t2v_runner.denoise import denoise, denoisers
 from t2v_runner.device import Device
@@ -29,14 +32,16 @@ MODELS = pytest.mark.parametrize("name", TINY_MODELS)
 OTHERS = pytest.mark.parametrize("placement", list(Placement)[1:], ids=str)
 
 
-def draw_by(plan: Plan, tiny: Tiny, start: Start, **changes: Any) -> tuple[Frames, list[Progress]]:
+def draw_by(
+    plan: Plan, tiny: Tiny, start: Start, keeper: Keeper | None = None, **changes: Any
+) -> tuple[Frames, list[Progress]]:
     """The frames of a pipeline that is loaded for them as the plan says."""
     told: list[Progress] = []
     reporter = Reporter(told.append, StopSignal())
     weights = Weights(a_profile(tiny.family, tiny.folder), tiny.folder)
     with placed(weights, plan, Device("cpu", torch.float32), reporter) as pipeline:
         wanted = asked(tiny.family, start, **changes)
-        drawn = denoise(pipeline, adapter_of(tiny.family), *wanted, reporter)
+        drawn = denoise(pipeline, adapter_of(tiny.family), *wanted, reporter, keeper)
     return drawn.frames, told
 
 
@@ -128,6 +133,27 @@ def test_text_encoders_leave_though_an_expert_is_never_called(
         wanted = asked(tiny.family, Start.VIDEO, strength=0.5)
         denoise(pipeline, tiny.adapter, *wanted, reporter)
     assert sent[0] is Stage.ENCODE_PROMPT
+
+
+@pytest.mark.parametrize("placement", list(Placement), ids=str)
+def test_what_one_placement_has_begun_another_ends(
+    load: Loader, tmp_path: Path, placement: Placement
+) -> None:
+    tiny, wish = load("Wan"), {"num_inference_steps": 3}
+    keeping = Keeping(tmp_path / "kept", tmp_path / "part", 600.0)
+    first = Keeper(keeping).under({})
+    expected, _ = draw_by(Plan(Placement.ALL_ON_GPU), tiny, Start.TEXT, first, **wish)
+    (last,) = first._latest
+    assert last.is_last
+    for snapshot in (replace(last, is_last=False), last):
+        write(snapshot, {}, keeping.part, keeping.path)
+        keeper = Keeper(keeping).under({})
+        frames, told = draw_by(Plan(placement), tiny, Start.TEXT, keeper, **wish)
+        assert keeper.step == 3
+        assert frames.tobytes() == expected.tobytes()
+        is_loaded = Stage.LOAD in {each.stage for each in told}
+        # Finished latents need no denoiser.
+        assert is_loaded is (placement is Placement.ENCODER_FIRST and not snapshot.is_last)
 
 
 def test_loading_a_denoiser_late_is_told_and_percent_goes_on(load: Loader) -> None:

@@ -21,13 +21,14 @@ from t2v_api.progress import Progress, Stage
 from t2v_api.start import Start
 from t2v_runner import drawing as one_process
 from t2v_runner import ranks
+from t2v_runner.checkpoints.keeper import Keeper, Keeping
 from t2v_runner.denoise import Drawn
 from t2v_runner.device import choose_device
 from t2v_runner.drawing import Drawing
 from t2v_runner.errors import ModelNotLoadable, RunnerError, Stopped
 from t2v_runner.reporter import Reporter
 from t2v_runner.sharing import check_heads
-from t2v_runner.stop import StopSignal
+from t2v_runner.stop import Interrupted, StopSignal
 
 from tests.runner.drawing import Loader, asked, check_progress
 from tests.runner.tiny_models import a_profile
@@ -128,6 +129,35 @@ def test_a_stop_ends_all_and_steps_are_told(load: Loader) -> None:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGINT, before[1])
     check_progress([each for each in told if each.stage is not Stage.LOAD], steps=2)
+    assert multiprocessing.active_children() == []
+
+
+def test_several_processes_go_on_together(load: Loader, tmp_path: Path) -> None:
+    drawing = a_drawing(load, "LTX", num_inference_steps=4)
+    undisturbed = drawn(drawing)
+    carried: list[str] = []
+    keeping = Keeping(tmp_path / "kept", tmp_path / "part", 600.0)
+
+    def run(until: int | Stage | None) -> Drawn:
+        def tell(progress: Progress) -> None:
+            if until is not None and until in (progress.step, progress.stage):
+                raise Interrupted
+
+        keeper = Keeper(keeping, lambda: carried.append("carried"))
+        try:
+            return ranks.draw(drawing, CPU, Reporter(tell, StopSignal()), keeper)[0]
+        except Interrupted:
+            keeper.save_now()
+            raise
+
+    with pytest.raises(Interrupted):
+        run(2)
+    assert carried
+    with pytest.raises(Interrupted):
+        run(Stage.DECODE)
+    last = run(None)
+    assert last.resumed_step == 4
+    np.testing.assert_array_equal(last.frames, undisturbed.frames)
     assert multiprocessing.active_children() == []
 
 

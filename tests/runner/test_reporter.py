@@ -107,3 +107,31 @@ def test_a_signal_stops_between_two_steps() -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_what_an_earlier_run_has_done_says_nothing_of_the_pace() -> None:
+    told: list[Progress] = []
+    clock = Clock()
+    reporter = Reporter(told.append, StopSignal(), clock)
+    reporter.enter(Stage.DENOISE)
+    for step in (7, 8, 9, 10):
+        reporter.denoised(step, 10, before=7)
+        clock.now += 2
+    assert [each.step for each in told[2:]] == [7, 8, 9, 10]
+    assert [each.eta_seconds is None for each in told[2:]] == [True, True, False, False]
+    assert told[-1].eta_seconds == pytest.approx(2.0 * 10 / 8, abs=0.8)
+    clock.now = 6.0
+    reporter.enter(Stage.DECODE)
+    # Six seconds were three steps of ten.
+    assert told[-1].eta_seconds == 2.5
+    assert reporter.finish()[0][Stage.DENOISE] == 6.0
+    assert reporter.resumed_step == 7
+
+
+def test_where_nothing_was_left_to_denoise_nobody_knows_the_rest() -> None:
+    told: list[Progress] = []
+    reporter = Reporter(told.append, StopSignal(), Clock())
+    reporter.enter(Stage.DENOISE)
+    reporter.denoised(10, 10, before=10)
+    reporter.enter(Stage.DECODE)
+    assert told[-1].eta_seconds is None

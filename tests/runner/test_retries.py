@@ -46,3 +46,9 @@ def test_where_nothing_is_started_again_the_code_is_what_happened(
 
 def test_a_folder_that_takes_no_byte_more_is_no_place_for_a_retry(tmp_path: Path) -> None:
     assert code_to_end_with(a_failure(), an_environment(tmp_path / "not-there")) is FAULT
+
+
+@pytest.mark.parametrize("stage", [Stage.DECODE, Stage.ENCODE, Stage.UPLOAD])
+def test_what_is_kept_is_not_denoised_again(tmp_path: Path, stage: Stage) -> None:
+    (tmp_path / ".checkpoint-0123.safetensors").touch()
+    assert code_to_end_with(a_failure(stage=stage), an_environment(tmp_path)) is FAILED

@@ -174,3 +174,23 @@ def test_several_gpus_share_memory_to_speak_by() -> None:
 def test_the_job_does_not_remove_itself_before_its_result_is_written_down() -> None:
     spec = build_job(a_job(ttlSecondsAfterFinished=0), a_config())["spec"]
     assert "ttlSecondsAfterFinished" not in spec
+
+
+@pytest.mark.parametrize(
+    ("policy", "minutes"),
+    [({}, "10"), ({"checkpointEveryMinutes": 0.5}, "0.5"), ({"checkpointEveryMinutes": 0}, "0")],
+    ids=str,
+)
+def test_the_runner_is_told_how_often_to_keep_what_it_has(
+    policy: dict[str, Any], minutes: str
+) -> None:
+    (container,) = build_job(a_job(), a_config_with_a_store(jobs=policy))["spec"]["template"][
+        "spec"
+    ]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["T2V_CHECKPOINT_MINUTES"] == minutes
+
+
+def test_a_pod_has_longer_to_end_than_the_runner_takes() -> None:
+    pod = build_job(a_job(), a_config())["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 15

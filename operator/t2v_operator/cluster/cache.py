@@ -70,15 +70,18 @@ class Cache:
         models: Mapping[str, ObservedModel] = MappingProxyType({}),
         model_news: Callable[[str], None] = lambda _: None,
         gpus: Mapping[str, int | None] = MappingProxyType({}),
+        job_over: Callable[[Key, ObservedJob], None] = lambda *_: None,
     ) -> None:
         """`models`: every VideoModel by its name, as it is known at any time.
 
-        `model_news` is told the name of a model that a Job begins or ceases to draw with.
+        `model_news` is told the name of a model that a Job begins or ceases to draw with;
+        `job_over`, of a resource's Job that is complete by now, or gone.
         `gpus`: how many each pool has, where that is known.
         """
         self._news = news
         self._models = models
         self._model_news = model_news
+        self._job_over = job_over
         self.resources: Store[ObservedResource | Settled] = Store(
             self._keep_resource, self._index_resource, lambda key, *_: news(key)
         )
@@ -365,6 +368,11 @@ class Cache:
         job = after or before
         if before != after and job and (owner := _owner(key, job)):
             self._news(owner, more_follows=after is not None and not after.is_finished)
+        is_gone = before is not None and (after is None or after.uid != before.uid)
+        over = before if is_gone else after
+        is_over = is_gone or (after is not None and after.is_complete and before != after)
+        if over and is_over and (owner := _owner(key, over)):
+            self._job_over(owner, over)
 
     def _index_pod(self, key: Key, before: ObservedPod | None, after: ObservedPod | None) -> None:
         if after is not None:

@@ -28,6 +28,7 @@ from t2v_client.login import find_login
 from t2v_operator.cluster.api_keys import ApiKeys
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.capabilities import fitted
+from t2v_operator.cluster.checkpoint_cleaner import CheckpointCleaner
 from t2v_operator.cluster.client import Client
 from t2v_operator.cluster.counted_store import CountedStore
 from t2v_operator.cluster.effects import Effects
@@ -57,7 +58,7 @@ from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import ConfigurationError, OperatorConfig
 from t2v_operator.core.catalogue import Catalogue
 from t2v_operator.core.keys import key_named
-from t2v_operator.core.observed import FINAL, ObservedResource, Settled
+from t2v_operator.core.observed import FINAL, ObservedJob, ObservedResource, Settled
 from t2v_operator.core.record import is_restored
 from t2v_operator.core.status import reason_of
 from t2v_operator.core.throttle import ESTIMATE_SECONDS
@@ -126,7 +127,9 @@ class Operator:
             self._models.by_name,
             self._add_model,
             {pool.name: pool.gpus for pool in config.pools},
+            self._job_over,
         )
+        self._checkpoints = CheckpointCleaner(self._cache, delivery.store, config)
         self._recorder = Recorder(self._client)
         self._model_reconciler = ModelReconciler(
             self._client,
@@ -294,6 +297,9 @@ class Operator:
         for key in self._cache.resource_keys():
             self._queue.add(key)
             self._consider(key)
+            for job in self._cache.jobs_of(key):
+                if job.is_complete:
+                    self._checkpoints.over(key, job)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leadership.keep())
             group.create_task(self._note_positions())
@@ -304,6 +310,7 @@ class Operator:
             group.create_task(self._webhooks.run())
             group.create_task(self._cleaner.run())
             group.create_task(self._output_ttl.run())
+            group.create_task(self._checkpoints.run())
             group.create_task(self._model_reconciler.run())
 
     async def _keep_times_true(self) -> None:
@@ -352,6 +359,10 @@ class Operator:
             self._queue.add_later(key, BATCH_SECONDS)
         else:
             self._queue.add(key)
+
+    def _job_over(self, owner: Key, job: ObservedJob) -> None:
+        if self._works:
+            self._checkpoints.over(owner, job)
 
     def _add_model(self, name: str) -> None:
         if self._works:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from t2v_api.delivery import RECORD_FILE
+from t2v_api.delivery import CHECKPOINT_FILE, RECORD_FILE
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE
 from t2v_api.store_name import STORE
 
@@ -19,7 +19,7 @@ from t2v_operator.core.places import folder_url, key_in_store
 from t2v_operator.core.record import read_record
 from t2v_operator.delivery.stores import Store, StoreUnavailable
 
-FILES = (RECORD_FILE, VIDEO_FILE, POSTER_FILE, PREVIEW_FILE)
+FILES = (RECORD_FILE, VIDEO_FILE, POSTER_FILE, PREVIEW_FILE, CHECKPOINT_FILE)
 """The record first: without it the rest is no video."""
 AWAY_SECONDS = 5.0
 """So long a store that did not answer is not asked again."""

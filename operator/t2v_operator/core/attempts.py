@@ -153,6 +153,7 @@ class RunnerEnd:
             reason=failure.reason if failure else None,
             message=failure.message if failure else "",
             exit_code=self.exit_code,
+            resumed_step=self.outcome.resumed_step,
             start_time=self.start_time,
             completion_time=self.completion_time,
         )
@@ -252,7 +253,10 @@ def _outcome(pod: ObservedPod, end: ContainerEnd | None) -> GenerationResult | G
             "the container reached its memory limit and was killed: fewer frames or a smaller size "
             "need less; the limit stands in the model's profile (resources.memory)",
         )
-    return _failure(_loss_reason(pod), pod.loss) if pod.loss else outcome
+    if not pod.loss:
+        return outcome
+    lost = _failure(_loss_reason(pod), pod.loss)
+    return lost.model_copy(update={"resumed_step": outcome.resumed_step})
 
 
 def _loss_reason(pod: ObservedPod) -> Reason:

@@ -162,6 +162,7 @@ def _container(job: ResolvedJob, config: OperatorConfig, files: PodFiles) -> Man
         "TMPDIR": SCRATCH_DIR,
         "HF_HOME": f"{SCRATCH_DIR}/huggingface",
         "T2V_RETRIES": str(_retries_in_pod(job, config)),
+        "T2V_CHECKPOINT_MINUTES": f"{config.jobs.checkpoint_every_minutes:g}",
         **files.environment,
     }
     return {

@@ -108,6 +108,13 @@ class ObservedResource:
         return job_name_of(self.metadata.name, try_of(self.request_hash, token))
 
     @property
+    def job_names(self) -> set[str]:
+        """The names of the Jobs of the present request: of this try, and of those before it."""
+        tokens = (self.status.retry_tokens or ()) if self.status else ()
+        tries = (try_of(self.request_hash, token) for token in (None, *tokens))
+        return {self.job_name, *(job_name_of(self.metadata.name, each) for each in tries)}
+
+    @property
     def wants_new_links(self) -> bool:
         """Whether somebody asked for links anew."""
         asked = self.metadata.annotations.get(RENEW_LINKS_ANNOTATION)

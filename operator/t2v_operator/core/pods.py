@@ -3,8 +3,8 @@ written down. Pure."""
 
 from typing import Any
 
-STOP_SECONDS = 60
-"""A denoising step must end within this time for a clean stop."""
+STOP_SECONDS = 15
+"""The runner is gone within ten, whatever it does; more than that is the kubelet's own."""
 
 CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,

@@ -20,11 +20,13 @@ from t2v_api.base import ContractError, ContractModel
 from t2v_api.delivery import (
     BODY_BYTES,
     CHECKPOINT_FILE,
+    CHECKPOINT_PATH,
     INIT_MEDIA_NAME,
     INIT_MEDIA_PATH,
     PROGRESS_PATH,
     RESULT_PATH,
     UPLOADS_PATH,
+    CheckpointLink,
     InitMediaLink,
     UploadGrants,
     UploadRequest,
@@ -171,6 +173,15 @@ def report_app(
         answer = UploadGrants(grants=tuple(grants), expires=grants_end())
         return Response(answer.json_line(), media_type="application/json")
 
+    async def checkpoint(request: Request) -> Response:
+        caller = await admitted(request)
+        if not store or not caller.folder:
+            raise HTTPException(404, "this video goes to no store")
+        key = f"{caller.folder}/{CHECKPOINT_FILE}"
+        is_there = await store.find(key) is not None
+        answer = CheckpointLink(url=await store.grant_to_read(key) if is_there else None)
+        return Response(answer.json_line(), media_type="application/json")
+
     async def init_media(request: Request) -> Response:
         caller = await admitted(request)
         key = caller.init_media.get(request.query_params.get(INIT_MEDIA_NAME, ""))
@@ -188,6 +199,7 @@ def report_app(
             Route(RESULT_PATH, found, methods=["GET"]),
             Route(UPLOADS_PATH, uploads, methods=["POST"]),
             Route(INIT_MEDIA_PATH, init_media, methods=["GET"]),
+            Route(CHECKPOINT_PATH, checkpoint, methods=["GET"]),
         ],
         exception_handlers={StoreUnavailable: _store_unavailable},
     )

@@ -117,7 +117,13 @@ def test_a_deletion_takes_the_files_first_and_the_record_before_them() -> None:
     assert world.is_wanted
     world.work()
     names = [key.removeprefix(f"{PLACE}/") for key in world.removed]
-    assert names == ["result.json", "video.mp4", "poster.jpg", "preview.webp"]
+    assert names == [
+        "result.json",
+        "video.mp4",
+        "poster.jpg",
+        "preview.webp",
+        "checkpoint.safetensors",
+    ]
     assert world.finalizers == ["somebody.else/one"]
 
 

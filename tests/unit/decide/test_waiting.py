@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from t2v_api.progress import Stage
 from t2v_api.reasons import Reason
 from t2v_api.resource import Phase
+from t2v_api.result import GenerationFailure
 from t2v_operator.core.decision import DeleteJob, ReplacePod
 from t2v_operator.core.observe import observe_pod
 from t2v_operator.core.observed import ObservedPod, object_to_ask_about
@@ -179,6 +181,16 @@ def test_an_evicted_pod_is_an_attempt_with_its_reason() -> None:
     )
     assert status.attempts[0].reason is Reason.DISRUPTED
     assert "preempted" in status.attempts[0].message
+
+
+@pytest.mark.parametrize("disrupted", ["", "preempted by a more important pod"])
+def test_an_attempt_says_from_which_step_it_went_on(disrupted: str) -> None:
+    record = GenerationFailure(
+        reason=Reason.STOPPED, message="stopped", stage=Stage.DENOISE, resumed_step=12
+    )
+    pod = a_pod(exit_code=143, message=record.json_line(), disrupted=disrupted)
+    status = a_status(status=running(), job=a_job_seen(), pods=(pod,))
+    assert status.attempts[0].resumed_step == 12
 
 
 def test_what_the_job_controller_cannot_do_is_told() -> None:

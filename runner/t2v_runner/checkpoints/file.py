@@ -1,0 +1,101 @@
+"""A checkpoint as a file: safetensors, with all that is no tensor in its header.
+
+Whatever is not exactly what was written, or was written for anything else, is not used.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2v_runner.checkpoints.stepping import Snapshot
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = 1
+"""Goes up when an older runner's checkpoint cannot be gone on from."""
+RECORD = "t2v"
+"""The name in the header's metadata."""
+
+Circumstances = Mapping[str, str]
+"""What has to be equal for the frames to be: the request, the model, the device, the libraries."""
+
+
+class NotUsable(Exception):
+    """This checkpoint is not to be gone on from; says why in a few words of ASCII."""
+
+
+def write(snapshot: Snapshot, circumstances: Circumstances, part: Path, path: Path) -> None:
+    """Write it as `part`, then give it its name. Raises OSError."""
+    from safetensors.torch import save
+
+    tensors = {str(number): each for number, each in enumerate(snapshot.packed.tensors)}
+    record = {
+        "format": FORMAT,
+        "circumstances": dict(circumstances),
+        "step": snapshot.step,
+        "isLast": snapshot.is_last,
+        "tree": snapshot.packed.tree,
+    }
+    line = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    body = save(tensors, {RECORD: line, "sha256": _digest(line, tensors)})
+    with part.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def read(path: Path, circumstances: Circumstances) -> Snapshot:
+    """The snapshot in a file. Raises NotUsable, OSError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from t2v_runner.checkpoints.packing import Packed
+
+    body = path.read_bytes()
+    try:
+        (length,) = struct.unpack("<Q", body[:8])
+        metadata = json.loads(body[8 : 8 + length])["__metadata__"]
+        line, sha256 = metadata[RECORD], metadata["sha256"]
+        tensors = load(body)
+        record = json.loads(line)
+        is_whole = _digest(line, tensors) == sha256
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, struct.error):
+        raise NotUsable("it is damaged") from None
+    if not is_whole:
+        raise NotUsable("it is damaged")
+    _check(record, circumstances)
+    numbered = [tensors[str(number)] for number in range(len(tensors))]
+    return Snapshot(record["step"], Packed(record["tree"], numbered), record["isLast"])
+
+
+def _check(record: dict[str, Any], circumstances: Circumstances) -> None:
+    """Raises NotUsable."""
+    if record["format"] != FORMAT:
+        raise NotUsable(f"its format is {record['format']}, this runner's is {FORMAT}")
+    made = record["circumstances"]
+    for name, value in circumstances.items():
+        if made.get(name) != value:
+            raise NotUsable(f"its {name} is {_short(made.get(name))}, not {_short(value)}")
+
+
+def _digest(line: str, tensors: "Mapping[str, torch.Tensor]") -> str:
+    """Over all of it, whatever order the file has it in."""
+    import torch
+
+    digest = hashlib.sha256(line.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _short(value: object) -> str:
+    text = str(value).encode("ascii", "replace").decode()
+    return text if len(text) <= 40 else f"{text[:37]}..."

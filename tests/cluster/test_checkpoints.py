@@ -1,0 +1,127 @@
+"""A video whose pod is taken away goes on where it was, and has the frames that it would have."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from harness.waiting import wait_until
+from installation import Installation, Workspace, a_manifest
+
+STEPS = 150
+LATE = 20
+"""The step from which on it is disturbed."""
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=["volume", "embedded"])
+def often(
+    request: pytest.FixtureRequest, installation: Installation, tmp_path_factory: Any
+) -> Iterator[None]:
+    """Checkpoints every second, on a volume and in a store."""
+    values = tmp_path_factory.mktemp("chart") / "values.json"
+    jobs: Document = {"jobs": {"checkpointEveryMinutes": 1 / 60}, "reuse": False}
+    stored: Document = installation.embedded() if request.param == "embedded" else {}
+    with installation.configured(values, **stored, **jobs):
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed(often: None, workspace: Workspace) -> str:
+    """The checksum of the frames."""
+    return _frames(workspace, "undisturbed")
+
+
+def _manifest(name: str) -> Document:
+    return a_manifest(name, numInferenceSteps=STEPS, seed=5, backoffLimit=3)
+
+
+def _frames(workspace: Workspace, name: str) -> str:
+    workspace.apply(_manifest(name))
+    return _finished(workspace, name)["video"]["framesSha256"]  # type: ignore[no-any-return]
+
+
+def _finished(workspace: Workspace, name: str) -> Document:
+    status = workspace.wait_for_phase(name, "Succeeded", "Failed", seconds=600)
+    assert status["phase"] == "Succeeded", status["message"]
+    return status
+
+
+def _pod(workspace: Workspace, name: str) -> str:
+    """The one that runs."""
+    running = [
+        pod["metadata"]["name"]
+        for pod in workspace.children("pods", name)
+        if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+    ]
+    return str(running[0])
+
+
+def evict(workspace: Workspace, pod: str) -> None:
+    """As a drain does, and a preemption."""
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": workspace.namespace},
+    }
+    path = f"/api/v1/namespaces/{workspace.namespace}/pods/{pod}/eviction"
+    workspace.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
+
+def delete(workspace: Workspace, pod: str) -> None:
+    workspace.kubectl("delete", "pod", pod, "--wait=false")
+
+
+def kill_the_process(workspace: Workspace, pod: str) -> None:
+    """SIGKILL cannot come from within to the first process: the kubelet does it, without grace."""
+    workspace.kubectl("delete", "pod", pod, "--wait=false", "--grace-period=1")
+
+
+def suspend_and_resume(workspace: Workspace, pod: str) -> None:
+    name = _resource_of(workspace, pod)
+    workspace.patch(name, suspend=True)
+    wait_until(lambda: _is_gone(workspace, pod), f"{pod} is gone", 60)
+    workspace.patch(name, suspend=False)
+
+
+def _resource_of(workspace: Workspace, pod: str) -> str:
+    found = json.loads(workspace.kubectl("get", "pod", pod, "-o", "json"))
+    return str(found["metadata"]["labels"]["textto.video/job"])
+
+
+def _is_gone(workspace: Workspace, pod: str) -> bool:
+    return pod not in workspace.kubectl("get", "pods", "-o", "name")
+
+
+@pytest.mark.parametrize(
+    "disturb", [evict, delete, kill_the_process, suspend_and_resume], ids=lambda each: each.__name__
+)
+def test_it_goes_on_where_it_was(
+    workspace: Workspace, undisturbed: str, disturb: Callable[[Workspace, str], None]
+) -> None:
+    name = disturb.__name__.replace("_", "-")
+    workspace.apply(_manifest(name))
+    workspace.wait_for(
+        name, lambda status: status.get("progress", {}).get("step", 0) >= LATE, "on its way"
+    )
+    pod = _pod(workspace, name)
+    disturb(workspace, pod)
+    status = _finished(workspace, name)
+    assert status["video"]["framesSha256"] == undisturbed
+    assert status["attempts"][-1]["podName"] != pod
+    assert status["attempts"][-1]["resumedStep"] >= (1 if disturb is kill_the_process else LATE)
+    # One that is there has no checkpoint any more.
+    workspace.kubectl("delete", "t2v", name)
+
+
+def test_a_video_that_is_changed_begins_anew(workspace: Workspace, undisturbed: str) -> None:
+    workspace.apply(_manifest("changed"))
+    workspace.wait_for(
+        "changed", lambda status: status.get("progress", {}).get("step", 0) >= LATE, "on its way"
+    )
+    workspace.patch("changed", seed=6)
+    workspace.wait_for("changed", lambda status: status["observedGeneration"] == 2, "another")
+    status = _finished(workspace, "changed")
+    assert "resumedStep" not in status["attempts"][-1]
+    assert status["video"]["framesSha256"] != undisturbed
