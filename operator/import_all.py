@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-PROGRAMS = ("t2v_api", "t2v_operator", "t2v_gateway")
-NOT_IN_THE_IMAGE = frozenset({"rich"})
-"""Draws a bar on the terminal of whoever makes a video on a machine of their own."""
+PROGRAMS = ("t2v_api", "t2v_client", "t2v_operator", "t2v_gateway")
+NOT_IN_THE_IMAGE = frozenset({"argcomplete", "rich"})
+"""For the terminal and the shell of whoever types on a machine of their own."""
 
 
 def import_all(program: Path) -> None:

@@ -17,6 +17,8 @@ Document = dict[str, Any]
 OPERATOR = f"--as=system:serviceaccount:{SYSTEM}:{RELEASE}"
 DRY = "--dry-run=server"
 """All but the last step, admission included."""
+LABELLED_BY_THE_SERVER = {"no labels at all"}
+"""The API server gives a Job without labels those of its pods, before policies see it."""
 WORD_OF_THE_SERVERS = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 
 
@@ -66,7 +68,7 @@ def test_the_operator_makes_its_own_jobs(workspace: Workspace, made: Document) -
     assert "rights-again created" in create(workspace, made, OPERATOR)
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", sorted(BAD.keys() - LABELLED_BY_THE_SERVER))
 def test_its_account_makes_no_other_job(workspace: Workspace, made: Document, name: str) -> None:
     patch, words = BAD[name]
     job = patched(made, patch)

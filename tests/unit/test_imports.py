@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = [ROOT / "api", ROOT / "operator", ROOT / "gateway"]
+FOLDERS = [ROOT / "api", ROOT / "client", ROOT / "operator", ROOT / "gateway"]
 ON_DEMAND = {"obstore", "google", "requests", "urllib3", "rich", "torch", "diffusers", "t2v_runner"}
 """Stores, traces and videos on this machine: imported by who has them configured."""
 
@@ -19,7 +19,7 @@ def installed_elsewhere() -> set[str]:
     """Top-level modules of this environment that no package of the image brings."""
     text = (ROOT / "operator" / "requirements.txt").read_text()
     wanted = set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
-    ours = {"text_to_video_operator", "t2v_api", "t2v_operator", "t2v_gateway"}
+    ours = {"text_to_video_operator", "t2v_api", "t2v_client", "t2v_operator", "t2v_gateway"}
     return {
         module
         for module, packages in packages_distributions().items()
@@ -48,7 +48,7 @@ print(json.dumps(sorted(there)))
 def test_all_that_the_code_imports_is_in_the_images_requirements() -> None:
     imported_by(
         "from pathlib import Path; from import_all import PROGRAMS, import_all\n"
-        "for folder in map(Path, sys.path[:3]):\n"
+        "for folder in map(Path, sys.path[:4]):\n"
         "    for name in PROGRAMS:\n"
         "        import_all(folder / name)"
     )
