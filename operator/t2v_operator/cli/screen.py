@@ -8,10 +8,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from t2v_operator.cli.shown import bar, remaining, stage
 from t2v_operator.cli.table import padded, table
 
@@ -26,6 +22,10 @@ class Screen:
     """The terminal's other screen, for as long as something is watched."""
 
     def __init__(self, everywhere: bool = False) -> None:
+        # The operator's image has no rich; nobody watches there.
+        from rich.console import Console
+        from rich.live import Live
+
         self._everywhere = everywhere
         self._console = Console()
         self._live = Live(console=self._console, screen=True, auto_refresh=False)
@@ -45,6 +45,8 @@ class Screen:
 
     def draw(self, videos: "Sequence[Video]") -> None:
         """Show them as they are now; nothing is written where nothing has changed."""
+        from rich.text import Text
+
         lines = self.lines(videos, self._console.height)
         if lines != self._drawn:
             self._drawn = lines
