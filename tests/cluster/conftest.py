@@ -88,6 +88,18 @@ def simulated(
         yield cluster
 
 
+@pytest.fixture(scope="module")
+def embedded(
+    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The chart's default storage, with an address that this machine reaches too."""
+    if not isinstance(installation.cluster, OneNodeCluster):
+        pytest.skip("the store's address is known on a one-node cluster of the harness")
+    values = tmp_path_factory.mktemp("chart") / "values.json"
+    with installation.configured(values, **installation.embedded()):
+        yield installation
+
+
 @pytest.fixture(scope="session")
 def s3(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server that tests and pods both reach."""

@@ -5,29 +5,15 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
-from harness.one_node import OneNodeCluster
 from installation import LONG, Installation, Workspace
 from t2v_client import Client, Invalid, NotFound, a_video
 
 SEEDS = ("--seeds", "1-2")
 QUICK = ("--model", "tiny-shapes", "--num-inference-steps", "3")
-
-
-@pytest.fixture(scope="module")
-def store(
-    installation: Installation, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """Links that this machine opens."""
-    if not isinstance(installation.cluster, OneNodeCluster):
-        pytest.skip("the store's address is known on a one-node cluster of the harness")
-    values = tmp_path_factory.mktemp("chart") / "values.json"
-    with installation.configured(values, **installation.embedded()):
-        yield installation
 
 
 def t2v(workspace: Workspace, *words: str, code: int = 0) -> str:
@@ -50,7 +36,7 @@ def frames(file: Path) -> int:
         return len(list(container.decode(video=0)))
 
 
-def test_prompts_become_files(store: Installation, workspace: Workspace, tmp_path: Path) -> None:
+def test_prompts_become_files(embedded: Installation, workspace: Workspace, tmp_path: Path) -> None:
     name = f"film-{secrets.token_hex(3)}"
     asked = ("a red circle moving right", "--name", name, "--label", f"film={name}", "-o", "name")
     names = t2v(workspace, "submit", *asked, *SEEDS, *QUICK).split()
@@ -74,7 +60,7 @@ def test_prompts_become_files(store: Installation, workspace: Workspace, tmp_pat
 
 
 def test_a_video_that_runs_is_cancelled_and_runs_again(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     name = f"cancelled-{secrets.token_hex(3)}"
     steps = str(LONG["numInferenceSteps"])
@@ -88,9 +74,11 @@ def test_a_video_that_runs_is_cancelled_and_runs_again(
     assert f"{name}  Succeeded" in t2v(workspace, "watch", name)
 
 
-def test_the_client_gives_a_path(store: Installation, workspace: Workspace, tmp_path: Path) -> None:
+def test_the_client_gives_a_path(
+    embedded: Installation, workspace: Workspace, tmp_path: Path
+) -> None:
     phases: list[str] = []
-    with Client(kubeconfig=store.cluster.kubeconfig, namespace=workspace.namespace) as client:
+    with Client(kubeconfig=embedded.cluster.kubeconfig, namespace=workspace.namespace) as client:
         file = client.generate(
             "a red circle moving right",
             model="tiny-shapes",

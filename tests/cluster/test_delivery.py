@@ -33,18 +33,6 @@ EXAMPLE = yaml.safe_load((ROOT / "examples" / "red-circle.yaml").read_text())
 Document = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def store(
-    installation: Installation, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """The chart's default storage, with an address that this machine's browser reaches."""
-    if not isinstance(installation.cluster, OneNodeCluster):
-        pytest.skip("the store's address is known on a one-node cluster of the harness")
-    values = tmp_path_factory.mktemp("chart") / "values.json"
-    with installation.configured(values, **installation.embedded()):
-        yield installation
-
-
 def get(url: str, **options: Any) -> httpx2.Response:
     return httpx2.get(url, trust_env=False, **options)
 
@@ -57,7 +45,7 @@ def ready(workspace: Workspace, name: str) -> Document:
 
 
 def test_the_url_on_the_status_opens_as_it_stands(
-    store: Installation, workspace: Workspace, tmp_path: Path
+    embedded: Installation, workspace: Workspace, tmp_path: Path
 ) -> None:
     name = f"opens-{secrets.token_hex(3)}"
     workspace.apply({**EXAMPLE, "metadata": {"name": name}})
@@ -98,7 +86,7 @@ def _page(video: str, poster: str) -> str:
 
 
 def test_progress_reaches_the_status_while_the_video_is_made(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     name = f"told-{secrets.token_hex(3)}"
     workspace.apply(a_manifest(name, **LONG))
@@ -109,7 +97,7 @@ def test_progress_reaches_the_status_while_the_video_is_made(
 
 
 def test_a_pod_holds_no_credential_but_its_own_token(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     name = f"bare-{secrets.token_hex(3)}"
     workspace.apply(a_manifest(name))
@@ -125,22 +113,22 @@ def test_a_pod_holds_no_credential_but_its_own_token(
     (container,) = spec["containers"]
     assert not any("valueFrom" in each for each in container["env"])
     text = json.dumps(pod)
-    keys = json.loads(store.kubectl("get", "secret", f"{RELEASE}-store", "-o", "json"))["data"]
-    certificate = json.loads(store.kubectl("get", "secret", f"{RELEASE}-report", "-o", "json"))
+    keys = json.loads(embedded.kubectl("get", "secret", f"{RELEASE}-store", "-o", "json"))["data"]
+    certificate = json.loads(embedded.kubectl("get", "secret", f"{RELEASE}-report", "-o", "json"))
     for secret in (*keys.values(), certificate["data"]["tls.key"], certificate["data"]["ca.key"]):
         assert secret not in text
         assert base64.b64decode(secret).decode() not in text
 
 
 def test_grants_are_for_the_pod_of_the_present_job_alone(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     name = f"grants-{secrets.token_hex(3)}"
     workspace.apply(a_manifest(name, prompt=f"a ball {name}", numInferenceSteps=50, numFrames=32))
     workspace.wait_for(name, lambda s: bool(s.get("progress")), "running")
     (pod,) = workspace.children("pods", name)
     audience, pod_name = f"{RELEASE}.{SYSTEM}", pod["metadata"]["name"]
-    ask = _asking(store)
+    ask = _asking(embedded)
     token = _token(workspace, pod_name, audience)
     answer = ask(token)
     assert answer.status_code == 200, answer.text
@@ -149,13 +137,13 @@ def test_grants_are_for_the_pod_of_the_present_job_alone(
     assert f"/videos/{resource['metadata']['namespace']}/" in grant["url"]
     assert grant["url"].partition("?")[0].endswith("/video.mp4")
     other_key = grant["url"].replace("video.mp4?", "other.mp4?")
-    assert httpx2.put(_reached(store, grant["url"]), content=b"xyz").status_code == 400
-    assert httpx2.put(_reached(store, other_key), content=b"abc").status_code == 403
+    assert httpx2.put(_reached(embedded, grant["url"]), content=b"xyz").status_code == 400
+    assert httpx2.put(_reached(embedded, other_key), content=b"abc").status_code == 403
 
     other_audience = ask(_token(workspace, pod_name, "another"))
     reader = ask(_token(workspace, "reader", audience))
     unbound = ask(workspace.kubectl("create", "token", "default", f"--audience={audience}").strip())
-    elsewhere = ask(_stores_token(store, audience))
+    elsewhere = ask(_stores_token(embedded, audience))
     forged = ask("eyJhbGciOiJSUzI1NiJ9.e30.AAAA")
     answers = (other_audience, reader, unbound, elsewhere, forged)
     assert [each.status_code for each in answers] == [403] * 5
@@ -171,20 +159,20 @@ def _token(workspace: Workspace, pod: str, audience: str) -> str:
     return workspace.kubectl("create", "token", "default", f"--audience={audience}", *bound).strip()
 
 
-def _stores_token(store: Installation, audience: str) -> str:
+def _stores_token(embedded: Installation, audience: str) -> str:
     """Of a pod in another namespace."""
-    pod = json.loads(store.kubectl("get", "pod", f"{RELEASE}-store-0", "-o", "json"))
+    pod = json.loads(embedded.kubectl("get", "pod", f"{RELEASE}-store-0", "-o", "json"))
     account, name = pod["spec"]["serviceAccountName"], pod["metadata"]["name"]
     bound = ("--bound-object-kind=Pod", f"--bound-object-name={name}")
-    return store.kubectl("create", "token", account, f"--audience={audience}", *bound).strip()
+    return embedded.kubectl("create", "token", account, f"--audience={audience}", *bound).strip()
 
 
-def _asking(store: Installation) -> Any:
+def _asking(embedded: Installation) -> Any:
     """Asks a replica of the operator for a grant with a token."""
-    secret = json.loads(store.kubectl("get", "secret", f"{RELEASE}-report", "-o", "json"))
+    secret = json.loads(embedded.kubectl("get", "secret", f"{RELEASE}-report", "-o", "json"))
     tls = ssl.create_default_context(cadata=base64.b64decode(secret["data"]["ca.crt"]).decode())
     host = f"{RELEASE}-report.{SYSTEM}.svc"
-    service = json.loads(store.kubectl("get", "service", f"{RELEASE}-report", "-o", "json"))
+    service = json.loads(embedded.kubectl("get", "service", f"{RELEASE}-report", "-o", "json"))
     file = {"name": "video.mp4", "bytes": 3, "sha256": "0" * 64, "md5": "0" * 32}
 
     def ask(token: str) -> httpx2.Response:
@@ -201,17 +189,17 @@ def _asking(store: Installation) -> Any:
     return ask
 
 
-def _reached(store: Installation, url: str) -> str:
+def _reached(embedded: Installation, url: str) -> str:
     """The store's inner address as this machine reaches it."""
-    address = f"http://{store.cluster.host_address()}:{NODE_PORT}"
+    address = f"http://{embedded.cluster.host_address()}:{NODE_PORT}"
     return url.replace(f"http://{RELEASE}-store.{SYSTEM}.svc:8080", address)
 
 
 def test_a_store_that_is_away_during_the_upload_costs_no_second_run(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     name = f"away-{secrets.token_hex(3)}"
-    with _store_away(store):
+    with _store_away(embedded):
         workspace.apply(a_manifest(name))
         workspace.wait_for(
             name, lambda s: s.get("progress", {}).get("stage") == "upload", "uploading"
@@ -223,19 +211,19 @@ def test_a_store_that_is_away_during_the_upload_costs_no_second_run(
 
 
 @contextmanager
-def _store_away(store: Installation) -> Iterator[None]:
-    store.kubectl("scale", "statefulset", f"{RELEASE}-store", "--replicas=0")
+def _store_away(embedded: Installation) -> Iterator[None]:
+    embedded.kubectl("scale", "statefulset", f"{RELEASE}-store", "--replicas=0")
     selector = "app.kubernetes.io/name=text-to-video-store"
-    store.kubectl("wait", "pod", "-l", selector, "--for=delete", "--timeout=60s")
+    embedded.kubectl("wait", "pod", "-l", selector, "--for=delete", "--timeout=60s")
     try:
         yield
     finally:
-        store.kubectl("scale", "statefulset", f"{RELEASE}-store", "--replicas=1")
-        store.kubectl("rollout", "status", f"statefulset/{RELEASE}-store", "--timeout=60s")
+        embedded.kubectl("scale", "statefulset", f"{RELEASE}-store", "--replicas=1")
+        embedded.kubectl("rollout", "status", f"statefulset/{RELEASE}-store", "--timeout=60s")
 
 
 def test_equal_requests_use_one_gpu_and_a_lost_status_none(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     names = [f"twin-{each}-{secrets.token_hex(3)}" for each in "ab"]
     spec = {"prompt": f"a small blue square moving left {secrets.token_hex(4)}", "seed": 11}
@@ -255,13 +243,13 @@ def test_equal_requests_use_one_gpu_and_a_lost_status_none(
     assert workspace.children("jobs", names[0]) == []
 
 
-def test_a_link_is_made_anew_on_demand(store: Installation, workspace: Workspace) -> None:
+def test_a_link_is_made_anew_on_demand(embedded: Installation, workspace: Workspace) -> None:
     name = f"link-{secrets.token_hex(3)}"
     workspace.apply(a_manifest(name))
     before = ready(workspace, name)["outputUrl"]
     time.sleep(1.1)
     words = ["-m", "t2v_operator", "link", name, "-n", workspace.namespace]
-    environment = {**os.environ, "KUBECONFIG": str(store.cluster.kubeconfig)}
+    environment = {**os.environ, "KUBECONFIG": str(embedded.cluster.kubeconfig)}
     done = subprocess.run(
         [sys.executable, *words], env=environment, capture_output=True, text=True, check=True
     )
@@ -280,10 +268,10 @@ def test_a_link_is_made_anew_on_demand(store: Installation, workspace: Workspace
 
 
 def test_a_node_port_gives_links_their_address_by_itself(
-    store: Installation, workspace: Workspace, tmp_path: Path
+    embedded: Installation, workspace: Workspace, tmp_path: Path
 ) -> None:
     name = f"at-node-{secrets.token_hex(3)}"
-    with _address_of_the_service(store, tmp_path / "values.json", "NodePort"):
+    with _address_of_the_service(embedded, tmp_path / "values.json", "NodePort"):
         workspace.apply(a_manifest(name))
         url = ready(workspace, name)["outputUrl"]
         assert f":{NODE_PORT}/videos/{workspace.namespace}/" in url
@@ -291,19 +279,19 @@ def test_a_node_port_gives_links_their_address_by_itself(
 
 
 def test_a_video_waits_for_a_load_balancer_that_comes_late(
-    store: Installation, workspace: Workspace, tmp_path: Path
+    embedded: Installation, workspace: Workspace, tmp_path: Path
 ) -> None:
     name = f"late-{secrets.token_hex(3)}"
-    with _address_of_the_service(store, tmp_path / "values.json", "LoadBalancer"):
+    with _address_of_the_service(embedded, tmp_path / "values.json", "LoadBalancer"):
         workspace.apply(a_manifest(name, prompt=f"a large red circle {name}"))
         job = f"job/{workspace.wait_for(name, lambda s: 'jobName' in s, 'begun')['jobName']}"
         workspace.kubectl("wait", "--for=condition=Complete", job, "--timeout=180s")
-        wait_until(lambda: "finished videos wait" in store.logs(), "its link is waited for", 30)
+        wait_until(lambda: "finished videos wait" in embedded.logs(), "its link is waited for", 30)
         assert workspace.status(name)["phase"] != "Succeeded"
-        address = store.cluster.host_address()
+        address = embedded.cluster.host_address()
         balancer = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}})
         service = ("service", f"{RELEASE}-store", "--subresource=status", "--type=merge")
-        store.kubectl("patch", *service, "-p", balancer)
+        embedded.kubectl("patch", *service, "-p", balancer)
         # It is asked for once a minute.
         url = workspace.wait_for_phase(name, "Succeeded", seconds=150)["outputUrl"]
         assert url.startswith(f"http://{address}:8080/videos/")
@@ -311,18 +299,18 @@ def test_a_video_waits_for_a_load_balancer_that_comes_late(
 
 
 @contextmanager
-def _address_of_the_service(store: Installation, values: Path, kind: str) -> Iterator[None]:
+def _address_of_the_service(embedded: Installation, values: Path, kind: str) -> Iterator[None]:
     """Nobody says what links begin with, until the block ends."""
     service = {"type": kind, "nodePort": NODE_PORT, "port": 8080}
-    store.upgrade(values, {"store": {"service": service}}, storage={"kind": "embedded"})
+    embedded.upgrade(values, {"store": {"service": service}}, storage={"kind": "embedded"})
     try:
         yield
     finally:
-        store.upgrade(values, **store.embedded())
+        embedded.upgrade(values, **embedded.embedded())
 
 
 def test_one_video_is_made_from_another_that_is_in_the_store(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     first, second = (f"{each}-{secrets.token_hex(3)}" for each in ("first", "second"))
     workspace.apply(a_manifest(first))
@@ -338,7 +326,7 @@ def test_one_video_is_made_from_another_that_is_in_the_store(
 
 
 def test_init_media_that_is_not_in_the_store_is_refused_at_once(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     name, media = f"missing-{secrets.token_hex(3)}", "store://uploads/missing.png"
     workspace.apply(a_manifest(name, initImage=media))
@@ -349,7 +337,7 @@ def test_init_media_that_is_not_in_the_store_is_refused_at_once(
 
 
 def test_files_go_with_their_resource_where_it_says_so(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     names = [f"goes-{each}-{secrets.token_hex(3)}" for each in ("first", "last")]
     spec = {"seed": 12, "outputPolicy": "Delete", "prompt": f"a ball {secrets.token_hex(4)}"}
@@ -362,7 +350,7 @@ def test_files_go_with_their_resource_where_it_says_so(
 
 
 def test_after_its_ttl_a_video_goes_and_what_flux_keeps_stays_without_files(
-    store: Installation, workspace: Workspace
+    embedded: Installation, workspace: Workspace
 ) -> None:
     plain, kept = (f"ttl-{each}-{secrets.token_hex(3)}" for each in ("plain", "kept"))
     label = {"kustomize.toolkit.fluxcd.io/name": "films"}
@@ -387,16 +375,16 @@ def test_after_its_ttl_a_video_goes_and_what_flux_keeps_stays_without_files(
 
 
 def test_videos_and_links_outlive_an_uninstall(
-    store: Installation, workspace: Workspace, tmp_path: Path
+    embedded: Installation, workspace: Workspace, tmp_path: Path
 ) -> None:
     name = f"kept-{secrets.token_hex(3)}"
     workspace.apply(a_manifest(name))
     status = ready(workspace, name)
     before = get(status["outputUrl"]).content
-    store.cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
+    embedded.cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
     with pytest.raises(httpx2.ConnectError):
         get(status["outputUrl"])
-    store.upgrade(tmp_path / "values.json", **store.embedded())
+    embedded.upgrade(tmp_path / "values.json", **embedded.embedded())
     wait_until(lambda: _is_open(status["outputUrl"]), "the old link opens again", 30)
     assert get(workspace.status(name)["outputUrl"]).content == before
     assert get(status["outputUrl"]).content == before

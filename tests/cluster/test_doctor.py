@@ -14,7 +14,6 @@ import pytest
 import yaml
 from harness.cluster import Cluster
 from harness.commands import run
-from harness.one_node import OneNodeCluster
 from harness.waiting import wait_until
 from installation import RELEASE, SYSTEM, Installation, a_manifest
 
@@ -24,24 +23,12 @@ OF_THE_SERVER = ("resourceVersion", "uid", "creationTimestamp", "generation", "m
 
 
 @pytest.fixture(scope="module")
-def installed(
-    installation: Installation, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """With a store that this machine reaches."""
-    if not isinstance(installation.cluster, OneNodeCluster):
-        pytest.skip("the store's address is known on a one-node cluster of the harness")
-    values = tmp_path_factory.mktemp("chart") / "values.json"
-    with installation.configured(values, **installation.embedded()):
-        yield installation
-
-
-@pytest.fixture(scope="module")
-def namespace(installed: Installation) -> Iterator[str]:
+def namespace(embedded: Installation) -> Iterator[str]:
     """One without videos."""
     name = f"doctor-{secrets.token_hex(3)}"
-    installed.cluster.kubectl("create", "namespace", name)
+    embedded.cluster.kubectl("create", "namespace", name)
     yield name
-    installed.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    embedded.cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def faults(cluster: Cluster, namespace: str) -> dict[str, str]:
@@ -176,47 +163,47 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {
 
 
 def test_nothing_is_at_fault_with_what_the_chart_installs(
-    installed: Installation, namespace: str
+    embedded: Installation, namespace: str
 ) -> None:
-    assert faults(installed.cluster, namespace) == {}
+    assert faults(embedded.cluster, namespace) == {}
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_is_named_alone(installed: Installation, namespace: str, name: str) -> None:
+def test_each_fault_is_named_alone(embedded: Installation, namespace: str, name: str) -> None:
     check, told, plant = FAULTS[name]
-    with plant(installed.cluster):
-        found = faults(installed.cluster, namespace)
+    with plant(embedded.cluster):
+        found = faults(embedded.cluster, namespace)
     # A store that is down opens no link either, which is the same check.
     assert list(found) == [check]
     if check != "store" or name != "no store":
         assert told in found[check]
-    assert faults(installed.cluster, namespace) == {}
+    assert faults(embedded.cluster, namespace) == {}
 
 
 def test_an_operator_that_is_gone_leads_nobody_and_its_webhooks_are_seen(
-    installed: Installation, namespace: str
+    embedded: Installation, namespace: str
 ) -> None:
-    installed.stop()
+    embedded.stop()
     try:
         manifest = json.dumps(a_manifest("red"))
-        installed.cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=manifest)
+        embedded.cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=manifest)
         status = {"status": {"phase": "Failed", "webhook": {"attempts": 2}}}
         words = ("patch", "t2v", "red", "-n", namespace, "--subresource=status", "--type=merge")
-        installed.cluster.kubectl(*words, "-p", json.dumps(status))
+        embedded.cluster.kubectl(*words, "-p", json.dumps(status))
         wait_until(
-            lambda: set(faults(installed.cluster, namespace)) == {"operator", "lease", "webhooks"},
+            lambda: set(faults(embedded.cluster, namespace)) == {"operator", "lease", "webhooks"},
             "all three are named",
             90,
         )
     finally:
-        installed.cluster.kubectl("delete", "t2v", "red", "-n", namespace, "--ignore-not-found")
-        installed.start()
+        embedded.cluster.kubectl("delete", "t2v", "red", "-n", namespace, "--ignore-not-found")
+        embedded.start()
 
 
 def test_a_user_without_rights_is_told_so_and_sees_no_secret(
-    installed: Installation, namespace: str, tmp_path: Path
+    embedded: Installation, namespace: str, tmp_path: Path
 ) -> None:
-    cluster = installed.cluster
+    cluster = embedded.cluster
     cluster.kubectl("create", "serviceaccount", "nobody", "-n", namespace)
     token = cluster.kubectl("create", "token", "nobody", "-n", namespace).strip()
     view = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--minify"))
@@ -235,12 +222,12 @@ def test_a_user_without_rights_is_told_so_and_sees_no_secret(
     assert token not in done.stdout + done.stderr
 
 
-def test_the_plugin_is_what_kubectl_finds(installed: Installation, tmp_path: Path) -> None:
+def test_the_plugin_is_what_kubectl_finds(embedded: Installation, tmp_path: Path) -> None:
     plugin = tmp_path / "kubectl-t2v"
     plugin.write_text(f'#!/bin/sh\nexec {sys.executable} -m t2v_operator "$@"\n')
     plugin.chmod(0o755)
     environment = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "KUBECONFIG": str(installed.cluster.kubeconfig),
+        "KUBECONFIG": str(embedded.cluster.kubeconfig),
     }
     assert "kueue" in run(["kubectl", "t2v", "doctor", "-n", SYSTEM], environment=environment)
