@@ -1,6 +1,7 @@
 """A program on a real terminal, and what can be read on its screen."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Terminal:
             env=environment,
             dimensions=(LINES, columns),
             timeout=WAIT_SECONDS,
+            preexec_fn=_heed_ctrl_c,
         )
         self.written = b""
 
@@ -71,3 +73,8 @@ class Terminal:
     def code(self) -> int | None:
         self._process.close()
         return self._process.exitstatus
+
+
+def _heed_ctrl_c() -> None:
+    """As a shell has it: what a script runs in the background is deaf, and so are its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
