@@ -1,6 +1,7 @@
 """Everything that can go wrong for whoever asks a cluster, in kubectl's words where it has some."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 
@@ -91,7 +92,9 @@ KINDS: Mapping[str, type[ServerError]] = {
 def server_error(status: int, phrase: str, answer: Any) -> ServerError:
     """From the API server's answer, a `Status` where it speaks itself, text where a proxy does."""
     if not isinstance(answer, dict) or "message" not in answer:
-        return ServerError(status, phrase, str(answer)[:300])
+        # Of a kind whose API group is not installed it says 404 in plain text.
+        error = NotFound if status == HTTPStatus.NOT_FOUND else ServerError
+        return error(status, phrase, str(answer)[:300])
     reason = answer.get("reason") or ""
     kind = (answer.get("details") or {}).get("kind", "")
     return KINDS.get(reason, ServerError)(status, reason, answer["message"], kind)

@@ -125,3 +125,4 @@ def test_a_video_that_is_changed_begins_anew(workspace: Workspace, undisturbed: 
     status = _finished(workspace, "changed")
     assert "resumedStep" not in status["attempts"][-1]
     assert status["video"]["framesSha256"] != undisturbed
+    workspace.kubectl("delete", "t2v", "changed")

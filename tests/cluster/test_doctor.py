@@ -19,6 +19,8 @@ from installation import RELEASE, SYSTEM, Installation, a_manifest
 
 Document = dict[str, Any]
 Plant = Callable[[Cluster], AbstractContextManager[None]]
+AS_HELM = ("apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-")
+"""Else the next upgrade meets another manager of the fields."""
 OF_THE_SERVER = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields")
 
 
@@ -65,11 +67,11 @@ def deleted(cluster: Cluster, *place: str) -> Iterator[None]:
 def changed(cluster: Cluster, change: Callable[[Document], Any], *place: str) -> Iterator[None]:
     before, after = read(cluster, *place), read(cluster, *place)
     change(after)
-    cluster.kubectl("replace", "-f", "-", stdin=json.dumps(after))
+    cluster.kubectl(*AS_HELM, stdin=json.dumps(after))
     try:
         yield
     finally:
-        cluster.kubectl("replace", "-f", "-", stdin=json.dumps(before))
+        cluster.kubectl(*AS_HELM, stdin=json.dumps(before))
 
 
 def configured(change: Callable[[Document], Any]) -> Plant:

@@ -188,7 +188,8 @@ class Cluster:
         if callable(found):
             found = found(await request.json())
         if found is None:
-            return refused(404, "NotFound", f"there is no {request.path}")
+            # As the API server says it of a group that is not installed.
+            return web.Response(status=404, text="404 page not found\n")
         if isinstance(found, int):
             return refused(found, "Forbidden" if found == 403 else "", f"no {request.path}")
         return web.Response(text=found) if isinstance(found, str) else web.json_response(found)

@@ -31,6 +31,9 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("kueue", kueue),
 )
 
+BY_CONFIGURATION = {"gpus", "runtime-class", "store", "model-cache", "certificate", "kueue"}
+"""Those that say nothing where the configuration cannot be read."""
+
 
 async def examine(client: AsyncClient, namespace: str | None) -> list[Finding]:
     """The findings of all checks. Raises Unreachable where the API server is away."""
@@ -40,7 +43,10 @@ async def examine(client: AsyncClient, namespace: str | None) -> list[Finding]:
         return [fault("operator", str(error), "install it, or name it")]
     findings: list[Finding] = []
     for name, check in CHECKS:
-        findings += await _findings(name, check, installation)
+        if installation.problem and name in BY_CONFIGURATION:
+            findings.append(warning(name, "not looked at: the configuration cannot be read"))
+        else:
+            findings += await _findings(name, check, installation)
     return findings
 
 
