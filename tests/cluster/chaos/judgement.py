@@ -40,7 +40,7 @@ def judge(evidence: Evidence) -> list[str]:
     return [
         *evidence.seen,
         *(line for lines in complaints for line in lines),
-        *_left_in_the_store(evidence),
+        *left_in_the_store(evidence),
     ]
 
 
@@ -112,7 +112,7 @@ RULES: tuple[Callable[[Evidence, Video], Iterator[str]], ...] = (
 )
 
 
-def _left_in_the_store(evidence: Evidence) -> Iterator[str]:
+def left_in_the_store(evidence: Evidence) -> Iterator[str]:
     """Whose resource is gone asked for its files to go as well."""
     there = {each["metadata"]["name"] for each in evidence.resources}
     for folder, files in evidence.stored.items():

@@ -19,7 +19,7 @@ from harness.waiting import wait_until
 from installation import RELEASE, SIMULATED, Document, Installation, Workspace, a_manifest
 
 from chaos.faults import Fault
-from chaos.judgement import Evidence, is_settled
+from chaos.judgement import Evidence, is_settled, left_in_the_store
 from chaos.lives import Lives
 from chaos.schedule import Kind, Outage, Step, steps
 from chaos.videos import STEPS, Fate, Video
@@ -29,6 +29,8 @@ PATIENCE_SECONDS = 120.0
 """With what is asked of a cluster of which parts are away."""
 SETTLE_SECONDS = 900.0
 """After the chaos. A Job's pauses double with each pod that it lost, up to ten minutes."""
+LAST_FILES_SECONDS = 60.0
+"""Until what a stopped runner still uploaded has been removed."""
 TEXT2VIDEO = "/api/v1/enterprise/text2video"
 TAKEN = ("success", "processing", "failed")
 
@@ -103,7 +105,7 @@ class Chaos:
             self._settle()
         self.time_line.note(f"{jobs.count} Jobs and {pods.count} pods were seen")
         self.time_line.note(f"the watches began anew {jobs.gaps} and {pods.gaps} times")
-        return self._evidence(frames, received, jobs, pods)
+        return self._without_last_files(self._evidence(frames, received, jobs, pods))
 
     def _live_and_break(self) -> None:
         with ThreadPoolExecutor(len(self._videos)) as threads:
@@ -219,11 +221,19 @@ class Chaos:
             resources=resources,
             told=Counter(str(json.loads(body).get("track_id")) for _, body in received),
             opened=dict(self._opened(resources)),
-            stored=self._stored(),
+            stored=persistently(self._stored),
             makers=jobs.makers,
             frames=frames,
             seen=[*self._wrong, *jobs.wrong, *pods.wrong],
         )
+
+    def _without_last_files(self, evidence: Evidence) -> Evidence:
+        """Looked at again, for a while, where something is left in the store."""
+        deadline = time.monotonic() + LAST_FILES_SECONDS
+        while any(left_in_the_store(evidence)) and time.monotonic() < deadline:
+            time.sleep(3)
+            evidence = replace(evidence, stored=persistently(self._stored))
+        return evidence
 
     def _opened(self, resources: Sequence[Document]) -> Iterator[tuple[str, str]]:
         real = {video.name for video in self._videos if video.is_real}
