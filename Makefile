@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz checkpoints flux flux-soak argo-cd bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz checkpoints flux flux-soak argo-cd chaos bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -82,6 +82,11 @@ flux: setup
 
 flux-soak: setup
 	T2V_FLUX_MINUTES=30 $(RUN)/python -m pytest tests/cluster/test_flux.py -k again_and_again
+
+# Ten minutes in which parts of everything are killed and come back by chance, while 30 videos are made.
+# T2V_CHAOS_MINUTES=3 is shorter, with fewer; T2V_CHAOS_SEED=N is one that was printed, once more.
+chaos: setup
+	T2V_CHAOS_MINUTES=$${T2V_CHAOS_MINUTES:-10} $(RUN)/python -m pytest -s tests/cluster/test_chaos.py
 
 # A dry run: the chart, SBOMs and checksums in dist/, and what a push would run. PUSH=REGISTRY pushes and signs.
 release: setup

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.commands import run
 from harness.errors import CommandError, HarnessError
-from harness.network import remove_addresses_for_pods, remove_bridge
+from harness.network import join_pods, remove_addresses_for_pods, remove_bridge
 from harness.waiting import wait_until
 
 _OUR_CHAINS = ("KUBE-", "CNI-")
@@ -57,6 +57,7 @@ def remove_network(run_folder: Path) -> None:
     with suppress(CommandError, FileNotFoundError):
         remove_policies()
     remove_addresses_for_pods()
+    join_pods()
     remove_bridge()
     for program in ("iptables", "ip6tables"):
         _remove_chains(program)

@@ -18,6 +18,13 @@ API_SERVICE_ADDRESS = "10.97.0.1"
 API_SERVER_PORT = 6443
 # Of routes that hold for what comes from pods alone.
 _PODS_TABLE = "8700"
+_CUT = (
+    ("INPUT", "-i", BRIDGE, "-j", "DROP"),
+    ("OUTPUT", "-o", BRIDGE, "-j", "DROP"),
+    ("FORWARD", "-i", BRIDGE, "-j", "DROP"),
+    ("FORWARD", "-o", BRIDGE, "-j", "DROP"),
+)
+"""No packet comes over the bridge, nor from one pod to another where bridged ones meet iptables."""
 
 
 def add_bridge() -> None:
@@ -38,6 +45,23 @@ def remove_bridge() -> None:
             run(["ip", "link", "delete", port["ifname"]])
     with suppress(CommandError):
         run(["ip", "link", "delete", BRIDGE])
+
+
+def cut_pods_off() -> None:
+    """As if the cable were out, until `join_pods`: what is open stays open, and hears nothing.
+
+    The machine itself reaches the API server as before, so the node stays ready.
+    """
+    join_pods()
+    for rule in _CUT:
+        run(["iptables", "-w", "10", "-I", *rule])
+
+
+def join_pods() -> None:
+    """Remove what `cut_pods_off` made, also what a killed test left."""
+    for rule in _CUT:
+        with suppress(CommandError, FileNotFoundError):
+            run(["iptables", "-w", "10", "-D", *rule])
 
 
 @contextmanager
