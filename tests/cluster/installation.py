@@ -286,7 +286,7 @@ class Installation:
         }
 
 
-_SELECTOR = f"app.kubernetes.io/instance={RELEASE}"
+_SELECTOR = f"app.kubernetes.io/name=text-to-video-operator,app.kubernetes.io/instance={RELEASE}"
 
 
 def restrict(cluster: Cluster, namespace: str) -> None:
