@@ -206,6 +206,19 @@ def test_an_edit_that_the_operator_has_not_seen_is_not_finished(cluster: Cluster
         assert (video.phase, video.is_finished, video.has_succeeded) == ("Succeeded", False, False)
 
 
+@pytest.mark.parametrize("name", ["", "..", "../red", "red/status", "red?dryRun=All", "Red", "a\n"])
+def test_what_can_be_no_name_means_no_other_thing(cluster: Cluster, name: str) -> None:
+    cluster.put("red")
+    with Client() as client:
+        for ask in (client.get, client.delete, client.cancel, client.retry, client.link):
+            with pytest.raises(NotFound, match="nothing can be called"):
+                ask(name)
+        if name:
+            with pytest.raises(NotFound):
+                client.delete("red", namespace=name)
+        assert [each.name for each in client.list()] == ["red"]
+
+
 def test_a_download_is_whole_or_not_there(cluster: Cluster, tmp_path: Path) -> None:
     cluster.put("red")
     with Client() as client:

@@ -145,7 +145,11 @@ def test_a_pod_that_fetches_a_model_may_tell_how_far_it_is_and_nothing_else() ->
     assert (caller.folder, caller.may_reuse, caller.init_media) == (None, False, {})
 
 
-@pytest.mark.parametrize("claims", [b"[" * 45_000, b"7", b'{"aud": 7}', b"\xff"], ids=["deep", "a number", "no audience", "no text"])
+@pytest.mark.parametrize(
+    "claims",
+    [b"[" * 45_000, b"7", b'{"aud": 7}', b"\xff"],
+    ids=["deep", "a number", "no audience", "no text"],
+)
 def test_what_is_no_token_is_refused_without_asking(claims: bytes) -> None:
     world, callers = a_world()
     client: Any = world.server
