@@ -262,7 +262,8 @@ POLICY = "ValidatingAdmissionPolicy"
 def test_policies_are_in_force_for_the_operators_account_alone(helm: Helm) -> None:
     documents = rendered(helm, "--set", "serviceAccount.name=painter")
     policies = {name: each["spec"] for (kind, name), each in documents.items() if kind == POLICY}
-    assert set(policies) == {f"{CLUSTER_NAME}-{each}" for each in ("new-jobs", "own-jobs", "specs")}
+    names = ("new-jobs", "own-jobs", "own-secrets", "specs")
+    assert set(policies) == {f"{CLUSTER_NAME}-{each}" for each in names}
     for name, spec in policies.items():
         (condition,) = spec["matchConditions"]
         assert condition["expression"].endswith('"system:serviceaccount:t2v-system:painter"')
