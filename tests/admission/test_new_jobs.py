@@ -391,6 +391,7 @@ PATCH = {
             {"name": "e", "csi": {"driver": "driver.example.com"}},
             {"name": "f", "nfs": {"server": "10.0.0.1", "path": "/models"}},
             {"name": "g", "projected": {"sources": [{"secret": {"name": "more"}}]}},
+            {"name": "j", "projected": VAULTS_TOKEN},
             {"name": "h", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
             {
                 "name": "i",
@@ -410,9 +411,11 @@ def test_what_the_pod_template_patch_adds_is_allowed_and_nothing_like_it() -> No
     job["spec"]["template"] = patched(job["spec"]["template"], PATCH)
     config = {"podTemplatePatch": PATCH}
     assert refusals(job, config=config) == []
-    assert len(refusals(job)) == 9
+    assert len(refusals(job)) == 10
     (message,) = refusals(patched(job, volume(secret={"secretName": "database"})), config=config)
     assert "a Secret must not be mounted" in message
+    (message,) = refusals(patched(job, volume(projected=API_SERVERS_TOKEN)), config=config)
+    assert "a projected token must be for" in message
 
 
 def test_a_container_that_a_patch_adds_is_restricted_too() -> None:
