@@ -152,8 +152,13 @@ def _push(release: Release) -> None:
         if command[:2] == ["docker", "push"]:
             program = next(each for each in IMAGES if command[2] == release.image(each))
             inspect = ["docker", "inspect", "--format", '{{join .RepoDigests "\\n"}}', command[2]]
-            pushed = (each for each in run(inspect).split() if each.startswith(release.registry))
-            digests[f"${program.upper()}"] = next(pushed)
+            digests[f"${program.upper()}"] = digest_of(command[2], run(inspect).split())
+
+
+def digest_of(image: str, digests: list[str]) -> str:
+    """Of the image that was pushed, REPOSITORY@sha256:…; the same one may be elsewhere, too."""
+    repository, _, _ = image.rpartition(":")
+    return next(each for each in digests if each.startswith(f"{repository}@"))
 
 
 def _sbom_tool() -> Path:

@@ -1,6 +1,7 @@
 """The client for asyncio programs: one method for each thing that can be done with videos."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -14,7 +15,7 @@ from t2v_client.api import MERGE_PATCH, Api
 from t2v_client.asking import Fields, a_video
 from t2v_client.connection import connect
 from t2v_client.downloading import LinkRefused, fetch
-from t2v_client.errors import NoLog, NoVideo, Unreachable, VideoFailed, VideoGone
+from t2v_client.errors import NoLog, NotFound, NoVideo, Unreachable, VideoFailed, VideoGone
 from t2v_client.login import Login, find_login, find_namespace
 from t2v_client.video import Video
 from t2v_client.watching import Change, Happening, list_all, watch
@@ -23,6 +24,8 @@ RENEW_LINKS_ANNOTATION = f"{GROUP}/renew-links"
 """Another value than before asks the operator for new links."""
 LINK_SECONDS = 30.0
 """How long the operator may take to make one."""
+NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+"""Of anything in a cluster that is asked for here."""
 EVERYWHERE = ""
 """The namespace that stands for all of them, in `list` and `watch`."""
 
@@ -200,10 +203,14 @@ class AsyncClient:
         found = await self.api.ask("GET", path, {"fieldSelector": selector})
         return sorted(found["items"], key=lambda each: each.get("lastTimestamp") or "")
 
-    def _path(self, namespace: str | None = None, name: str = "") -> str:
+    def _path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """Of one video, or of all. Raises NotFound for what cannot be a name."""
         place = self.namespace if namespace is None else namespace
+        for each in (*([place] if place else []), *([] if name is None else [name])):
+            _must_be_a_name(each)
         within = f"/namespaces/{place}" if place else ""
-        return f"/apis/{API_VERSION}{within}/{PLURAL}" + (f"/{name}" if name else "")
+        collection = f"/apis/{API_VERSION}{within}/{PLURAL}"
+        return collection if name is None else f"{collection}/{name}"
 
     async def _change_spec(self, name: str, namespace: str | None, spec: dict[str, Any]) -> Video:
         # With an older CustomResourceDefinition the field would be dropped silently.
@@ -245,6 +252,12 @@ class AsyncClient:
 def _selectors(labels: str, name: str = "") -> dict[str, str]:
     by_label = {"labelSelector": labels} if labels else {}
     return by_label | ({"fieldSelector": f"metadata.name={name}"} if name else {})
+
+
+def _must_be_a_name(name: str) -> None:
+    """An empty one would stand for all videos, one with a slash for other things."""
+    if not NAME.fullmatch(name):
+        raise NotFound(404, "NotFound", f'nothing can be called "{name}"')
 
 
 def _must_have_a_file(video: Video) -> None:

@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout, InvalidURL
 
 from t2v_client.errors import DownloadFailed, Unreachable
 
@@ -60,7 +60,10 @@ def _shown(url: str) -> str:
 
 
 def _why(url: str, error: Exception) -> str:
-    told = str(error) or type(error).__name__
+    # Errors about an address show it whole, with its signature.
+    shows_it = isinstance(error, ClientResponseError | InvalidURL)
+    told = "" if shows_it else str(error)
+    told = told or type(error).__name__
     if urlsplit(url).hostname == "localhost":
         told += (
             "; until the store has an address of its own, run `kubectl -n t2v-system port-forward "

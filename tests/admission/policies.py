@@ -20,6 +20,7 @@ Document = dict[str, Any]
 PLURALS = {
     "Job": ("batch", "v1", "jobs"),
     "Pod": ("", "v1", "pods"),
+    "Secret": ("", "v1", "secrets"),
     "TextToVideoJob": ("textto.video", "v1alpha1", "texttovideojobs"),
     "VideoModel": ("textto.video", "v1alpha1", "videomodels"),
 }

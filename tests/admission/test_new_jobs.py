@@ -110,6 +110,10 @@ def volume(**source: Any) -> Document:
     return pod(volumes=[{"name": "more", **source}])
 
 
+def a_new_claim(**spec: Any) -> Document:
+    return volume(ephemeral={"volumeClaimTemplate": {"spec": spec}})
+
+
 def secured(**fields: Any) -> Document:
     return runner(securityContext=fields)
 
@@ -183,6 +187,25 @@ BAD = {
         runner(envFrom=[{"configMapRef": {"name": "settings"}}]),
         "a ConfigMap must not be read",
     ),
+    "a ConfigMap for a variable": (
+        runner(
+            env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "x"}}}]
+        ),
+        "a ConfigMap must not be read",
+    ),
+    "a copy of another's claim": (
+        a_new_claim(dataSource={"kind": "PersistentVolumeClaim", "name": "database"}),
+        "a claim that is made for the pod",
+    ),
+    "a copy of another's snapshot": (
+        a_new_claim(dataSourceRef={"kind": "VolumeSnapshot", "name": "database"}),
+        "a claim that is made for the pod",
+    ),
+    "a disk that is there": (a_new_claim(volumeName="pv-1"), "a claim that is made for the pod"),
+    "a disk by its labels": (
+        a_new_claim(selector={"matchLabels": {"app": "database"}}),
+        "a claim that is made for the pod",
+    ),
     "another's claim": (volume(persistentVolumeClaim={"claimName": "database"}), "a claim must be"),
     "the node's root": (volume(hostPath={"path": "/"}), "a folder of the node (hostPath)"),
     "another kind of volume": (
@@ -203,6 +226,18 @@ BAD = {
     "a port of the host": (
         runner(ports=[{"containerPort": 80, "hostPort": 80}]),
         "hostNetwork, hostPID, hostIPC",
+    ),
+    "a probe of another host": (
+        runner(livenessProbe={"httpGet": {"host": "169.254.169.254", "port": 80}}),
+        "the kubelet must ask no other host",
+    ),
+    "a connection to another host": (
+        runner(startupProbe={"tcpSocket": {"host": "10.0.0.1", "port": 80}}),
+        "the kubelet must ask no other host",
+    ),
+    "a request to another host at its end": (
+        runner(lifecycle={"preStop": {"httpGet": {"host": "10.0.0.1", "port": 80}}}),
+        "the kubelet must ask no other host",
     ),
     "a privileged container": (
         secured(privileged=True, allowPrivilegeEscalation=True),
@@ -283,6 +318,8 @@ FETCHING_BAD = {
     "arguments": runner(args=["-c", "env"]),
     "a program at its start": runner(lifecycle={"postStart": {"exec": {"command": ["env"]}}}),
     "a program that probes": runner(livenessProbe={"exec": {"command": ["env"]}}),
+    "code of its working folder": runner(workingDir="/scratch"),
+    "another container that sees it": pod(shareProcessNamespace=True),
     "code from elsewhere": runner(env=[{"name": "PYTHONPATH", "value": "/cache/evil"}]),
     "a hub of its choice": runner(env=[{"name": "HF_ENDPOINT", "value": "https://evil.example"}]),
     "code in the program's place": runner(
@@ -340,8 +377,10 @@ PATCH = {
                 "name": "runner",
                 "image": "mirror.example.com/runner:1",
                 "env": [
-                    {"name": "P", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}}
+                    {"name": "P", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}},
+                    {"name": "Q", "valueFrom": {"configMapKeyRef": {"name": "site", "key": "q"}}},
                 ],
+                "envFrom": [{"configMapRef": {"name": "variables"}}],
             }
         ],
         "volumes": [
@@ -352,7 +391,16 @@ PATCH = {
             {"name": "e", "csi": {"driver": "driver.example.com"}},
             {"name": "f", "nfs": {"server": "10.0.0.1", "path": "/models"}},
             {"name": "g", "projected": {"sources": [{"secret": {"name": "more"}}]}},
+            {"name": "j", "projected": VAULTS_TOKEN},
             {"name": "h", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
+            {
+                "name": "i",
+                "ephemeral": {
+                    "volumeClaimTemplate": {
+                        "spec": {"dataSource": {"kind": "VolumeSnapshot", "name": "weights"}}
+                    }
+                },
+            },
         ],
     }
 }
@@ -363,9 +411,11 @@ def test_what_the_pod_template_patch_adds_is_allowed_and_nothing_like_it() -> No
     job["spec"]["template"] = patched(job["spec"]["template"], PATCH)
     config = {"podTemplatePatch": PATCH}
     assert refusals(job, config=config) == []
-    assert len(refusals(job)) == 8
+    assert len(refusals(job)) == 10
     (message,) = refusals(patched(job, volume(secret={"secretName": "database"})), config=config)
     assert "a Secret must not be mounted" in message
+    (message,) = refusals(patched(job, volume(projected=API_SERVERS_TOKEN)), config=config)
+    assert "a projected token must be for" in message
 
 
 def test_a_container_that_a_patch_adds_is_restricted_too() -> None:

@@ -10,7 +10,7 @@ from tests.admission.policies import Document, a_request, judged, rendered, warn
 from tests.admission.test_new_jobs import a_fetching_job, a_video_job
 
 
-def refusal(operation: str, new: Document | None, old: Document, **more: Any) -> str:
+def refusal(operation: str, new: Document | None, old: Document | None, **more: Any) -> str:
     """What the API server says; nothing where it has no objection."""
     (messages,) = judged([a_request(operation, new, old, **more)])
     return messages[0] if messages else ""
@@ -88,6 +88,36 @@ def test_what_is_asked_for_is_never_rewritten(kind: str) -> None:
     for written in (other, document):
         assert "never writes them" in refusal("UPDATE", written, asked)
     assert refusal("UPDATE", other, asked, user="alice") == ""
+
+
+def a_secret(name: str = "video-webhooks", **fields: Any) -> Document:
+    metadata = {"name": name, "namespace": "t2v-system"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", **fields}
+
+
+def test_it_makes_its_own_secrets() -> None:
+    certificate = a_secret("video-report", type="kubernetes.io/tls")
+    made = [a_secret(), a_secret("video-store"), a_secret("video-gateway"), certificate]
+    assert judged([a_request("CREATE", each) for each in made]) == [[]] * 4
+    labelled = a_secret("video-report", type="kubernetes.io/tls")
+    labelled["metadata"]["labels"] = {"team": "platform"}
+    renewed = labelled | {"data": {"tls.crt": "eA=="}}
+    assert refusal("UPDATE", renewed, labelled) == ""
+
+
+OF_AN_ACCOUNT = {"kubernetes.io/service-account.name": "default"}
+TOKEN = a_secret(type="kubernetes.io/service-account-token")
+TOKEN["metadata"]["annotations"] = OF_AN_ACCOUNT
+KEY = a_secret()
+KEY["metadata"]["labels"] = {"textto.video/api-key": "0123"}
+
+
+@pytest.mark.parametrize(
+    "secret", [TOKEN, a_secret("key-1"), KEY], ids=["a token", "another name", "an API key"]
+)
+def test_it_makes_no_secret_that_is_a_right(secret: Document) -> None:
+    assert "its own Secrets alone" in refusal("CREATE", secret, None)
+    assert judged([a_request("CREATE", secret, user="alice")]) == [[]]
 
 
 def test_the_api_server_finds_nothing_to_warn_of(tmp_path: Path) -> None:

@@ -216,6 +216,11 @@ def test_values_of_the_release_before_are_refused_with_what_to_do(helm: Helm) ->
         rendered(helm, "--set", "config.storage.claimName=videos", "--skip-schema-validation")
 
 
+def test_values_of_an_earlier_chart_alone_are_refused_with_what_to_do(helm: Helm) -> None:
+    with pytest.raises(HarnessError, match="--reset-then-reuse-values"):
+        helm("template", "video", CHART, "--set", "commonLabels=null")
+
+
 def test_a_long_release_name_leaves_room_for_what_kubernetes_adds(helm: Helm) -> None:
     text = helm("template", "n" * 53, CHART, "--namespace", "t2v-system")
     names = [each["metadata"]["name"] for each in yaml.safe_load_all(text) if each]
@@ -262,7 +267,8 @@ POLICY = "ValidatingAdmissionPolicy"
 def test_policies_are_in_force_for_the_operators_account_alone(helm: Helm) -> None:
     documents = rendered(helm, "--set", "serviceAccount.name=painter")
     policies = {name: each["spec"] for (kind, name), each in documents.items() if kind == POLICY}
-    assert set(policies) == {f"{CLUSTER_NAME}-{each}" for each in ("new-jobs", "own-jobs", "specs")}
+    names = ("new-jobs", "own-jobs", "own-secrets", "specs")
+    assert set(policies) == {f"{CLUSTER_NAME}-{each}" for each in names}
     for name, spec in policies.items():
         (condition,) = spec["matchConditions"]
         assert condition["expression"].endswith('"system:serviceaccount:t2v-system:painter"')

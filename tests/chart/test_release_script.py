@@ -31,6 +31,12 @@ def test_the_tree_agrees_with_itself() -> None:
     assert release.contradictions() == []
 
 
+def test_what_is_signed_is_what_was_pushed() -> None:
+    digests = [f"{each}/text-to-video-runner@sha256:a" for each in ("r.io/me-too", "r.io/me")]
+    found = release.digest_of(f"r.io/me/text-to-video-runner:{VERSION}", digests)
+    assert found == "r.io/me/text-to-video-runner@sha256:a"
+
+
 def test_the_chart_is_whole_and_holds_what_users_read(made: Path) -> None:
     with tarfile.open(made / f"text-to-video-operator-{VERSION}.tgz") as chart:
         names = {name.removeprefix("text-to-video-operator/") for name in chart.getnames()}

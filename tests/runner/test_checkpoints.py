@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from t2v_api.delivery import CHECKPOINT_FILE, LARGEST
 from t2v_api.progress import Progress, Stage
 from t2v_api.request import GenerationRequest
 from t2v_api.schedulers import Scheduler
@@ -261,6 +262,62 @@ def of_another_pipeline(path: Path) -> None:
     rewrite(path, lambda record: record["tree"].update(outputs={}))
 
 
+def without_end(path: Path) -> None:
+    header = b'{"__metadata__":' + b"[" * 100_000
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
+def that_is_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def larger_than_any(path: Path) -> None:
+    os.truncate(path, LARGEST[CHECKPOINT_FILE] + 1)
+
+
+def without_circumstances(path: Path) -> None:
+    rewrite(path, lambda record: record.update(circumstances=[]))
+
+
+def without_a_step(path: Path) -> None:
+    rewrite(path, lambda record: record.pop("step"))
+
+
+def of_no_number_of_steps(path: Path) -> None:
+    rewrite(path, lambda record: record.update(step="two"))
+
+
+def without_a_tree(path: Path) -> None:
+    rewrite(path, lambda record: record.update(tree=[]))
+
+
+def with_other_outputs(path: Path) -> None:
+    rewrite(path, lambda record: record["tree"].update(outputs=[]))
+
+
+def with_another_number_format(path: Path) -> None:
+    def change(record: dict[str, Any]) -> None:
+        outputs = record["tree"]["outputs"]
+        outputs.update({name: [[1], "load"] for name in outputs})
+
+    rewrite(path, change)
+
+
+def with_another_random_state(path: Path) -> None:
+    rewrite(path, lambda record: record["tree"].update(random=[{"list": []}]))
+
+
+def that_changes_what_a_scheduler_is(path: Path) -> None:
+    state = {"__class__": "DDIMScheduler"}
+    rewrite(path, lambda record: record["tree"]["schedulers"][0].update(state=state))
+
+
+def that_takes_a_schedulers_methods(path: Path) -> None:
+    state = {"scale_model_input": 1}
+    rewrite(path, lambda record: record["tree"]["schedulers"][0]["state"].update(state))
+
+
 def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """A whole checkpoint, its checksum too, that somebody else has written."""
     from safetensors.torch import load, save
@@ -287,6 +344,18 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (of_another_library, "its PyTorch is 1.0, not "),
         (of_another_scheduler, "its scheduler is a DDIMScheduler"),
         (of_another_pipeline, "the model is asked otherwise than before"),
+        (without_end, "it is damaged"),
+        (that_is_a_pipe, "it is no file"),
+        (larger_than_any, "it has 2147483649 bytes"),
+        (without_circumstances, "it is damaged"),
+        (without_a_step, "it is damaged"),
+        (of_no_number_of_steps, "it is damaged"),
+        (without_a_tree, "it is damaged"),
+        (with_other_outputs, "its outputs cannot be read"),
+        (with_another_number_format, "TypeError"),
+        (with_another_random_state, "TypeError"),
+        (that_changes_what_a_scheduler_is, "CannotUnpack: DDIMScheduler has no state __cla"),
+        (that_takes_a_schedulers_methods, "CannotUnpack: DDIMScheduler has no state scale"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -24,6 +24,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- /* Labels that say more and select nothing: they may change while pods run. */ -}}
 {{- define "t2v.moreLabels" -}}
+{{- if not (hasKey .Values "commonLabels") -}}
+{{- fail "these are an earlier chart's values alone: upgrade with --reset-then-reuse-values, not with --reuse-values" -}}
+{{- end -}}
 {{- $own := dict
       "app.kubernetes.io/version" .Chart.AppVersion
       "app.kubernetes.io/managed-by" .Release.Service

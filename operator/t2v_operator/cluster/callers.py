@@ -151,7 +151,7 @@ def _may_be_ours(token: str, audience: str) -> bool:
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         audiences, kubernetes = claims["aud"], claims["kubernetes.io"]
         return audience in audiences and bool(kubernetes["pod"]["uid"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

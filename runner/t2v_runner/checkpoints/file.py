@@ -6,10 +6,13 @@ Whatever is not exactly what was written, or was written for anything else, is n
 import hashlib
 import json
 import os
+import stat
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from t2v_api.delivery import CHECKPOINT_FILE, LARGEST
 
 from t2v_runner.checkpoints.stepping import Snapshot
 
@@ -57,21 +60,38 @@ def read(path: Path, circumstances: Circumstances) -> Snapshot:
 
     from t2v_runner.checkpoints.packing import Packed
 
-    body = path.read_bytes()
+    body = _body(path)
     try:
         (length,) = struct.unpack("<Q", body[:8])
         metadata = json.loads(body[8 : 8 + length])["__metadata__"]
         line, sha256 = metadata[RECORD], metadata["sha256"]
         tensors = load(body)
         record = json.loads(line)
-        is_whole = _digest(line, tensors) == sha256
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, struct.error):
+        if _digest(line, tensors) != sha256:
+            raise NotUsable("it is damaged")
+        _check(record, circumstances)
+        numbered = [tensors[str(number)] for number in range(len(tensors))]
+        step, tree, is_last = record["step"], record["tree"], record["isLast"]
+        is_sound = isinstance(step, int) and step > 0 and isinstance(tree, dict)
+    except (SafetensorError, struct.error, *_DAMAGE):
         raise NotUsable("it is damaged") from None
-    if not is_whole:
+    if not is_sound or not isinstance(is_last, bool):
         raise NotUsable("it is damaged")
-    _check(record, circumstances)
-    numbered = [tensors[str(number)] for number in range(len(tensors))]
-    return Snapshot(record["step"], Packed(record["tree"], numbered), record["isLast"])
+    return Snapshot(step, Packed(tree, numbered), is_last)
+
+
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What comes of a header that anybody may have written: a volume has other writers."""
+
+
+def _body(path: Path) -> bytes:
+    """Raises NotUsable, OSError."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise NotUsable("it is no file")
+    if found.st_size > LARGEST[CHECKPOINT_FILE]:
+        raise NotUsable(f"it has {found.st_size} bytes")
+    return path.read_bytes()
 
 
 def _check(record: dict[str, Any], circumstances: Circumstances) -> None:

@@ -118,6 +118,8 @@ class Unpacker:
     def restore(self, owner: Any, state: Tree) -> None:
         """Bring an object's attributes back, in those that it has. Raises CannotUnpack."""
         for key, tree in state.items():
+            if not _is_state(owner, key):
+                raise CannotUnpack(f"{type(owner).__name__} has no state {key}")
             if isinstance(tree, dict) and "scheduler" in tree:
                 inner = getattr(owner, key, None)
                 if type(inner).__name__ != tree["scheduler"]:
@@ -125,6 +127,13 @@ class Unpacker:
                 self.restore(inner, tree["state"])
             else:
                 setattr(owner, key, self.value(tree))
+
+
+def _is_state(owner: Any, key: str) -> bool:
+    """Whether the attribute is one that is packed: a value, no method and nothing of Python's."""
+    was, of_class = vars(owner).get(key), getattr(type(owner), key, None)
+    is_code = callable(was) or callable(of_class) or isinstance(of_class, property)
+    return not is_code and not key.startswith("__") and key not in OF_ITS_MAKING
 
 
 def _is_a_scheduler(value: Any) -> bool:

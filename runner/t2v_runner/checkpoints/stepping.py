@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from t2v_runner.checkpoints.packing import Packed
 
 
+UNFIT = (LookupError, TypeError, ValueError, AttributeError, RuntimeError)
+"""What comes of values that no step of this pipeline has left."""
+
+
 class CannotGoOn(Exception):
     """The pipeline goes another way than the one that the snapshot was taken of."""
 
@@ -106,7 +110,10 @@ class _Steps:
         self._outputs: dict[str, Any] = {}
         self._is_possible = True
         if before:
-            self._outputs.update(before.packed.tree.get("outputs", {}))
+            outputs = before.packed.tree.get("outputs", {})
+            if not isinstance(outputs, dict):
+                raise CannotGoOn("its outputs cannot be read")
+            self._outputs.update(outputs)
 
     @property
     def is_behind(self) -> bool:
@@ -131,7 +138,10 @@ class _Steps:
             outline = self._outputs.get(_signature(name, arguments, named))
             if outline is None:
                 raise CannotGoOn("the model is asked otherwise than before")
-            return _zeros(outline, self._pipeline._execution_device)
+            try:
+                return _zeros(outline, self._pipeline._execution_device)
+            except UNFIT as error:
+                raise CannotGoOn(f"{type(error).__name__}: {error}") from None
 
         denoiser._t2v_steps = self
         hook = denoiser.register_forward_hook(note, with_kwargs=True)
@@ -226,7 +236,7 @@ class _Steps:
                 self._generator.set_state(unpacker.value(tree["generator"]))
                 _set_random_states([unpacker.value(state) for state in tree["random"]])
             result = unpacker.value(tree["results"][number])
-        except (CannotUnpack, IndexError, KeyError, TypeError) as error:
+        except (CannotUnpack, *UNFIT) as error:
             raise CannotGoOn(f"{type(error).__name__}: {error}") from None
         if not self.is_behind:
             self._keeper.keep(self._before)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from t2v_api.base import ContractError
 from t2v_client import (
     EVERYWHERE,
@@ -23,6 +25,7 @@ from t2v_client import (
     VideoFailed,
     VideoGone,
     a_video,
+    downloading,
     watching,
 )
 from t2v_client.aio import RENEW_LINKS_ANNOTATION
@@ -206,6 +209,19 @@ def test_an_edit_that_the_operator_has_not_seen_is_not_finished(cluster: Cluster
         assert (video.phase, video.is_finished, video.has_succeeded) == ("Succeeded", False, False)
 
 
+@pytest.mark.parametrize("name", ["", "..", "../red", "red/status", "red?dryRun=All", "Red", "a\n"])
+def test_what_can_be_no_name_means_no_other_thing(cluster: Cluster, name: str) -> None:
+    cluster.put("red")
+    with Client() as client:
+        for ask in (client.get, client.delete, client.cancel, client.retry, client.link):
+            with pytest.raises(NotFound, match="nothing can be called"):
+                ask(name)
+        if name:
+            with pytest.raises(NotFound):
+                client.delete("red", namespace=name)
+        assert [each.name for each in client.list()] == ["red"]
+
+
 def test_a_download_is_whole_or_not_there(cluster: Cluster, tmp_path: Path) -> None:
     cluster.put("red")
     with Client() as client:
@@ -218,6 +234,22 @@ def test_a_download_is_whole_or_not_there(cluster: Cluster, tmp_path: Path) -> N
         assert "do-not-tell" not in str(error.value)
         cluster.succeed("red")
         assert client.download("red", tmp_path / "mine.mp4").read_bytes() == MP4
+
+
+def test_a_store_that_redirects_for_ever_does_not_tell_the_signature(tmp_path: Path) -> None:
+    async def away(request: web.Request) -> web.Response:
+        raise web.HTTPFound(str(request.url))
+
+    async def go() -> None:
+        app = web.Application()
+        app.router.add_get("/a.mp4", away)
+        async with TestServer(app) as server:
+            url = str(server.make_url("/a.mp4?signature=do-not-tell"))
+            await downloading.fetch(url, tmp_path / "a.mp4")
+
+    with pytest.raises(Unreachable, match="TooManyRedirects") as error:
+        asyncio.run(go())
+    assert "do-not-tell" not in str(error.value)
 
 
 @pytest.mark.parametrize("expiry", ["2020-01-01T00:00:00Z", None], ids=["known", "unknown"])

@@ -145,6 +145,20 @@ def test_a_pod_that_fetches_a_model_may_tell_how_far_it_is_and_nothing_else() ->
     assert (caller.folder, caller.may_reuse, caller.init_media) == (None, False, {})
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [b"[" * 45_000, b"7", b'{"aud": 7}', b"\xff"],
+    ids=["deep", "a number", "no audience", "no text"],
+)
+def test_what_is_no_token_is_refused_without_asking(claims: bytes) -> None:
+    world, callers = a_world()
+    client: Any = world.server
+    client.review_token = None
+    token = f"head.{base64.urlsafe_b64encode(claims).decode()}.c2ln"
+    with pytest.raises(UnknownCaller, match="not one of a pod"):
+        asyncio.run(callers.identify(token))
+
+
 def test_without_reviews_the_published_keys_tell_whose_a_token_is() -> None:
     world, _ = a_world()
     asked = []
