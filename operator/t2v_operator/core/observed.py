@@ -265,6 +265,8 @@ class ObservedPod:
     """Its PriorityClass's, by which it is scheduled."""
     loss: str
     """Why the pod was taken away (evicted, preempted, node lost); empty when it was not."""
+    lost_at: datetime | None
+    """When it was taken away, where the pod says so."""
     node_was_lost: bool
     """The loss is that of its node."""
     was_preempted: bool
