@@ -72,6 +72,14 @@ class ObservedResource:
         return folder_in(self.status.output if self.status else ())
 
     @property
+    def unfinished_folder(self) -> str:
+        """Where a video that failed would be, and its checkpoint may; empty for any other."""
+        status = self.status
+        if status is None or status.phase is not Phase.FAILED or status.resolved is None:
+            return ""
+        return status.resolved.request.digest(status.resolved.model_revision)
+
+    @property
     def is_observed(self) -> bool:
         """Whether the status is about the spec as it is now."""
         return (
