@@ -119,7 +119,7 @@ async def as_kubeconfig_says(files: Sequence[Path], context: str | None = None) 
                 username=user.get("username"),
                 password=user.get("password"),
                 token=_token(user),
-                expiration=user.get("expiration"),
+                expiration=_end(user),
                 **_file_or_data(cluster, "certificate-authority", "ca"),
                 **_file_or_data(user, "client-certificate", "certificate"),
                 **_file_or_data(user, "client-key", "private_key"),
@@ -189,6 +189,14 @@ def _token(user: Section) -> str | None:
         return Path(user["tokenFile"]).read_text().strip()
     token: str | None = user.get("token")
     return token
+
+
+def _end(user: Section) -> datetime | None:
+    """A file's token is read again in time, as that of a pod's service account is."""
+    if "token" not in user and "tokenFile" in user:
+        return datetime.now(UTC) + TOKEN_AGE
+    end: datetime | None = user.get("expiration")
+    return end
 
 
 def _file_or_data(section: Section, name: str, ours: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ PAUSES_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Before each further try while the API server does not answer; after the last it is given up."""
 GONE = 410
 """The API server does not know any more what came after the position."""
+TOO_BUSY = 429
 PAGE = 500
 
 
@@ -77,7 +78,7 @@ async def watch(api: Api, path: str, selectors: Mapping[str, str]) -> AsyncGener
                     known[change.video.uid] = change.video
                 yield change
         except ServerError as error:
-            if error.status != GONE and error.status < 500:
+            if error.status not in (GONE, TOO_BUSY) and error.status < 500:
                 raise
             if error.status == GONE:
                 position = ""

@@ -63,9 +63,10 @@ def run(work: Callable[[Outside], Left], stop: StopSignal | None = None) -> Left
             record = work(Outside(tell, stop, server))
         # First what needs no network: whatever ends the pod now, it has told its end.
         _leave(record, termination_log())
-        stop.ends_with = ExitCode.DONE
-        if isinstance(record, GenerationFailure):
-            stop.ends_with = record.exit_code
+        # At once: another thread may end the process by it at any time.
+        stop.ends_with = (
+            record.exit_code if isinstance(record, GenerationFailure) else ExitCode.DONE
+        )
         if server:
             _hand_in(record, server, stop)
     return record

@@ -117,7 +117,12 @@ def _keeper(place: Place, drawing: Drawing, watcher: _Watcher, wishes: Connectio
     """All of them go on from what is there. The first one alone writes."""
     if place.keeping is None:
         return None
-    keeper = Keeper(place.keeping, lambda: watcher.send(Kept()), latents_seconds=0.0)
+
+    def saved() -> bool:
+        watcher.send(Kept())
+        return True
+
+    keeper = Keeper(place.keeping, saved, latents_seconds=0.0)
     if place.rank == 0:
         keeper.__enter__()
 

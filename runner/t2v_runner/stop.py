@@ -50,6 +50,7 @@ class StopSignal:
     def check(self) -> None:
         """Raise Stopped if somebody asked."""
         if self._asked:
+            self._has_broken_in = True  # what is saved on the way out is not to be torn
             from t2v_runner.errors import Stopped
 
             raise Stopped(WORDS)

@@ -1,10 +1,12 @@
 """A pod leaves its checkpoint in the store, and the next one finds it: over real connections."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from t2v_api.delivery import CHECKPOINT_FILE, CHECKPOINT_PATH, LARGEST
 from t2v_api.progress import Progress, Stage
@@ -15,6 +17,7 @@ from t2v_runner.checkpoints.course import checkpoint_path
 from t2v_runner.checkpoints.keeper import Keeping
 from t2v_runner.generate import generate
 from t2v_runner.order import MediaRules, Order
+from t2v_runner.report_server import NotAnswered
 from t2v_runner.reporter import Reporter
 from t2v_runner.stop import Interrupted, StopSignal
 
@@ -130,6 +133,62 @@ def test_a_report_server_that_is_away_costs_the_steps_alone(world: World, tmp_pa
         pod.path.write_bytes(BODY)
         Carrier(server, pod).carry()
     assert pauses == list(carrier_module.PAUSES)
+
+
+def test_a_store_that_is_away_for_a_moment_is_asked_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, next_one, pauses = a_pod(tmp_path / "one"), a_pod(tmp_path / "next"), list[float]()
+    one.path.write_bytes(BODY)
+    real = httpx2.stream
+
+    def stream(*arguments: Any, **named: Any) -> Any:
+        busy = nullcontext(httpx2.Response(503))
+        return busy if len(pauses) < 2 else real(*arguments, **named)
+
+    monkeypatch.setattr(httpx2, "stream", stream)
+
+    with world.server() as server:
+        Carrier(server, one).carry()
+        Carrier(server, next_one, pauses.append).bring()
+    assert next_one.path.read_bytes() == BODY
+
+
+def test_what_came_in_part_takes_no_room(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, next_one = a_pod(tmp_path / "one"), a_pod(tmp_path / "next")
+    one.path.write_bytes(BODY)
+
+    def content(_: str) -> Iterator[bytes]:
+        yield BODY[:1000]
+        raise NotAnswered("the store: ReadTimeout")
+
+    monkeypatch.setattr(carrier_module, "_content", content)
+    with world.server() as server:
+        Carrier(server, one).carry()
+        Carrier(server, next_one, lambda _: None).bring()
+    assert list((tmp_path / "next").iterdir()) == []
+
+
+def test_what_an_earlier_run_could_not_bring_to_the_store_the_next_one_does(
+    world: World, tmp_path: Path
+) -> None:
+    """The first run's store was away: its container was started again in its pod."""
+
+    def stopped(tell_at: int, **changes: Any) -> None:
+        def tell(progress: Progress) -> None:
+            if progress.step == tell_at:
+                raise Interrupted
+
+        order = an_order(tmp_path / "pod", **changes)
+        with world.server() as server, pytest.raises(Interrupted):
+            generate(order, Reporter(tell, StopSignal()), server)
+
+    stopped(3, uploads=False)
+    assert world.files() == []
+    stopped(3)
+    assert world.files() == [CHECKPOINT_FILE]
 
 
 def test_none_is_carried_any_more_once_the_video_is_there(world: World, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Which steps become checkpoints, and when."""
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from t2v_runner.checkpoints import file
@@ -27,7 +30,11 @@ class Kept:
         self.path = folder / "kept"
         self.is_saved = threading.Event()
         keeping = Keeping(self.path, folder / "part", every_seconds)
-        self.keeper = Keeper(keeping, self.is_saved.set, monotonic=lambda: self.now).under(HERE)
+        self.keeper = Keeper(keeping, self._note, monotonic=lambda: self.now).under(HERE)
+
+    def _note(self) -> bool:
+        self.is_saved.set()
+        return True
 
     def keep(self, step: int, now: float) -> None:
         self.now = now
@@ -137,6 +144,46 @@ def test_a_disk_that_is_full_costs_the_checkpoint_alone(
     assert kept.step == 1
 
 
+def test_what_was_half_written_makes_room_for_the_video(
+    begin: Callable[..., Kept], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept = begin()
+    kept.keep(1, now=1)
+    monkeypatch.setattr(os, "fsync", full)
+    kept.keeper.save_now()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_in_the_store_is_brought_there_at_a_stop(tmp_path: Path) -> None:
+    answers = [False, True]
+    asked: list[int] = []
+
+    def saved() -> bool:
+        asked.append(1)
+        return answers.pop(0)
+
+    keeper = Keeper(Keeping(tmp_path / "kept", tmp_path / "part", 600.0), saved).under(HERE)
+    assert keeper.begin() is None
+    keeper.keep(a_snapshot(1))
+    keeper.save_now()
+    keeper.save_now()
+    keeper.save_now()
+    assert len(asked) == 2
+
+
+def test_what_was_drawn_otherwise_is_not_taken_for_what_comes(
+    begin: Callable[..., Kept],
+) -> None:
+    kept = begin()
+    kept.keep(1, now=1)
+    kept.keeper.under({"request": "0123", "dtype": "float8"})
+    kept.keeper.save_now()
+    assert not kept.path.exists()
+
+
 def test_what_is_found_is_not_saved_again(begin: Callable[..., Kept], tmp_path: Path) -> None:
     file.write(a_snapshot(3), HERE, tmp_path / "part", tmp_path / "kept")
     again = Kept(tmp_path)
@@ -172,6 +219,11 @@ def test_what_cannot_be_packed_is_named() -> None:
 
 def _with_a_thing(self: object) -> None:
     vars(self)["thing"] = torch.Generator()
+
+
+def test_an_array_that_no_tensor_can_be_is_named_too() -> None:
+    with pytest.raises(CannotPack, match="names"):
+        Packer().value(np.array(["linspace"]), "names")
 
 
 def test_a_tree_of_another_kind_is_refused() -> None:

@@ -121,6 +121,14 @@ def test_elsewhere_it_waits_to_be_looked_for(listening: StopSignal) -> None:
         assert listening.is_asked
 
 
+def test_what_has_stopped_at_a_check_is_not_broken_into(listening: StopSignal) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    with listening.breaking_in():
+        with pytest.raises(Stopped):
+            listening.check()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_what_is_nearly_done_is_finished(listening: StopSignal) -> None:
     with listening.breaking_in():
         listening.let_it_finish()

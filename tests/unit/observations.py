@@ -122,6 +122,7 @@ def a_pod_document(
     unschedulable: str = "",
     disrupted: str = "",
     disruption_reason: str = "",
+    disrupted_at: float = 0,
     not_ready_since: float | None = None,
     not_ready_reason: str = "",
     gone_by: float | None = None,
@@ -148,7 +149,8 @@ def a_pod_document(
     scheduled = "False" if unschedulable else "True"
     conditions = [_condition("PodScheduled", scheduled, "", unschedulable, since=made)]
     if disrupted or disruption_reason:
-        conditions.append(_condition("DisruptionTarget", "True", disruption_reason, disrupted))
+        why = disruption_reason, disrupted
+        conditions.append(_condition("DisruptionTarget", "True", *why, since=disrupted_at))
     if not_ready_since is not None:
         conditions.append(_condition("Ready", "False", not_ready_reason, since=not_ready_since))
     metadata = {

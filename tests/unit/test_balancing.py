@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -75,6 +75,23 @@ def test_the_runner_knows_the_rest_better() -> None:
     tally = a_tally()
     tally.see(a_key(1), begun(some_work(seconds=100), at(10), report))
     assert tally.load(at(60)) == {"one": 480}
+
+
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+def test_a_runner_whose_clock_is_elsewhere_ends_no_sooner_than_it_began_nor_ever_later(
+    year: int,
+) -> None:
+    report = Progress(
+        stage=Stage.DENOISE,
+        step=2,
+        steps=9,
+        percent=9,
+        eta_seconds=500,
+        updated_time=datetime(year, 12, 31, 23, 59, tzinfo=UTC),
+    )
+    work = begun(some_work(seconds=100), at(10), report)
+    assert work.ends
+    assert 0 <= (work.ends - at(10)).total_seconds() <= MOST_SECONDS
 
 
 def test_the_end_of_a_download_is_not_the_end_of_the_video() -> None:

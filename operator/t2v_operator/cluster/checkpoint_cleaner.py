@@ -33,6 +33,8 @@ class _Left:
     owner_uid: str
     job_name: str
     place: str
+    is_made: bool
+    """Its video is: the resource is about to say so."""
 
 
 class CheckpointCleaner:
@@ -48,7 +50,9 @@ class CheckpointCleaner:
     def over(self, owner: Key, job: ObservedJob) -> None:
         """The Job is complete, or gone with its pods."""
         if self._store is not None and job.plan_text is not None:
-            self._queue.add(_Left(owner, job.owner_uid, job.name, job.plan_text.output_url))
+            place = job.plan_text.output_url
+            left = _Left(owner, job.owner_uid, job.name, place, job.is_complete)
+            self._queue.add(left)
 
     async def run(self) -> None:
         """Clean until cancelled."""
@@ -65,7 +69,7 @@ class CheckpointCleaner:
 
     def _is_wanted(self, left: _Left) -> bool:
         """Whether some Job makes the video, or a resource that has not got it may make it again."""
-        return any(self._makers(left)) or self._is_unfinished(left)
+        return any(self._makers(left)) or (not left.is_made and self._is_unfinished(left))
 
     def _makers(self, left: _Left) -> Iterator[ObservedJob]:
         """One that is held makes it later."""

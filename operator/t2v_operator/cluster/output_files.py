@@ -66,13 +66,13 @@ class OutputFiles:
         """
         with ExitStack() as held:
             keys: list[str] = []
-            for place in sorted(self._places(key, resource)):
+            for place, names in sorted(self._places(key, resource).items()):
                 folder = key_in_store(place, key[0], self._config.storage.prefix)
                 if folder is None:
                     continue
                 held.enter_context(self._reuse.held(place))
                 if not self._is_needed(key, folder.rpartition("/")[2]):
-                    keys += (f"{folder}/{name}" for name in FILES)
+                    keys += (f"{folder}/{name}" for name in names)
             yield keys
 
     async def remove(self, keys: Sequence[str]) -> None:
@@ -91,11 +91,16 @@ class OutputFiles:
         jobs = self._cache.jobs_of(key)
         return [job for job in jobs if job.owner_uid == resource.metadata.uid]
 
-    def _places(self, key: Key, resource: ObservedResource) -> set[str]:
+    def _places(self, key: Key, resource: ObservedResource) -> dict[str, Sequence[str]]:
+        """With what it may have left there."""
+        places: dict[str, Sequence[str]] = {}
+        if folder := resource.unfinished_folder:
+            # A video that is there is another's, which somebody kept.
+            places[folder_url(key[0], folder, self._config)] = (CHECKPOINT_FILE,)
         jobs = self._jobs(key, resource)
-        places = {job.plan_text.output_url for job in jobs if job.plan_text}
+        places |= {job.plan_text.output_url: FILES for job in jobs if job.plan_text}
         if resource.folder:
-            places.add(folder_url(key[0], resource.folder, self._config))
+            places[folder_url(key[0], resource.folder, self._config)] = FILES
         return places
 
     def _is_needed(self, key: Key, folder: str) -> bool:

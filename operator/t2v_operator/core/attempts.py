@@ -179,11 +179,12 @@ def end_of(pod: ObservedPod) -> RunnerEnd | None:
 def _end(pod: ObservedPod, end: ContainerEnd | None) -> RunnerEnd:
     # A pod that was taken away between two runs ended after the first of them.
     since = (pod.earlier_end.finished if pod.earlier_end else None) or pod.created
+    gone = _taken_away(pod, pod.started) if pod.started else None
     return RunnerEnd(
         outcome=_outcome(pod, end),
         exit_code=end.exit_code if end else None,
         start_time=(end.started if end else pod.started) or since,
-        completion_time=(end.finished if end else None) or since,
+        completion_time=(end.finished if end else gone) or since,
         pod_name=pod.name,
         pool=pod.pool or None,
         node_name=pod.node or None,
@@ -227,8 +228,14 @@ def _attempts(pod: ObservedPod, before: History) -> Iterator[Attempt]:
     going_on = [a for a in before.latest if a.pod_name == pod.name and not a.completion_time]
     if going_on and pod.end is None:
         # What is left of an evicted pod may not even say when its container began.
-        end = replace(end, start_time=going_on[-1].start_time or end.start_time)
+        began = going_on[-1].start_time or end.start_time
+        end = replace(end, start_time=began, completion_time=_taken_away(pod, began))
     yield end.attempt
+
+
+def _taken_away(pod: ObservedPod, began: datetime) -> datetime:
+    """When a run ended that told no end, as far as its pod shows it."""
+    return max(began, pod.not_ready_since or pod.lost_at or pod.gone_by or began)
 
 
 def _given_up(attempt: Attempt, pod_is_there: bool) -> Attempt:

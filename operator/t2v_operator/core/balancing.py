@@ -9,7 +9,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from t2v_api.progress import Progress, Stage
 from t2v_api.resource import Estimate
@@ -74,7 +74,9 @@ def begun(work: Work, started: datetime, progress: Progress | None) -> Work:
     if not tells or progress is None or progress.eta_seconds is None:
         return replace(work, started=started)
     told = progress.updated_time.timestamp() + min(progress.eta_seconds, MOST_SECONDS)
-    return replace(work, started=started, ends=datetime.fromtimestamp(told, started.tzinfo))
+    # Its node's clock may be anywhere, and the ends of others hang on this one.
+    took = min(max(told - started.timestamp(), 0.0), MOST_SECONDS)
+    return replace(work, started=started, ends=started + timedelta(seconds=took))
 
 
 def wait_seconds(pool: GpuPool, load: Load) -> float:

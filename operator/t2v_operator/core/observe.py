@@ -247,6 +247,7 @@ def observe_pod(document: Manifest) -> ObservedPod:
         earlier_end=_container_end(earlier) if earlier else None,
         priority=(document.get("spec") or {}).get("priority") or 0,
         loss=_loss(status, target),
+        lost_at=_time((target or {}).get("lastTransitionTime")),
         node_was_lost=target is not None and target.get("reason") in _NODE_REASONS,
         was_preempted=target is not None and target.get("reason", "") in _PREEMPTION_REASONS,
         is_over=is_over,

@@ -72,6 +72,14 @@ class ObservedResource:
         return folder_in(self.status.output if self.status else ())
 
     @property
+    def unfinished_folder(self) -> str:
+        """Where a video that failed would be, and its checkpoint may; empty for any other."""
+        status = self.status
+        if status is None or status.phase is not Phase.FAILED or status.resolved is None:
+            return ""
+        return status.resolved.request.digest(status.resolved.model_revision)
+
+    @property
     def is_observed(self) -> bool:
         """Whether the status is about the spec as it is now."""
         return (
@@ -265,6 +273,8 @@ class ObservedPod:
     """Its PriorityClass's, by which it is scheduled."""
     loss: str
     """Why the pod was taken away (evicted, preempted, node lost); empty when it was not."""
+    lost_at: datetime | None
+    """When it was taken away, where the pod says so."""
     node_was_lost: bool
     """The loss is that of its node."""
     was_preempted: bool

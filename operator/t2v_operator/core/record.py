@@ -138,6 +138,7 @@ def restored_status(
         record.phase,
         record.reason or SUCCEEDED,
         record.message,
+        retry_tokens=record.retry_tokens,
         pool=record.pool,
         resolved=record.resolved,
         output_url=urls[0] if urls else None,

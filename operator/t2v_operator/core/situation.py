@@ -39,6 +39,7 @@ class Situation:
             resource.status,
             retry_token=resource.spec.retry_token if resource.spec else None,
             is_asked_again=resource.is_asked_again,
+            is_cancelled=bool(resource.spec and resource.spec.cancel),
         )
 
     @property

@@ -64,6 +64,8 @@ class Subject:
     """As the spec has it."""
     is_asked_again: bool = False
     """The status before is about a try that failed; another one begins."""
+    is_cancelled: bool = False
+    """As the spec says. A token that comes with that asks for nothing before it is taken back."""
 
     @property
     def previous(self) -> TextToVideoJobStatus | None:
@@ -73,8 +75,10 @@ class Subject:
     @property
     def retry_tokens(self) -> tuple[str, ...] | None:
         """Those that were seen with this request, the present one as well."""
-        seen = self.before.retry_tokens if self.before and self._is_same_request else None
-        return with_token(seen, self.retry_token)
+        before = self.before.retry_tokens if self.before else None
+        is_new = self.retry_token not in (before or ())
+        token = None if self.is_cancelled and is_new else self.retry_token
+        return with_token(before if self._is_same_request else None, token)
 
     @property
     def _is_same_request(self) -> bool:

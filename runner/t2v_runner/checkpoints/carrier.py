@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from t2v_api.delivery import CHECKPOINT_FILE, LARGEST
 
 from t2v_runner.checkpoints.keeper import Keeping
-from t2v_runner.report_server import NotAnswered, Refused, ReportServer
+from t2v_runner.report_server import NotAnswered, Refused, ReportServer, is_worth_another_try
 from t2v_runner.upload import described, put
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)
@@ -54,12 +54,14 @@ class Carrier:
             else:
                 return
 
-    def carry(self) -> None:
-        """Have this one in the store."""
+    def carry(self) -> bool:
+        """Have this one in the store. False where another try may do it."""
         try:
             self._carry()
         except (NotAnswered, Refused, OSError, GivenUp) as error:
             logger.warning("the checkpoint is not in the store: %s", error)
+            return isinstance(error, GivenUp)
+        return True
 
     def give_up(self) -> None:
         """Nothing is carried any more, not even the rest of what is on its way."""
@@ -70,10 +72,14 @@ class Carrier:
         url = self._server.ask_for_checkpoint().url
         if url is None:
             return
-        with self._keeping.part.open("wb") as file:
-            for chunk in _content(url):
-                file.write(chunk)
-        self._keeping.part.replace(self._keeping.path)
+        part = self._keeping.part
+        try:
+            with part.open("wb") as file:
+                for chunk in _content(url):
+                    file.write(chunk)
+            part.replace(self._keeping.path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _carry(self) -> None:
         """Raises NotAnswered, Refused, OSError, GivenUp."""
@@ -101,6 +107,8 @@ def _content(url: str) -> Iterator[bytes]:
     size = 0
     try:
         with httpx2.stream("GET", url, timeout=SILENCE_SECONDS, trust_env=False) as answer:
+            if is_worth_another_try(answer.status_code):
+                raise NotAnswered(f"the store answered {answer.status_code}")
             if answer.status_code != 200:
                 raise Refused(answer.status_code, "", "store")
             for chunk in answer.iter_bytes(CHUNK_BYTES):

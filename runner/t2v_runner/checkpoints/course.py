@@ -42,10 +42,13 @@ def checkpoints(
     part = publication.path("checkpoint.part")
     keeping = Keeping(checkpoint_path(order), part, order.checkpoint_seconds)
     carrier = Carrier(server, keeping) if order.uploads and server else None
+    is_here = keeping.path.exists()
     if carrier:
         carrier.bring()
-    saved = carrier.carry if carrier else _nothing
+    saved = carrier.carry if carrier else _it_is_there
     with Keeper(keeping, saved) as keeper, reporter.rescued(keeper.save_now):
+        if carrier and is_here:
+            keeper.passed_on()  # the store may have been away when it was written
         try:
             yield keeper
         except RequestRefused:
@@ -58,5 +61,6 @@ def checkpoints(
         keeper.remove()
 
 
-def _nothing() -> None:
+def _it_is_there() -> bool:
     """On a volume the file is where it belongs."""
+    return True

@@ -3,6 +3,7 @@
 Whatever is not exactly what was written, or was written for anything else, is not used.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ class NotUsable(Exception):
 
 
 def write(snapshot: Snapshot, circumstances: Circumstances, part: Path, path: Path) -> None:
-    """Write it as `part`, then give it its name. Raises OSError."""
+    """Write it as `part`, then give it its name. Raises OSError; then nothing is left of it."""
     from safetensors.torch import save
 
     tensors = {str(number): each for number, each in enumerate(snapshot.packed.tensors)}
@@ -46,11 +47,16 @@ def write(snapshot: Snapshot, circumstances: Circumstances, part: Path, path: Pa
     }
     line = json.dumps(record, sort_keys=True, separators=(",", ":"))
     body = save(tensors, {RECORD: line, "sha256": _digest(line, tensors)})
-    with part.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)  # the video needs the room
+        raise
 
 
 def read(path: Path, circumstances: Circumstances) -> Snapshot:

@@ -39,11 +39,15 @@ class Keeper:
     def __init__(
         self,
         keeping: Keeping,
-        saved: Callable[[], None] = lambda: None,
+        saved: Callable[[], bool] = lambda: True,
         latents_seconds: float = LATENTS_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`saved` is called after each checkpoint, in the thread that has written it."""
+        """`saved` is called after each checkpoint, in the thread that has written it.
+
+        It says whether that is where it belongs; else it is asked again with the next one, or at
+        a stop.
+        """
         self.keeping = keeping
         self.step: int | None = None
         """The step that this run went on from."""
@@ -59,7 +63,7 @@ class Keeper:
         self._since = monotonic()
         self._news = threading.Condition()
         self._writing = threading.Lock()
-        self._is_due = self._is_passed_on = self._ends = False
+        self._is_due = self._is_owed = self._ends = False
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
     def __enter__(self) -> Self:
@@ -73,7 +77,8 @@ class Keeper:
 
     def under(self, circumstances: Circumstances) -> "Keeper":
         """What comes is drawn so."""
-        self._circumstances = circumstances
+        with self._news:
+            self._circumstances, self._latest = circumstances, ()
         return self
 
     def begin(self, is_exact: bool = True) -> Snapshot | None:
@@ -126,7 +131,7 @@ class Keeper:
     def passed_on(self) -> None:
         """Another process has written a checkpoint."""
         with self._news:
-            self._is_due = self._is_passed_on = True
+            self._is_due = self._is_owed = True
             self._news.notify()
 
     def save_now(self) -> None:
@@ -136,7 +141,7 @@ class Keeper:
     def remove(self) -> None:
         """The video is there."""
         with self._news:
-            self._ends, self._latest = True, ()
+            self._ends, self._is_owed, self._latest = True, False, ()
         # What is on its way to the store has been given up, and may wait for an answer.
         has_ended = self._writing.acquire(timeout=REMOVE_SECONDS)
         with contextlib.suppress(OSError):
@@ -163,20 +168,24 @@ class Keeper:
 
     def _save(self) -> None:
         with self._writing:
-            snapshot = self._newest()
-            if self._is_passed_on:
-                self._is_passed_on = False
-                self._saved()
-            if snapshot is None or self._circumstances is None:
-                return
-            try:
-                write(snapshot.wait(), self._circumstances, self.keeping.part, self.keeping.path)
-            except Exception as error:  # a GPU that fails says so in many ways
-                logger.warning("no checkpoint: %s: %s", type(error).__name__, error)
-                return
-            self._saved_step = snapshot.step + snapshot.is_last
-            logger.info("step %d is kept", snapshot.step)
-            self._saved()
+            self._write()
+            if self._is_owed:
+                self._is_owed = False  # first: another one may come meanwhile
+                if not self._saved():
+                    self._is_owed = True
+
+    def _write(self) -> None:
+        snapshot = self._newest()
+        if snapshot is None or self._circumstances is None:
+            return
+        try:
+            write(snapshot.wait(), self._circumstances, self.keeping.part, self.keeping.path)
+        except Exception as error:  # a GPU that fails says so in many ways
+            logger.warning("no checkpoint: %s: %s", type(error).__name__, error)
+            return
+        self._saved_step = snapshot.step + snapshot.is_last
+        self._is_owed = True
+        logger.info("step %d is kept", snapshot.step)
 
     def _newest(self) -> Snapshot | None:
         """The newest that is there and not saved."""

@@ -55,8 +55,7 @@ class Packer:
             case torch.Tensor():
                 return self._tensor(value)
             case np.ndarray() | np.generic():
-                number = self._tensor(torch.from_numpy(np.array(value)))["tensor"]
-                return {"array": number, "scalar": isinstance(value, np.generic)}
+                return self._array(value, at)
             case None | bool() | int() | float() | str():
                 return value
             case list():
@@ -78,6 +77,16 @@ class Packer:
             key: self.value(value, f"{name}.{key}")
             for key, value in vars(owner).items()
             if key not in OF_ITS_MAKING and not callable(value)
+        }
+
+    def _array(self, value: Any, at: str) -> Tree:
+        try:
+            tensor = torch.from_numpy(np.array(value))
+        except TypeError:
+            raise CannotPack(f"{at}: an array of {value.dtype}") from None
+        return {
+            "array": self._tensor(tensor)["tensor"],
+            "scalar": isinstance(value, np.generic),
         }
 
     def _tensor(self, tensor: torch.Tensor) -> Tree:

@@ -183,6 +183,7 @@ def test_a_watch_goes_on_where_it_broke(cluster: Cluster, monkeypatch: pytest.Mo
             if len(told) == 2:
                 cluster.refusals += [
                     refused(503, "", "not now"),
+                    refused(429, "TooManyRequests", "too busy"),
                     refused(410, "Expired", "too old"),
                 ]
                 cluster.watches_to_cut = 1

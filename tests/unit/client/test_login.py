@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from t2v_client.errors import LoginError
-from t2v_client.login import Access, as_kubeconfig_says, find_login
+from t2v_client.login import TOKEN_AGE, Access, as_kubeconfig_says, find_login
 
 IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 SERVER = "https://api.example.com:6443"
@@ -98,6 +98,15 @@ def test_files_are_beside_the_kubeconfig_that_names_them(tmp_path: Path) -> None
         str(tmp_path / "me.crt"),
     )
     assert (info.private_key_path, info.token) == ("/keys/me.key", "mine")
+
+
+def test_a_token_that_stands_in_a_file_is_read_again(tmp_path: Path) -> None:
+    """Whoever wrote it writes another one before it ends."""
+    (tmp_path / "token").write_text("mine\n")
+    info = access(a_kubeconfig(tmp_path / "config", {"tokenFile": "token"})).info
+    assert info.expiration
+    assert info.expiration - datetime.now(UTC) <= TOKEN_AGE
+    assert access(a_kubeconfig(tmp_path / "config", {"token": "mine"})).info.expiration is None
 
 
 def test_data_goes_before_files_and_a_token_before_its_file(tmp_path: Path) -> None:

@@ -105,6 +105,11 @@ def test_it_goes_when_the_video_is_there(world: World) -> None:
     assert world.work() == [CHECKPOINT]
 
 
+def test_it_goes_though_the_job_is_complete_before_the_status_says_so(world: World) -> None:
+    world.has_job(complete=True)
+    assert world.work() == [CHECKPOINT]
+
+
 def test_it_goes_with_the_job_that_nobody_saw_complete(world: World) -> None:
     status = succeeded()
     world.has(status=status, record=a_record_of(status))  # settled

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from t2v_api.resource import TextToVideoJobStatus
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.effects import Effects
 from t2v_operator.cluster.errors import TryAgain
@@ -18,8 +19,10 @@ from tests.unit.builders import a_config_with_a_store
 from tests.unit.cluster.api_server import ApiServer
 from tests.unit.observations import (
     a_job_document,
+    a_job_seen,
     a_record_of,
     a_resource_document,
+    a_status,
     at,
     running,
     succeeded,
@@ -125,6 +128,32 @@ def test_a_deletion_takes_the_files_first_and_the_record_before_them() -> None:
         "checkpoint.safetensors",
     ]
     assert world.finalizers == ["somebody.else/one"]
+
+
+def cancelled() -> TextToVideoJobStatus:
+    return a_status(spec={"cancel": True, **DELETE}, status=running(), job=a_job_seen())
+
+
+def test_what_a_cancelled_video_has_left_goes_too_though_its_job_is_long_gone() -> None:
+    world, status = World(), cancelled()
+    spec = {"cancel": True, **DELETE}
+    document = a_resource_document(spec=spec, status=status, record=a_record_of(status))
+    document["metadata"] |= {
+        "finalizers": [OUTPUT_FINALIZER],
+        "deletionTimestamp": text(at(99)),
+    }
+    world.put(document)
+    world.work()
+    # A video in that place would be one that somebody else kept.
+    folder = folder_of_the_request()
+    assert world.removed == [f"videos/default/{folder}/checkpoint.safetensors"]
+    assert world.finalizers == []
+
+
+def folder_of_the_request() -> str:
+    plan = a_job_seen().plan
+    assert plan
+    return plan.output_url.rpartition("/")[2]
 
 
 def test_a_video_that_another_resource_has_stays() -> None:

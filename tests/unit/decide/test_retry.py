@@ -202,3 +202,35 @@ def test_a_record_of_before_there_were_tries_is_one_of_the_first() -> None:
     assert "retryTokens" not in json.loads(record)
     assert a_status(record=record).phase is Phase.FAILED
     assert settled(a_resource_document(status=failed(), record=record))
+
+
+def test_a_lost_status_forgets_no_value() -> None:
+    """Each was made once, whichever the resource names by now."""
+    second = failed(**token("a")).model_copy(update={"retry_tokens": ("a", "b")})
+    record = a_record_of(second, spec=token("b"))
+    for spec in (token("b"), token("a"), {}):
+        restored = a_status(spec=spec, record=record)
+        assert restored.phase is Phase.FAILED
+        assert restored.retry_tokens == ("a", "b")
+        assert is_restored(a_resource_seen(spec=spec, record=record), restored)
+
+
+def test_one_that_comes_with_a_cancel_asks_once_that_is_taken_back() -> None:
+    both = {"cancel": True} | token("a")
+    cancelled = a_status(spec=both, status=running(), job=a_job_seen())
+    assert reason_of(cancelled) == Reason.CANCELLED
+    (action,) = decided(spec=token("a"), status=cancelled).actions
+    assert isinstance(action, CreateJob)
+
+
+def test_the_value_of_the_try_that_is_cancelled_was_used() -> None:
+    under_way = running().model_copy(update={"retry_tokens": ("a",)})
+    cancelled = a_status(spec={"cancel": True} | token("a"), status=under_way, job=a_job_seen())
+    assert decided(spec=token("a"), status=cancelled).actions == ()
+
+
+def test_nor_does_an_old_one_lie_in_wait_where_a_changed_request_is_cancelled() -> None:
+    before = succeeded().model_copy(update={"retry_tokens": ("a",)})
+    changed = {"prompt": "a blue square"} | token("a")
+    cancelled = a_status(spec={"cancel": True} | changed, status=before, generation=2)
+    assert decided(spec=changed, status=cancelled, generation=3).actions == ()

@@ -14,6 +14,7 @@ from tests.unit.observations import (
     a_failure,
     a_job_seen,
     a_pod,
+    a_pod_of_a_lost_node,
     a_record_of,
     a_result,
     a_status,
@@ -165,3 +166,31 @@ def test_a_price_that_means_nothing_stops_the_operator(
     document = a_config().document() | {"pools": [{"name": "default"} | pool for pool in pools]}
     with pytest.raises(ContractError, match=message):
         OperatorConfig.parse(document)
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param(
+            a_pod(disrupted="evicted", disrupted_at=902, phase="Failed"), id="nothing else is left"
+        ),
+        pytest.param(
+            a_pod(running=True, disrupted="evicted", disrupted_at=902).as_gone, id="it is gone"
+        ),
+        pytest.param(a_pod(running=True, gone_by=902).as_gone, id="it was deleted"),
+        pytest.param(a_pod_of_a_lost_node(since=902).as_gone, id="its node does not answer"),
+    ],
+)
+def test_a_run_that_told_no_end_held_its_gpu_until_its_pod_was_taken_away(pod: Any) -> None:
+    config, job, going_on = priced(), a_job_seen(config=priced()), (a_pod(running=True),)
+    going = a_status(config, status=queued(config=config), job=job, pods=going_on, now=90)
+    status = a_status(config, status=going, job=job, pods=(pod,), now=1000)
+    assert status.gpu_seconds == 900
+    assert a_status(config, status=status, job=job, pods=(pod,), now=2000).gpu_seconds == 900
+
+
+def test_a_pod_that_was_taken_away_before_it_began_held_none() -> None:
+    config, job = priced(), a_job_seen(config=priced())
+    pod = a_pod(unschedulable="no GPU", disrupted="preempted", disrupted_at=900, phase="Failed")
+    status = a_status(config, status=queued(config=config), job=job, pods=(pod,), now=1000)
+    assert not status.gpu_seconds

@@ -98,3 +98,9 @@ def test_times_alone_are_written_once_a_minute_at_most() -> None:
     before = told((400, 900))
     after = told((800, 1300), before)
     assert patience_seconds(before, after) == ESTIMATE_SECONDS
+
+
+def test_what_no_calendar_has_is_not_told() -> None:
+    assert times_of(told((400, 1e13))) in (None, (None, None))
+    before = told((400, 900))
+    assert times_of(told((400, 1e13), before)) == (at(400), at(900))

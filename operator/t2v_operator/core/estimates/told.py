@@ -14,6 +14,8 @@ MOVED_SHARE = 0.1
 """Of the time that is left: less is not told for its own sake."""
 MOVED_SECONDS = 10.0
 """Neither is less than that."""
+LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+"""No calendar has what comes after that."""
 UNDER_WAY = (Phase.QUEUED, Phase.RUNNING)
 
 
@@ -28,7 +30,7 @@ def with_times(
         return _with(status, None)
     told = before.estimate if before and before.phase in UNDER_WAY else None
     as_told = _with(status, told)
-    if times is None:
+    if times is None or times.completion > LATEST:
         return as_told
     if as_told == before and not is_news(before, times, now):
         return as_told
