@@ -11,12 +11,13 @@ from typing import Any, Self, Unpack
 
 from t2v_api.resource import API_VERSION, GROUP, PLURAL, Phase
 
-from t2v_client.api import MERGE_PATCH, Api
+from t2v_client.api import MERGE_PATCH, Api, Document
 from t2v_client.asking import Fields, a_video
 from t2v_client.connection import connect
 from t2v_client.downloading import LinkRefused, fetch
 from t2v_client.errors import NoLog, NotFound, NoVideo, Unreachable, VideoFailed, VideoGone
 from t2v_client.login import Login, find_login, find_namespace
+from t2v_client.steering import cancelling, retrying
 from t2v_client.video import Video
 from t2v_client.watching import Change, Happening, list_all, watch
 
@@ -145,13 +146,15 @@ class AsyncClient:
         raise AssertionError("a watch ends with an error alone")
 
     async def cancel(self, name: str, *, namespace: str | None = None) -> Video:
-        """End it; the resource stays, as Failed with reason Cancelled. Raises NotFound."""
-        return await self._change_spec(name, namespace, {"cancel": True})
+        """End it; the resource stays, as Failed with reason Cancelled.
+
+        Raises NotFound, NothingToDo.
+        """
+        return await self._steer(name, namespace, cancelling)
 
     async def retry(self, name: str, *, namespace: str | None = None) -> Video:
-        """Run a failed or cancelled one again. Raises NotFound."""
-        spec = {"retryToken": uuid.uuid4().hex, "cancel": None}
-        return await self._change_spec(name, namespace, spec)
+        """Run a failed or cancelled one again. Raises NotFound, NothingToDo."""
+        return await self._steer(name, namespace, retrying)
 
     async def delete(self, name: str, *, namespace: str | None = None) -> None:
         """Delete the resource; `spec.outputPolicy` says what becomes of the files.
@@ -212,11 +215,14 @@ class AsyncClient:
         collection = f"/apis/{API_VERSION}{within}/{PLURAL}"
         return collection if name is None else f"{collection}/{name}"
 
-    async def _change_spec(self, name: str, namespace: str | None, spec: dict[str, Any]) -> Video:
+    async def _steer(
+        self, name: str, namespace: str | None, spec_for: Callable[[Document], Document]
+    ) -> Video:
+        path = self._path(namespace, name)
+        body = {"spec": spec_for(await self.api.ask("GET", path))}
         # With an older CustomResourceDefinition the field would be dropped silently.
         strict = {"fieldValidation": "Strict"}
-        path = self._path(namespace, name)
-        return Video(await self.api.ask("PATCH", path, strict, {"spec": spec}, MERGE_PATCH))
+        return Video(await self.api.ask("PATCH", path, strict, body, MERGE_PATCH))
 
     async def _renewed(self, name: str, namespace: str | None) -> Video:
         _must_have_a_file(await self.get(name, namespace=namespace))

@@ -67,6 +67,10 @@ class VideoGone(T2vError):
     """The video was waited for and was deleted."""
 
 
+class NothingToDo(T2vError):
+    """The video has come too far, or not far enough, for what is asked."""
+
+
 class NoVideo(T2vError):
     """There is no file of it: not yet, not any more, or not where it can be fetched from."""
 

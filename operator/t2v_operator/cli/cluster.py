@@ -79,7 +79,7 @@ def for_each(
     done: str,
 ) -> int:
     """Do something with each video that is named; 1 where one was refused, the others are done."""
-    from t2v_client import ServerError
+    from t2v_client import NothingToDo, ServerError
 
     async def all_of_them(client: "AsyncClient") -> int:
         code = ExitCode.DONE
@@ -87,7 +87,7 @@ def for_each(
             try:
                 await act(client, name)
                 say(f"texttovideojob.textto.video/{name} {done}")
-            except ServerError as error:
+            except (ServerError, NothingToDo) as error:
                 complain(str(error))
                 code = ExitCode.FAULT
         return code
