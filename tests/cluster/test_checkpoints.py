@@ -15,7 +15,7 @@ LATE = 20
 Document = dict[str, Any]
 
 
-@pytest.fixture(scope="module", params=["volume", "embedded"])
+@pytest.fixture(scope="module")
 def often(
     request: pytest.FixtureRequest, installation: Installation, tmp_path_factory: Any
 ) -> Iterator[None]:
@@ -95,7 +95,15 @@ def _is_gone(workspace: Workspace, pod: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "disturb", [evict, delete, kill_the_process, suspend_and_resume], ids=lambda each: each.__name__
+    ("often", "disturb"),
+    [
+        pytest.param("volume", delete, id="volume-delete"),
+        pytest.param("embedded", evict, id="embedded-evict"),
+        pytest.param("embedded", kill_the_process, id="embedded-kill"),
+        pytest.param("embedded", suspend_and_resume, id="embedded-suspend"),
+    ],
+    indirect=["often"],
+    scope="module",
 )
 def test_it_goes_on_where_it_was(
     workspace: Workspace, undisturbed: str, disturb: Callable[[Workspace, str], None]
@@ -115,6 +123,7 @@ def test_it_goes_on_where_it_was(
     workspace.kubectl("delete", "t2v", name)
 
 
+@pytest.mark.parametrize("often", ["embedded"], indirect=True, scope="module")
 def test_a_video_that_is_changed_begins_anew(workspace: Workspace, undisturbed: str) -> None:
     workspace.apply(_manifest("changed"))
     workspace.wait_for(
