@@ -62,10 +62,11 @@ def upload(
         except (NotAnswered, Refused) as error:
             refusals += isinstance(error, Refused)
             logger.warning("the video is not uploaded yet: %s", error)
-            if refusals >= REFUSALS or monotonic() + pause > deadline:
+            wait = pause * random.uniform(0.7, 1.3)  # noqa: S311
+            if refusals >= REFUSALS or monotonic() + wait > deadline:
                 raise StorageFailed(f"the video could not be uploaded: {error}") from None
         may_go_on()
-        sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
+        sleep(wait)
         pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
 
