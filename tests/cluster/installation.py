@@ -270,14 +270,13 @@ class Installation:
 
     def values(self, **config: Any) -> Document:
         """The tests' own values of the chart; `config` goes over its configuration."""
-        default = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
-        model = default["models"][0]
+        model, *others = yaml.safe_load((CHART / "values.yaml").read_text())["config"]["models"]
         model["resources"] = {"gpus": 1, "cpu": "100m", "memory": "3Gi"}
         repository, tag = OPERATOR_IMAGE.rsplit(":", 1)
         return {
             "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
             "config": {
-                **default,
+                "models": [model, *others],
                 "runner": {"image": RUNNER_IMAGE, "pullPolicy": "Never"},
                 "storage": {"kind": "volume", "claimName": CLAIM, "url": URL},
                 "podTemplatePatch": self.pod_template_patch(),
