@@ -110,8 +110,16 @@ def volume(**source: Any) -> Document:
     return pod(volumes=[{"name": "more", **source}])
 
 
+SNAPSHOT = {
+    "apiGroup": "snapshot.storage.k8s.io",
+    "kind": "VolumeSnapshot",
+    "name": "database",
+}
+
+
 def a_new_claim(**spec: Any) -> Document:
-    return volume(ephemeral={"volumeClaimTemplate": {"spec": spec}})
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    return volume(ephemeral={"volumeClaimTemplate": {"spec": wanted | spec}})
 
 
 def secured(**fields: Any) -> Document:
@@ -198,7 +206,7 @@ BAD = {
         "a claim that is made for the pod",
     ),
     "a copy of another's snapshot": (
-        a_new_claim(dataSourceRef={"kind": "VolumeSnapshot", "name": "database"}),
+        a_new_claim(dataSourceRef=SNAPSHOT),
         "a claim that is made for the pod",
     ),
     "a disk that is there": (a_new_claim(volumeName="pv-1"), "a claim that is made for the pod"),

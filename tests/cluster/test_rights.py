@@ -127,5 +127,5 @@ def test_the_api_server_finds_nothing_to_warn_of(installation: Installation) -> 
 
     wait_until(are_checked, "the policies are checked", 60)
     warnings = [each["status"].get("typeChecking", {}) for each in policies()]
-    assert len(warnings) == 3
+    assert len(warnings) == 4
     assert not any(each.get("expressionWarnings") for each in warnings)

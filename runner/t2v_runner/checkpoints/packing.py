@@ -93,7 +93,9 @@ class Packer:
         is_here = tensor.device.type == "cpu"
         self.waits_for_gpu |= not is_here
         self.tensors.append(_copied(tensor))
-        return {"tensor": len(self.tensors) - 1, "at": HERE if is_here else THERE}
+        packed = {"tensor": len(self.tensors) - 1, "at": HERE if is_here else THERE}
+        # Other kernels draw other last bits of a tensor that lies otherwise in memory.
+        return packed if tensor.is_contiguous() else {**packed, "order": _order(tensor)}
 
 
 class Unpacker:
@@ -109,7 +111,7 @@ class Unpacker:
             return tree
         match tree:
             case {"tensor": int(number), "at": where}:
-                tensor = self._tensors[number]
+                tensor = _laid(self._tensors[number], tree.get("order"))
                 return tensor.clone() if where == HERE else tensor.to(self._device, copy=True)
             case {"array": int(number), "scalar": is_scalar}:
                 array = self._tensors[number].numpy().copy()
@@ -147,6 +149,24 @@ def _is_state(owner: Any, key: str) -> bool:
 
 def _is_a_scheduler(value: Any) -> bool:
     return hasattr(value, "set_timesteps") and hasattr(value, "config")
+
+
+def _order(tensor: torch.Tensor) -> list[int]:
+    """Its dimensions as they lie in memory, the one of the widest strides first."""
+    strides = tensor.stride()
+    return sorted(range(tensor.dim()), key=lambda dimension: -strides[dimension])
+
+
+def _laid(tensor: torch.Tensor, order: Any) -> torch.Tensor:
+    """As it lay in memory. Raises CannotUnpack."""
+    if order is None:
+        return tensor
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(
+        map(str, range(tensor.dim()))
+    ):
+        raise CannotUnpack(f"a tensor of {tensor.dim()} dimensions lies in the order {order}")
+    back = sorted(range(tensor.dim()), key=lambda dimension: order[dimension])
+    return tensor.permute(order).contiguous().permute(back)
 
 
 def _copied(tensor: torch.Tensor) -> torch.Tensor:
