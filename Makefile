@@ -92,6 +92,10 @@ chaos: setup
 release: setup
 	PYTHONPATH=tests/cluster $(RUN)/python scripts/release.py $(if $(PUSH),--push $(PUSH),--dry-run)
 
+# The whole cluster suite, and then: which rights nobody used.
+grants: setup
+	T2V_GRANTS=1 $(RUN)/python -m pytest tests/cluster
+
 argo-cd: setup
 	T2V_ARGO_CD=1 $(RUN)/python -m pytest tests/cluster/test_argo_cd.py
 
