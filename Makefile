@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz checkpoints flux flux-soak argo-cd chaos bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz checkpoints flux flux-soak argo-cd grants chaos bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
 
 setup: $(VENV)/.installed
 
