@@ -242,6 +242,13 @@ def test_a_long_release_name_leaves_room_for_what_kubernetes_adds(helm: Helm) ->
         ("replicaCount=2", "replicaCount"),
         ("replicas=0", "/replicas"),
         ("config.jobs.nodeLostSeconds=-1", "/config/jobs/nodeLostSeconds"),
+        ('fullnameOverride="Films"', "/fullnameOverride"),
+        (f'nameOverride="{"n" * 53}"', "/nameOverride"),
+        ('strategy.type="Never"', "/strategy/type"),
+        ("revisionHistoryLimit=-1", "/revisionHistoryLimit"),
+        ("extraObjects=[3]", "/extraObjects/0"),
+        ('store.serviceAccount.name="a"', "/store"),
+        ('serviceAccount.create="yes"', "/serviceAccount/create"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path(helm: Helm, value: str, path: str) -> None:

@@ -276,24 +276,6 @@ def test_more_objects_know_the_release(helm: Helm) -> None:
     assert ("Secret", "video-text") in documents
 
 
-@pytest.mark.parametrize(
-    ("value", "path"),
-    [
-        ('fullnameOverride="Films"', "/fullnameOverride"),
-        (f'nameOverride="{"n" * 53}"', "/nameOverride"),
-        ('strategy.type="Never"', "/strategy/type"),
-        ("revisionHistoryLimit=-1", "/revisionHistoryLimit"),
-        ("extraObjects=[3]", "/extraObjects/0"),
-        ('store.serviceAccount.name="a"', "/store"),
-        ('serviceAccount.create="yes"', "/serviceAccount/create"),
-    ],
-)
-def test_a_wrong_value_is_refused_with_its_path(helm: Helm, value: str, path: str) -> None:
-    with pytest.raises(CommandError) as refusal:
-        helm("template", "video", CHART, "--set-json", value)
-    assert path in str(refusal.value)
-
-
 def test_the_schema_describes_every_value(helm: Helm) -> None:
     """None that is in values.yaml is free, and none that may be set is missing from it."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())

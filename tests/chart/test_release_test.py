@@ -4,14 +4,14 @@ import json
 import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.chart.api_server import serving
 from tests.chart.test_chart import CHART, Documents, Helm, helm, rendered
 
 __all__ = ("helm",)
@@ -49,15 +49,8 @@ class A:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(Handler) as address:
+            yield address
 
 
 def outcome_of(cluster: A, folder: Path) -> int:

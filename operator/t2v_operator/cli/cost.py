@@ -1,14 +1,13 @@
 """`t2v cost`: what videos took of GPUs, and what that cost."""
 
 import argparse
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from t2v_operator.cli.cluster import on_the_cluster, takes_cluster
-from t2v_operator.cli.output import Format, say
+from t2v_operator.cli.output import Format, formatted, say
 from t2v_operator.core.costs import By, Sum, sums, total
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def perform(options: argparse.Namespace) -> int:
         since = datetime.now(UTC) - options.since
         found = sums([each.document for each in await client.list()], options.by, since)
         if options.output == Format.JSON:
-            say(json.dumps(_document(found, options.by, since), indent=2))
+            say(formatted(_document(found, options.by, since), options.output))
         else:
             for line in _table(found, options.by):
                 say(line)
