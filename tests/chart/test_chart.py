@@ -10,6 +10,7 @@ import yaml
 from harness.commands import run
 from harness.errors import CommandError, HarnessError
 from harness.go_programs import go_program, has_go
+from t2v_operator.cli.doctor.installation import CONTAINER, PART_OF
 from t2v_operator.config import OperatorConfig, load_config
 from t2v_operator.crd import CUSTOM_KINDS, CustomKind
 
@@ -266,6 +267,20 @@ def test_the_operator_may_do_what_it_needs_and_no_more(helm: Helm) -> None:
     assert {"update texttovideojobs/status", "delete texttovideojobs"} <= may
     assert not {"update texttovideojobs", "create texttovideojobs", "create pods"} & may
     assert not any("workloads" in right or "leases" in right for right in may)
+
+
+def test_doctor_finds_an_installation_of_another_name(helm: Helm) -> None:
+    documents = rendered(helm, "--set", "nameOverride=movies,fullnameOverride=films")
+    key, _, value = PART_OF.partition("=")
+    found = {
+        name: [each["name"] for each in document["spec"]["template"]["spec"]["containers"]]
+        for name, document in documents.items()
+        if name[0] in ("Deployment", "StatefulSet") and document["metadata"]["labels"][key] == value
+    }
+    assert found == {
+        ("Deployment", "films"): [CONTAINER],
+        ("StatefulSet", "films-store"): ["store"],
+    }
 
 
 POLICY = "ValidatingAdmissionPolicy"

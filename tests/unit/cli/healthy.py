@@ -77,15 +77,20 @@ def make_healthy(cluster: Cluster) -> None:
         "metadata": {"name": "t2v", "namespace": "t2v-system"},
         "spec": {
             "replicas": 1,
+            "selector": {"matchLabels": {"app.kubernetes.io/instance": "t2v"}},
             "template": {
                 "spec": {
                     "serviceAccountName": "t2v",
-                    "containers": [{"image": "operator:1"}],
+                    "containers": [{"name": "operator", "image": "operator:1"}],
                     "volumes": [{"name": "config", "configMap": {"name": "t2v"}}],
                 }
             },
         },
         "status": {"readyReplicas": 1},
+    }
+    gateway = {
+        "metadata": {"name": "t2v-gateway", "namespace": "t2v-system"},
+        "spec": {"template": {"spec": {"containers": [{"name": "gateway"}]}}},
     }
     node = {
         "metadata": {"name": "n", "labels": {"gpu": "yes"}},
@@ -98,7 +103,7 @@ def make_healthy(cluster: Cluster) -> None:
     active = {"conditions": [{"type": "Active", "status": "True"}]}
     queue = {"metadata": {"name": "films", "namespace": "films"}}
     cluster.objects |= {
-        f"{APPS}/deployments": {"items": [deployment]},
+        f"{APPS}/deployments": {"items": [gateway, deployment]},
         f"{CORE}/pods": {"items": [{"metadata": {"name": "t2v-1"}}]},
         METRICS: 't2v_store_errors_total{operation="write"} 0.0\n',
         NODES: {"items": [node]},

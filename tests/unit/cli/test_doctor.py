@@ -63,7 +63,7 @@ def an_older_crd(cluster: Cluster) -> None:
 
 
 def no_replica(cluster: Cluster) -> None:
-    deployment = cluster.objects[f"{healthy.APPS}/deployments"]["items"][0]
+    deployment = cluster.objects[f"{healthy.APPS}/deployments"]["items"][-1]
     deployment["status"] = {}
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff"}}}
     cluster.objects[f"{healthy.CORE}/pods"]["items"] = [

@@ -8,7 +8,9 @@ from t2v_client import AsyncClient, Forbidden, NotFound
 from t2v_operator.config import ConfigurationError, OperatorConfig, read_config
 
 Document = dict[str, Any]
-LABEL = "app.kubernetes.io/name=text-to-video-operator"
+PART_OF = "app.kubernetes.io/part-of=text-to-video-operator"
+"""On all that the chart installs, whatever `nameOverride` calls it."""
+CONTAINER = "operator"
 CONFIG_FILE = "config.yaml"
 
 
@@ -42,6 +44,17 @@ class Installation:
         """Where it works; one that is empty stands for all."""
         return self.config.namespaces or ("",)
 
+    @property
+    def selector(self) -> str:
+        """Of the pods that are its replicas."""
+        labels = self.deployment["spec"]["selector"]["matchLabels"]
+        return ",".join(f"{key}={value}" for key, value in labels.items())
+
+    async def replicas(self) -> list[Document]:
+        """Its pods."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        return await self.items(path, labelSelector=self.selector)
+
     async def get(self, path: str, **params: str) -> Document:
         """Raises ServerError, Unreachable."""
         return await self.client.api.ask("GET", path, params)
@@ -64,11 +77,11 @@ async def find_installation(client: AsyncClient, namespace: str | None) -> Insta
     within = f"/namespaces/{namespace}" if namespace else ""
     try:
         found = await client.api.ask(
-            "GET", f"/apis/apps/v1{within}/deployments", {"labelSelector": LABEL}
+            "GET", f"/apis/apps/v1{within}/deployments", {"labelSelector": PART_OF}
         )
     except Forbidden as error:
         raise NotInstalled(f"{error}; say --operator-namespace, or ask as somebody else") from None
-    deployments = found["items"]
+    deployments = [each for each in found["items"] if _is_an_operator(each)]
     if not deployments:
         where = f"namespace {namespace}" if namespace else "the cluster"
         raise NotInstalled(f"no operator in {where}: helm upgrade --install (README)")
@@ -78,6 +91,11 @@ async def find_installation(client: AsyncClient, namespace: str | None) -> Insta
     (deployment,) = deployments
     config, problem = await _configuration(client, deployment)
     return Installation(client, places[0], deployment, config, problem)
+
+
+def _is_an_operator(deployment: Document) -> bool:
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return any(each["name"] == CONTAINER for each in containers)
 
 
 async def _configuration(client: AsyncClient, deployment: Document) -> tuple[OperatorConfig, str]:

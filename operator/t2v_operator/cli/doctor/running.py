@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from t2v_operator.cli.doctor.finding import Finding, fault, ok, warning
-from t2v_operator.cli.doctor.installation import LABEL, Document, Installation
+from t2v_operator.cli.doctor.installation import Document, Installation
 from t2v_operator.cli.shown import seconds
 
 LEASES = "/apis/coordination.k8s.io/v1"
@@ -23,10 +23,7 @@ async def operator(installation: Installation) -> Sequence[Finding]:
     told = f"{ready} of {wanted} replicas of {installation.namespace}/{installation.name} are ready"
     if ready and ready >= wanted:
         return [ok("operator", f"{told} ({image})")]
-    pods = await installation.items(
-        f"/api/v1/namespaces/{installation.namespace}/pods", labelSelector=LABEL
-    )
-    waits = {why for each in pods if (why := _why_it_waits(each))}
+    waits = {why for each in await installation.replicas() if (why := _why_it_waits(each))}
     told += f": {', '.join(sorted(waits))}" if waits else ""
     to_do = f"`kubectl -n {installation.namespace} logs deployment/{installation.name}`"
     if ready:

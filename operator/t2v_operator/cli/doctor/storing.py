@@ -9,10 +9,9 @@ from t2v_client import Forbidden, Video
 from t2v_client.errors import ServerError
 
 from t2v_operator.cli.doctor.finding import Finding, fault, ok, warning
-from t2v_operator.cli.doctor.installation import LABEL, Document, Installation
+from t2v_operator.cli.doctor.installation import PART_OF, Document, Installation
 from t2v_operator.config import EmbeddedStorage, VolumeStorage
 
-STORE_LABEL = "app.kubernetes.io/name=text-to-video-store"
 ANSWER_SECONDS = 10.0
 ERRORS = "t2v_store_errors_total"
 WRITING = ("grant", "write")
@@ -50,24 +49,22 @@ async def model_cache(installation: Installation) -> Sequence[Finding]:
 
 async def _embedded(installation: Installation) -> list[Finding]:
     path = f"/apis/apps/v1/namespaces/{installation.namespace}/statefulsets"
-    found = await installation.items(path, labelSelector=STORE_LABEL)
+    # The store is the chart's only StatefulSet.
+    found = await installation.items(path, labelSelector=PART_OF)
     name = f"{installation.namespace}/{found[0]['metadata']['name']}" if found else ""
     if not found:
         told = f"no embedded store in {installation.namespace}, but storage.kind is embedded"
         return [fault("store", told, "`helm upgrade` installs it")]
     if (found[0].get("status") or {}).get("readyReplicas", 0) < 1:
-        to_do = f"`kubectl -n {installation.namespace} get pods,pvc -l {STORE_LABEL}`"
+        to_do = f"`kubectl -n {installation.namespace} get pods,pvc -l {PART_OF}`"
         return [fault("store", f"{name} is not ready: nothing is written or opened", to_do)]
     return [ok("store", f"{name} is ready")]
 
 
 async def _written(installation: Installation) -> list[Finding]:
     """What the operator's replicas have counted since they started."""
-    pods = await installation.items(
-        f"/api/v1/namespaces/{installation.namespace}/pods", labelSelector=LABEL
-    )
     failed: dict[str, float] = {}
-    for pod in pods:
+    for pod in await installation.replicas():
         port = installation.config.health_port
         name = f"{pod['metadata']['name']}:{port}"
         place = f"/api/v1/namespaces/{installation.namespace}/pods/{name}/proxy/metrics"
