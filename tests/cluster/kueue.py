@@ -113,10 +113,6 @@ class KueueInstallation:
         queue = {"name": QUEUE, "namespace": namespace}
         self._apply(_document("LocalQueue", queue, spec={"clusterQueue": QUEUE}))
 
-    def set_gpus(self, count: int) -> None:
-        """The queue's quota of GPUs from now on."""
-        self._apply(_cluster_queue(count))
-
     def workload(self, namespace: str, job: str) -> Document | None:
         """Kueue's Workload for a Job; None when there is none (yet)."""
         found = self.cluster.kubectl("-n", namespace, "get", "workloads", "-o", "json")

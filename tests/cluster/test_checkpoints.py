@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from harness.one_node import OneNodeCluster
+from harness.pod_processes import kill_processes_of_pod, leave_no_memory_for_pod
 from harness.waiting import wait_until
 from installation import Installation, Workspace, a_manifest
 
+PROGRAM = "t2v_runner"
 STEPS = 150
 LATE = 20
 """The step from which on it is disturbed."""
@@ -73,9 +76,24 @@ def delete(workspace: Workspace, pod: str) -> None:
     workspace.kubectl("delete", "pod", pod, "--wait=false")
 
 
-def kill_the_process(workspace: Workspace, pod: str) -> None:
-    """SIGKILL cannot come from within to the first process: the kubelet does it, without grace."""
+def delete_with_a_second(workspace: Workspace, pod: str) -> None:
+    """Too little to save anything."""
     workspace.kubectl("delete", "pod", pod, "--wait=false", "--grace-period=1")
+
+
+def kill_the_process(workspace: Workspace, pod: str) -> None:
+    """SIGKILL, from the node."""
+    kill_processes_of_pod(_uid(workspace, pod), PROGRAM)
+
+
+def drain(workspace: Workspace, pod: str) -> None:
+    """Of the node, as for its maintenance; of all pods on it this one alone."""
+    node = json.loads(workspace.kubectl("get", "pod", pod, "-o", "json"))["spec"]["nodeName"]
+    only = f"--pod-selector=textto.video/job={_resource_of(workspace, pod)}"
+    try:
+        workspace.kubectl("drain", node, only, "--delete-emptydir-data", "--timeout=60s")
+    finally:
+        workspace.kubectl("uncordon", node)
 
 
 def suspend_and_resume(workspace: Workspace, pod: str) -> None:
@@ -90,8 +108,16 @@ def _resource_of(workspace: Workspace, pod: str) -> str:
     return str(found["metadata"]["labels"]["textto.video/job"])
 
 
+def _uid(workspace: Workspace, pod: str) -> str:
+    return str(json.loads(workspace.kubectl("get", "pod", pod, "-o", "json"))["metadata"]["uid"])
+
+
 def _is_gone(workspace: Workspace, pod: str) -> bool:
     return pod not in workspace.kubectl("get", "pods", "-o", "name")
+
+
+WITHOUT_A_WORD = (delete_with_a_second, kill_the_process)
+"""What leaves no time for a last checkpoint."""
 
 
 @pytest.mark.parametrize(
@@ -99,6 +125,8 @@ def _is_gone(workspace: Workspace, pod: str) -> bool:
     [
         pytest.param("volume", delete, id="volume-delete"),
         pytest.param("embedded", evict, id="embedded-evict"),
+        pytest.param("embedded", drain, id="embedded-drain"),
+        pytest.param("embedded", delete_with_a_second, id="embedded-delete"),
         pytest.param("embedded", kill_the_process, id="embedded-kill"),
         pytest.param("embedded", suspend_and_resume, id="embedded-suspend"),
     ],
@@ -118,9 +146,34 @@ def test_it_goes_on_where_it_was(
     status = _finished(workspace, name)
     assert status["video"]["framesSha256"] == undisturbed
     assert status["attempts"][-1]["podName"] != pod
-    assert status["attempts"][-1]["resumedStep"] >= (1 if disturb is kill_the_process else LATE)
+    assert status["attempts"][-1]["resumedStep"] >= (1 if disturb in WITHOUT_A_WORD else LATE)
     # One that is there has no checkpoint any more.
     workspace.kubectl("delete", "t2v", name)
+
+
+@pytest.mark.parametrize("often", ["embedded"], indirect=True, scope="module")
+def test_memory_that_runs_out_while_decoding_costs_no_denoising(
+    often: None, workspace: Workspace
+) -> None:
+    if not isinstance(workspace.cluster, OneNodeCluster):
+        pytest.skip("a pod's memory is limited on a one-node cluster of the harness")
+    # Large enough that its decoding takes seconds.
+    size: Document = {"width": 256, "height": 256, "numFrames": 32, "numInferenceSteps": 30}
+    workspace.apply(a_manifest("too-large", seed=5, **size))
+    workspace.wait_for(
+        "too-large",
+        lambda status: status.get("progress", {}).get("stage") == "decode",
+        "at its decoding",
+        seconds=600,
+    )
+    leave_no_memory_for_pod(_uid(workspace, _pod(workspace, "too-large")))
+    status = workspace.wait_for_phase("too-large", "Failed", "Succeeded")
+    assert (status["phase"], status["attempts"][-1]["reason"]) == ("Failed", "OutOfMemory")
+
+    workspace.patch("too-large", retryToken="once more")
+    status = _finished(workspace, "too-large")
+    assert status["attempts"][-1]["resumedStep"] >= size["numInferenceSteps"] - 2
+    workspace.kubectl("delete", "t2v", "too-large")
 
 
 @pytest.mark.parametrize("often", ["embedded"], indirect=True, scope="module")

@@ -20,7 +20,7 @@ import httpx2
 import pytest
 import yaml
 from harness.one_node import OneNodeCluster
-from harness.processes import kill_processes_of_pod
+from harness.pod_processes import kill_processes_of_pod
 from harness.s3 import S3Server
 from harness.waiting import wait_until
 from installation import LONG, NODE_PORT, RELEASE, ROOT, SYSTEM, Installation, Workspace, a_manifest

@@ -9,7 +9,7 @@ from harness.errors import CommandError
 from harness.one_node import OneNodeCluster
 from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
 from harness.waiting import wait_until
-from installation import SIMULATED, Document, Installation, Workspace
+from installation import SIMULATED, Document, Installation, Workspace, a_manifest
 from kueue import BATCH, QUEUE, URGENT, KueueInstallation
 from simulated_videos import a_simulated_manifest, end_pod, running_pod
 
@@ -110,6 +110,21 @@ def test_what_is_preempted_is_told_and_run_again(films: Workspace) -> None:
     status = films.wait_for_phase("patient", "Succeeded", "Failed")
     assert status["phase"] == "Succeeded", status["message"]
     assert status["disruptions"] == 0
+
+
+def test_a_preempted_video_goes_on_where_it_was(films: Workspace) -> None:
+    late = 20
+    request = {"queueName": QUEUE, "priorityClassName": BATCH, "numInferenceSteps": 150}
+    films.apply(a_manifest("half-drawn", **request))
+    films.wait_for(
+        "half-drawn", lambda seen: seen.get("progress", {}).get("step", 0) >= late, "on its way"
+    )
+    films.apply(in_queue("more-hurried", priorityClassName=URGENT))
+    films.wait_for("half-drawn", lambda seen: reason(seen) == "Preempted", "told as preempted")
+    end_pod(films, "more-hurried")
+    status = films.wait_for_phase("half-drawn", "Succeeded", "Failed", seconds=400)
+    assert status["phase"] == "Succeeded", status["message"]
+    assert status["attempts"][-1]["resumedStep"] >= late
 
 
 def test_a_priority_that_is_not_there_is_told(films: Workspace) -> None:

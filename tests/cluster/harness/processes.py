@@ -100,12 +100,3 @@ def _start_time(pid: int) -> str | None:
         return None
     state, start_time = fields[0], fields[19]
     return None if state in "ZX" else start_time
-
-
-def kill_processes_of_pod(uid: str, program: str) -> None:
-    """SIGKILL to the processes of a pod whose command line names `program`."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            is_its = f"pod{uid}" in (process / "cgroup").read_text()
-            if is_its and program in (process / "cmdline").read_text():
-                os.kill(int(process.name), signal.SIGKILL)
