@@ -160,13 +160,14 @@ def test_memory_that_runs_out_while_decoding_costs_no_denoising(
     # Large enough that its decoding takes seconds.
     size: Document = {"width": 256, "height": 256, "numFrames": 32, "numInferenceSteps": 30}
     workspace.apply(a_manifest("too-large", seed=5, **size))
-    workspace.wait_for(
-        "too-large",
-        lambda status: status.get("progress", {}).get("stage") == "decode",
-        "at its decoding",
-        seconds=600,
-    )
-    leave_no_memory_for_pod(_uid(workspace, _pod(workspace, "too-large")))
+    workspace.wait_for_phase("too-large", "Running")
+    pod = _pod(workspace, "too-large")
+
+    def decodes() -> bool:
+        return '"stage":"decode"' in workspace.kubectl("logs", pod, "--tail=5")
+
+    wait_until(decodes, "it decodes", 600)
+    leave_no_memory_for_pod(_uid(workspace, pod))
     status = workspace.wait_for_phase("too-large", "Failed", "Succeeded")
     assert (status["phase"], status["attempts"][-1]["reason"]) == ("Failed", "OutOfMemory")
 

@@ -22,6 +22,7 @@ from installation import (
     Workspace,
     a_manifest,
 )
+from t2v_operator.core.names import JOB_LABEL, PREFETCH_LABEL
 
 # Of the range that is for examples in documents.
 INTERNET = "203.0.113.7"
@@ -176,12 +177,12 @@ def address_of(place: Workspace, pod: str) -> str:
 
 
 @contextmanager
-def labelled_as_a_runner(place: Workspace, pod: str) -> Iterator[None]:
-    place.kubectl("label", "pod", pod, f"textto.video/job={pod}")
+def labelled(place: Workspace, pod: str, label: str) -> Iterator[None]:
+    place.kubectl("label", "pod", pod, f"{label}={pod}")
     try:
         yield
     finally:
-        place.kubectl("label", "pod", pod, "textto.video/job-")
+        place.kubectl("label", "pod", pod, f"{label}-")
 
 
 def wait_until_reached(
@@ -219,9 +220,20 @@ def test_a_pod_with_the_runners_label_reaches_what_a_video_needs_alone(
 ) -> None:
     targets = NEEDED | forbidden
     wait_until_reached(workspace, "probe", targets, set(targets))
-    with labelled_as_a_runner(workspace, "probe"):
+    with labelled(workspace, "probe", JOB_LABEL):
         wait_until_reached(workspace, "probe", targets, set(NEEDED))
         wait_until_reached(workspace, "neighbour", targets, set(targets))
+
+
+def test_what_fetches_a_model_reaches_the_internet_and_the_report_server_alone(
+    policies: Installation, forbidden: Targets
+) -> None:
+    system = Workspace(policies.cluster, SYSTEM)
+    targets = NEEDED | forbidden
+    del targets["a pod beside the operator"]
+    wait_until_reached(system, "stranger", targets, set(targets))
+    with labelled(system, "stranger", PREFETCH_LABEL):
+        wait_until_reached(system, "stranger", targets, set(NEEDED) - {"the store"})
 
 
 def test_nothing_but_its_node_reaches_a_runners_pod(
@@ -232,7 +244,7 @@ def test_nothing_but_its_node_reaches_a_runners_pod(
     probe = {"port 80": (address, 80), "port 8000": (address, 8000)}
     for place, pod in ((workspace, "neighbour"), (beside, "stranger")):
         wait_until_reached(place, pod, probe, set(probe))
-    with labelled_as_a_runner(workspace, "probe"):
+    with labelled(workspace, "probe", JOB_LABEL):
         for place, pod in ((workspace, "neighbour"), (beside, "stranger")):
             wait_until_reached(place, pod, probe, set())
         # Kubernetes lets a pod's node through always, and with it pods of the host's network.
