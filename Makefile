@@ -6,7 +6,7 @@ RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
 
-.PHONY: setup demo test verify lint gateway-fuzz checkpoints flux flux-soak argo-cd grants chaos bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
+.PHONY: setup demo test verify lint gateway-fuzz checkpoints ranks estimates flux flux-soak argo-cd grants chaos bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
 
 setup: $(VENV)/.installed
 
@@ -45,6 +45,14 @@ gateway-fuzz: setup
 # stage: some ten minutes.
 checkpoints: setup
 	T2V_WHOLE=1 $(RUN)/python -m pytest tests/runner/test_checkpoints.py tests/runner/test_stop.py
+
+# Every start of the models that several GPUs draw together, by two processes: five minutes.
+ranks: setup
+	T2V_WHOLE=1 $(RUN)/python -m pytest tests/runner/test_ranks.py
+
+# How true the ends are that forty videos on two simulated GPUs are told: four minutes of an idle machine.
+estimates: setup
+	T2V_WHOLE=1 $(RUN)/python -m pytest -s tests/cluster/test_estimates.py
 
 bench: setup
 	$(RUN)/python benchmarks/runner.py

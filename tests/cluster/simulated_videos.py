@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+from harness.cluster import Cluster
 from harness.simulated_nodes import EXIT_CODE, MESSAGE, RUN_SECONDS
 from harness.waiting import wait_until
 from installation import SIMULATED, Document, Workspace, a_manifest
 
+NODE = "simulated-0"
 RECORD = json.dumps(
     {
         "kind": "GenerationResult",
@@ -36,6 +38,13 @@ RECORD = json.dumps(
 def a_simulated_manifest(name: str, **spec: Any) -> Document:
     """A resource whose pod goes to a simulated node and runs until it is told to end."""
     return a_manifest(name, **{"pool": SIMULATED, **spec})
+
+
+def set_capacity(cluster: Cluster, **amounts: str) -> None:
+    """What the first simulated node has of something from now on, such as pods."""
+    patch = json.dumps({"status": {"allocatable": amounts, "capacity": amounts}})
+    words = ("patch", "node", NODE, "--subresource=status", "--type=merge", "-p", patch)
+    cluster.kubectl(*words)
 
 
 def running_pod(workspace: Workspace, name: str) -> str:

@@ -7,10 +7,9 @@ import pytest
 from harness.one_node import OneNodeCluster
 from harness.waiting import wait_until
 from installation import Workspace
-from simulated_videos import a_simulated_manifest, end_pod, running_pod
+from simulated_videos import a_simulated_manifest, end_pod, running_pod, set_capacity
 
 LOW, HIGH = "video-batch", "video-urgent"
-NODE = "simulated-0"
 
 
 def pods(workspace: Workspace, name: str) -> list[str]:
@@ -37,16 +36,9 @@ def classes(workspace: Workspace) -> Iterator[None]:
 @pytest.fixture
 def one_place(simulated: OneNodeCluster) -> Iterator[None]:
     """A simulated node that holds one pod at a time."""
-
-    def allow(pods: str) -> None:
-        amount = {"pods": pods}
-        patch = json.dumps({"status": {"allocatable": amount, "capacity": amount}})
-        words = ("patch", "node", NODE, "--subresource=status", "--type=merge", "-p", patch)
-        simulated.kubectl(*words)
-
-    allow("1")
+    set_capacity(simulated, pods="1")
     yield
-    allow("100000")
+    set_capacity(simulated, pods="100000")
 
 
 @pytest.mark.usefixtures("classes", "one_place")
