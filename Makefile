@@ -94,13 +94,14 @@ flux-soak: setup
 # Ten minutes in which parts of everything are killed and come back by chance, while 30 videos are made.
 # T2V_CHAOS_MINUTES=3 is shorter, with fewer; T2V_CHAOS_SEED=N is one that was printed, once more.
 chaos: setup
-	T2V_CHAOS_MINUTES=$${T2V_CHAOS_MINUTES:-10} $(RUN)/python -m pytest -s tests/cluster/test_chaos.py
+	T2V_CHAOS_MINUTES=$${T2V_CHAOS_MINUTES:-10} T2V_CHAOS_SEED=$${T2V_CHAOS_SEED:-$$$$} \
+	  $(RUN)/python -m pytest -s tests/cluster/test_chaos.py
 
 # A dry run: the chart, SBOMs and checksums in dist/, and what a push would run. PUSH=REGISTRY pushes and signs.
 release: setup
 	PYTHONPATH=tests/cluster $(RUN)/python scripts/release.py $(if $(PUSH),--push $(PUSH),--dry-run)
 
-# The whole cluster suite, and then: which rights nobody used.
+# The whole cluster suite, and then: which rights nobody used, and which queries of the dashboard do not answer.
 grants: setup
 	T2V_GRANTS=1 $(RUN)/python -m pytest tests/cluster
 

@@ -13,6 +13,7 @@ from harness.one_node import OneNodeCluster
 from harness.s3 import S3Server, s3_server
 from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
 from installation import SIMULATED, Installation, Workspace
+from metrics_seen import MetricsSeen
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,6 +39,18 @@ def cluster() -> Iterator[Cluster]:
     yield chosen
     if not was_up and os.environ.get("T2V_KEEP_CLUSTER") != "1":
         chosen.down()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def metrics_seen(request: pytest.FixtureRequest) -> Iterator[MetricsSeen | None]:
+    """What the pods serve in this session; None where not the whole suite runs (`make grants`)."""
+    if "T2V_GRANTS" not in os.environ:
+        yield None
+        return
+    seen = MetricsSeen(request.getfixturevalue("cluster"))
+    seen.start()
+    yield seen
+    seen.stop()
 
 
 @pytest.fixture(scope="session")

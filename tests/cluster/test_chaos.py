@@ -1,4 +1,7 @@
-"""Parts of everything are killed and come back while videos are made: all is right in the end."""
+"""Parts of everything are killed and come back while videos are made: all is right in the end.
+
+Three minutes of it, always from the same seed; `make chaos` takes ten, and a seed by chance.
+"""
 
 import os
 import secrets
@@ -19,13 +22,8 @@ from test_delivery import a_receiver
 from test_gateway import DEFAULT, GATEWAY_PORT, known, revoke
 from test_keys import a_key
 
-pytestmark = pytest.mark.skipif(
-    "T2V_CHAOS_MINUTES" not in os.environ,
-    reason="chaos takes minutes and the whole machine: `make chaos` runs this test",
-)
-
-MINUTES = float(os.environ.get("T2V_CHAOS_MINUTES", "10"))
-SEED = int(os.environ.get("T2V_CHAOS_SEED") or secrets.randbelow(10**6))
+MINUTES = float(os.environ.get("T2V_CHAOS_MINUTES", "3"))
+SEED = int(os.environ.get("T2V_CHAOS_SEED", "595871"))
 VIDEOS = max(12, min(30, round(3 * MINUTES)))
 SIMULATED_SECONDS = 10.0
 """How long a pod on a simulated node runs, where nobody disturbs it."""
