@@ -30,8 +30,11 @@ AWAY_SECONDS: dict[Kind, tuple[float, float]] = {
 }
 """The least and the most. What is not here is replaced by Kubernetes itself."""
 
-WITHOUT_API_SERVER = frozenset({Kind.API_SERVER, Kind.POD_NETWORK, Kind.SERVICE_NETWORK})
-"""What goes and comes back while nobody answers for the cluster; all else is asked of it."""
+WITHOUT_API_SERVER = frozenset({Kind.API_SERVER, Kind.POD_NETWORK})
+"""What goes and comes back while nobody answers for the cluster; all else asks it for something.
+
+So does kube-proxy, which is not well before it has been answered.
+"""
 
 FIRST_SECONDS = 5.0
 PAUSE_SECONDS = (4.0, 12.0)
