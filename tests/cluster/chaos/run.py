@@ -61,17 +61,16 @@ class Place:
 
 @dataclass
 class TimeLine:
-    """What happened when, in the order of the clock."""
+    """Tells what happens when, so that a run that is cut short has told as well."""
 
     began: float = field(default_factory=time.monotonic)
-    lines: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.began
 
     def note(self, what: str) -> None:
-        self.lines.append(f"{self.seconds:6.1f} s  {what}")
+        print(f"{self.seconds:6.1f} s  {what}", flush=True)
 
 
 class Chaos:
