@@ -3,7 +3,7 @@
 from typing import Any
 
 from t2v_api.progress import Stage
-from t2v_api.resource import Phase, TextToVideoJobStatus
+from t2v_api.resource import Estimate, Phase, TextToVideoJobStatus
 from t2v_api.result import POSTER_FILE, PREVIEW_FILE, VIDEO_FILE
 
 from t2v_gateway.page.hints import HINTS, UNKNOWN, WAITING
@@ -100,18 +100,26 @@ def _working(status: TextToVideoJobStatus | None) -> Card:
     progress = status.progress if status.phase is Phase.RUNNING else None
     if progress is None:
         stage = WAITING.get(reason_of(status), status.phase.value)
-        expected = status.estimate.seconds if status.estimate else None
-        return _waiting(stage, expected, status.message[:MESSAGE_CHARACTERS])
+        return _waiting(stage, status.estimate, status.message[:MESSAGE_CHARACTERS])
     steps = f", step {progress.step} of {progress.steps}" if progress.step else ""
     return {
         "stage": STAGES[progress.stage] + steps,
         "percent": progress.percent,
         "eta": progress.eta_seconds,
+        "due": None,
         "expected": None,
         "note": "",
     }
 
 
-def _waiting(stage: str, expected: float | None = None, note: str = "") -> Card:
-    """`expected`: seconds that it takes from its beginning, which nobody knows."""
-    return {"stage": stage, "percent": None, "eta": None, "expected": expected, "note": note}
+def _waiting(stage: str, estimate: Estimate | None = None, note: str = "") -> Card:
+    """`due`: when it is there, by all that is before it; `expected`: the seconds of it alone."""
+    due = estimate.completion_time if estimate else None
+    return {
+        "stage": stage,
+        "percent": None,
+        "eta": None,
+        "due": due.isoformat() if due else None,
+        "expected": estimate.seconds if estimate else None,
+        "note": note,
+    }

@@ -659,13 +659,15 @@ def test_a_card_says_how_far_a_video_is() -> None:
         video = await ask(world)
         assert card_of(video)["stage"] == "Waits for its turn"
         conditions = [FAILED | {"reason": "Unschedulable"}]
-        message, estimate = "0/3 nodes have a GPU", {"seconds": 90}
+        message = "0/3 nodes have a GPU"
+        estimate = {"seconds": 90, "completionTime": "2026-01-01T00:10:00Z"}
         world.change(
             video, phase="Queued", conditions=conditions, message=message, estimate=estimate
         )
         queued = card_of(world.videos[0])
         assert (queued["stage"], queued["percent"]) == ("Waits for a GPU", None)
         assert (queued["eta"], queued["expected"]) == (None, 90)
+        assert queued["due"] == "2026-01-01T00:10:00+00:00"
         assert queued["note"] == "0/3 nodes have a GPU"
         progress = {"stage": "denoise", "step": 10, "steps": 25, "percent": 42, "etaSeconds": 5.5}
         world.change(

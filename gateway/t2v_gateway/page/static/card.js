@@ -65,9 +65,11 @@ export function bar(progress, video) {
 }
 
 /** How long one has to wait, as far as that is known. */
-export function patience({ eta, expected }) {
+export function patience({ eta, due, expected }, now = Date.now()) {
   if (eta === 0) return "nearly done";
   if (eta) return `${about(eta)} left`;
+  const seconds = (Date.parse(due) - now) / 1000;
+  if (seconds > 0) return `there in ${about(seconds)}`;
   return expected ? `takes ${about(expected)} once it begins` : "";
 }
 
