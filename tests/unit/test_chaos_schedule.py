@@ -2,12 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from chaos.judgement import Evidence, is_settled, judge
 from chaos.lives import Lives
 from chaos.schedule import (
+    APART_SECONDS,
     AWAY_SECONDS,
     WITHOUT_API_SERVER,
     Kind,
@@ -36,8 +38,10 @@ def test_each_kind_goes_and_is_back_in_time(seconds: int) -> None:
     for seed in SEEDS:
         schedule = a_schedule(seed, seconds)
         assert {outage.kind for outage in schedule} == set(Kind), seed
-        counts = Counter(outage.kind for outage in schedule).values()
-        assert max(counts) - min(counts) <= 1
+        counts = Counter(outage.kind for outage in schedule)
+        assert set(counts) == set(Kind)
+        often = [number for kind, number in counts.items() if kind not in APART_SECONDS]
+        assert max(often) - min(often) <= 1
         for outage in schedule:
             least, most = AWAY_SECONDS.get(outage.kind, (0, 0))
             assert least - 1e-6 <= outage.ends - outage.begins <= most + 1e-6
@@ -63,6 +67,13 @@ def test_an_api_server_that_is_away_is_asked_for_nothing() -> None:
             assert not is_away or step.kind in WITHOUT_API_SERVER
             if step.kind is Kind.API_SERVER:
                 is_away = not step.comes_back
+
+
+def test_an_api_server_has_time_to_recover() -> None:
+    for seed in SEEDS:
+        outages = [each for each in a_schedule(seed, LONG) if each.kind is Kind.API_SERVER]
+        for one, next_one in pairwise(outages):
+            assert next_one.begins - one.ends >= APART_SECONDS[Kind.API_SERVER]
 
 
 def test_some_outages_overlap() -> None:

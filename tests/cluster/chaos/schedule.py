@@ -36,6 +36,11 @@ WITHOUT_API_SERVER = frozenset({Kind.API_SERVER, Kind.POD_NETWORK})
 So does kube-proxy, which is not well before it has been answered.
 """
 
+APART_SECONDS: dict[Kind, float] = {Kind.API_SERVER: 150}
+"""At least so long after it came back it goes again. Kubernetes's own controllers wait longer after
+each outage that follows another within two minutes, and start no pods meanwhile.
+"""
+
 FIRST_SECONDS = 5.0
 PAUSE_SECONDS = (4.0, 12.0)
 """Between the beginnings of two outages."""
@@ -60,7 +65,7 @@ class Step:
 
 
 def a_schedule(seed: int, seconds: float) -> tuple[Outage, ...]:
-    """The same for the same seed. Each kind as often as any other, but for the last ones.
+    """The same for the same seed. Each kind as often as any other, where `APART_SECONDS` lets it.
 
     Outages of different kinds overlap; while the API server is away, only what needs none of it
     goes or comes back.
@@ -69,6 +74,8 @@ def a_schedule(seed: int, seconds: float) -> tuple[Outage, ...]:
     chosen: list[Outage] = []
     at = FIRST_SECONDS
     for kind in _kinds(random):
+        if _is_too_soon(kind, at, chosen):
+            continue
         away = random.uniform(*AWAY_SECONDS[kind]) if kind in AWAY_SECONDS else 0.0
         outage = Outage(kind, at, at + away)
         while any(_clash(outage, other) for other in chosen):
@@ -96,6 +103,11 @@ def _kinds(random: Random) -> Iterator[Kind]:
     """Each once, in an order by chance, then each once more."""
     while True:
         yield from random.sample(list(Kind), k=len(Kind))
+
+
+def _is_too_soon(kind: Kind, at: float, chosen: Sequence[Outage]) -> bool:
+    apart = APART_SECONDS.get(kind)
+    return apart is not None and any(at < each.ends + apart for each in chosen if each.kind is kind)
 
 
 def _clash(one: Outage, other: Outage) -> bool:
