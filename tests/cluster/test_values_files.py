@@ -209,7 +209,7 @@ def test_many_pools(
         films.apply(a_manifest("in-the-bucket"))
         status = films.wait_for_phase("in-the-bucket", "Succeeded", "Failed", seconds=SECONDS)
         assert status["phase"] == "Succeeded", status["message"]
-        assert status["outputUrl"].startswith(f"{s3.endpoint}/videos/films/")
+        assert status["outputUrl"].startswith(f"{s3.endpoint}/videos/videos/films/")
         video = httpx2.get(status["outputUrl"], trust_env=False)
         assert len(video.content) == status["video"]["bytes"]
         (job,) = films.children("jobs", "in-the-bucket")
