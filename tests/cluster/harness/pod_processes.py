@@ -22,7 +22,7 @@ def kill_processes_of_pod(uid: str, program: str) -> None:
 
 
 def leave_no_memory_for_pod(uid: str) -> None:
-    """Limit its containers to what they hold: the kernel kills whichever wants more.
+    """Limit its containers to what they hold, files aside: the kernel kills which wants more.
 
     The kernel's own way: the pod ends as one that came to its limit by itself. Raises HarnessError
     where its containers are not found.
@@ -40,13 +40,13 @@ def _containers(uid: str) -> Iterator[Path]:
 
 def _limit_to_what_is_held(container: Path) -> bool:
     """Whether that is a control group of memory."""
-    limit, used = container / "memory.max", container / "memory.current"
+    limit = container / "memory.max"
     if not limit.exists():
-        limit, used = container / "memory.limit_in_bytes", container / "memory.usage_in_bytes"
+        limit = container / "memory.limit_in_bytes"
     if not limit.exists():
         return False
-    # What was read from files goes first; what no longer fits by then is refused.
-    held = int(used.read_text())
+    # What was read from files is given back first, so it is not counted.
+    held = _held(container)
     for _ in range(200):
         try:
             limit.write_text(str(held))
@@ -56,3 +56,10 @@ def _limit_to_what_is_held(container: Path) -> bool:
         else:
             return True
     raise HarnessError(f"{limit} cannot be set to {held}")
+
+
+def _held(container: Path) -> int:
+    """Bytes of the processes' own."""
+    lines = (container / "memory.stat").read_text().splitlines()
+    figures = {name: int(value) for name, value in map(str.split, lines)}
+    return figures["anon"] if "anon" in figures else figures["rss"]
