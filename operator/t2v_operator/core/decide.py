@@ -26,6 +26,7 @@ from t2v_operator.core.rules.end import (
     a_result_that_was_handed_in_is_a_video,
     a_runner_that_is_started_again_for_ever_has_failed,
     a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool,
+    a_video_that_was_made_as_its_job_was_suspended_is_one,
 )
 from t2v_operator.core.rules.job import (
     a_job_being_deleted_is_waited_for,
@@ -94,6 +95,7 @@ BEFORE_THE_JOB_IS_OURS: tuple[Rule, ...] = (
 AT_ITS_END: tuple[Rule, ...] = (
     a_result_that_was_handed_in_is_a_video,
     a_complete_job_is_a_video,
+    a_video_that_was_made_as_its_job_was_suspended_is_one,
     a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool,
     a_video_waits_for_a_model_that_its_pod_did_not_find,
     a_failed_job_is_a_failure,

@@ -229,6 +229,18 @@ def test_a_result_that_was_handed_in_is_a_video_whatever_follows(
     assert status.completion_time == at(90)
 
 
+@pytest.mark.parametrize("spec", [{}, {"suspend": True}], ids=["by a queue", "by its resource"])
+def test_what_was_made_as_its_job_was_suspended_is_a_video(spec: dict[str, Any]) -> None:
+    """The pod was taken away as it handed in its record: the Job does not count it."""
+    job = replace(a_job_seen(), suspended=True, queue="films")
+    pod = a_pod(exit_code=143, message=a_result())
+    decision = decided(spec=spec, job=job, pods=(pod,), status=running())
+    assert decision.status
+    assert (decision.status.phase, decision.status.video is not None) == (Phase.SUCCEEDED, True)
+    still = decided(spec=spec, job=job, pods=(pod, a_pod("pod-2", running=True))).status
+    assert still is None or still.phase is not Phase.SUCCEEDED
+
+
 def test_a_failure_that_was_handed_in_is_told_where_no_pod_is_left() -> None:
     record = GenerationFailure(
         reason=Reason.OUT_OF_MEMORY, message="fewer frames", stage=Stage.DECODE

@@ -45,6 +45,16 @@ def a_complete_job_is_a_video(situation: Situation) -> Decision | None:
     return Decision(status, rests_on_absence=job.has_local_pods and not made_it(pods))
 
 
+def a_video_that_was_made_as_its_job_was_suspended_is_one(
+    situation: Situation,
+) -> Decision | None:
+    """The Job does not count a pod that it takes away, and would make the video anew one day."""
+    job, pods, end = situation.job, situation.observed.pods, result_of(situation.observed.pods)
+    if end is None or not job.suspended or any(not pod.is_over for pod in pods):
+        return None
+    return Decision(ended_status(situation.subject, job.plan, end, situation.history))
+
+
 def a_video_that_ran_out_of_gpu_memory_moves_to_a_larger_pool(
     situation: Situation,
 ) -> Decision | None:
