@@ -3,13 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import HarnessError
 
 MIB = 1 << 20
+ENOUGH_SECONDS = 60.0
 
 
 def kill_processes_of_pod(uid: str, program: str) -> None:
@@ -22,44 +22,40 @@ def kill_processes_of_pod(uid: str, program: str) -> None:
 
 
 def leave_no_memory_for_pod(uid: str) -> None:
-    """Limit its containers to what they hold, files aside: the kernel kills which wants more.
+    """Limit its containers to what they hold, until the kernel has killed what wants more.
 
     The kernel's own way: the pod ends as one that came to its limit by itself. Raises HarnessError
-    where its containers are not found.
+    where its containers are not found, or go on without more.
     """
-    limited = [_limit_to_what_is_held(folder) for folder in _containers(uid)]
-    if not any(limited):
+    if not _limits(uid):
         raise HarnessError(f"no container of pod {uid} can be limited")
+    deadline = time.monotonic() + ENOUGH_SECONDS
+    while limits := _limits(uid):
+        if time.monotonic() > deadline:
+            raise HarnessError(f"pod {uid} needs no more memory")
+        for limit in limits:
+            # Refused while more is in use: what was read from files is given back bit by bit.
+            with suppress(OSError):
+                limit.write_text(str(_held(limit.parent) + MIB))
+        time.sleep(0.01)
 
 
-def _containers(uid: str) -> Iterator[Path]:
-    """Their folders among the control groups, of version 2 or 1."""
-    for pod in Path("/sys/fs/cgroup").rglob(f"pod{uid}"):
-        yield from (each for each in pod.iterdir() if each.is_dir())
+def _limits(uid: str) -> list[Path]:
+    """The files with the memory limits of its containers, in control groups of version 2 or 1.
 
-
-def _limit_to_what_is_held(container: Path) -> bool:
-    """Whether that is a control group of memory."""
-    limit = container / "memory.max"
-    if not limit.exists():
-        limit = container / "memory.limit_in_bytes"
-    if not limit.exists():
-        return False
-    # What was read from files is given back first, so it is not counted.
-    held = _held(container)
-    for _ in range(200):
-        try:
-            limit.write_text(str(held))
-        except OSError:
-            held += MIB
-            time.sleep(0.01)
-        else:
-            return True
-    raise HarnessError(f"{limit} cannot be set to {held}")
+    Not that of what holds its network, which is nearly nothing and stays longer.
+    """
+    pods = list(Path("/sys/fs/cgroup").rglob(f"pod{uid}"))
+    names = ("memory.max", "memory.limit_in_bytes")
+    files = [file for pod in pods for name in names for file in pod.glob(f"*/{name}")]
+    return [file for file in files if _held(file.parent) > 50 * MIB]
 
 
 def _held(container: Path) -> int:
-    """Bytes of the processes' own."""
-    lines = (container / "memory.stat").read_text().splitlines()
+    """Bytes of the processes' own; 0 once they are gone."""
+    try:
+        lines = (container / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
     figures = {name: int(value) for name, value in map(str.split, lines)}
     return figures["anon"] if "anon" in figures else figures["rss"]
