@@ -115,8 +115,8 @@ def test_what_is_preempted_is_told_and_run_again(films: Workspace) -> None:
 def test_a_preempted_video_goes_on_where_it_was(films: Workspace) -> None:
     late = 10
     # Kueue takes some seconds to preempt it.
-    request = {"queueName": QUEUE, "priorityClassName": BATCH, "numInferenceSteps": 400}
-    films.apply(a_manifest("half-drawn", **request))
+    long = {"width": 96, "height": 96, "numInferenceSteps": 200}
+    films.apply(a_manifest("half-drawn", queueName=QUEUE, priorityClassName=BATCH, **long))
     films.wait_for(
         "half-drawn", lambda seen: seen.get("progress", {}).get("step", 0) >= late, "on its way"
     )
