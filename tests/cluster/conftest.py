@@ -91,7 +91,13 @@ def simulated(
     values = tmp_path_factory.mktemp("chart") / "values.json"
     pools = [
         {"name": "default"},
-        {"name": SIMULATED, "nodeSelector": NODE_SELECTOR, "tolerations": [TOLERATION]},
+        {
+            "name": SIMULATED,
+            "nodeSelector": NODE_SELECTOR,
+            "tolerations": [TOLERATION],
+            "pricePerGpuHour": 2.5,
+            "currency": "EUR",
+        },
     ]
     jobs = {"startDeadlineSeconds": 20, "nodeLostSeconds": 5}
     with (

@@ -26,8 +26,9 @@ def keyed(
 ) -> Iterator[Installation]:
     """An operator with one pool for all, and two that require a key."""
     values = tmp_path_factory.mktemp("chart") / "values.json"
-    closed = [{"name": name, "keys": "required"} for name in (FAST, OTHER)]
-    pools = [{"name": SLOW}, *closed]
+    price = {"pricePerGpuHour": 2.5, "currency": "EUR"}
+    closed = [{"name": name, "keys": "required", **price} for name in (FAST, OTHER)]
+    pools = [{"name": SLOW, **price}, *closed]
     with installation.configured(values, pools=pools, apiKeys={"enabled": True}):
         yield installation
 

@@ -4,6 +4,7 @@ Images, the model's size and the addresses of this cluster go over them, and not
 """
 
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,7 +136,7 @@ def test_a_small_cluster(installation: Installation, workspace: Workspace, tmp_p
         applied(installation, runtime),
         installed(installation, "small-cluster.yaml", over, tmp_path),
     ):
-        workspace.apply(a_manifest("at-home"))
+        workspace.apply(a_manifest("at-home", seed=secrets.randbelow(2**31)))
         status = workspace.wait_for_phase("at-home", "Succeeded", "Failed", seconds=SECONDS)
         assert status["phase"] == "Succeeded", status["message"]
         video = httpx2.get(status["outputUrl"], trust_env=False)
@@ -206,7 +207,7 @@ def test_many_pools(
         installed(installation, "many-pools.yaml", over, tmp_path),
     ):
         films, _ = teams
-        films.apply(a_manifest("in-the-bucket"))
+        films.apply(a_manifest("in-the-bucket", seed=secrets.randbelow(2**31)))
         status = films.wait_for_phase("in-the-bucket", "Succeeded", "Failed", seconds=SECONDS)
         assert status["phase"] == "Succeeded", status["message"]
         assert status["outputUrl"].startswith(f"{s3.endpoint}/videos/videos/films/")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from grants import NEVER_ASKED_FOR, Right, granted, refused, used
+from grants import NEVER_SEEN, Right, granted, refused, used
 from harness.audit import AuditEvent
 from harness.cluster import Cluster
 from harness.one_node import OneNodeCluster
@@ -70,7 +70,7 @@ def test_nothing_was_asked_for_that_no_role_gives(
 def test_no_right_is_one_too_many(
     cluster: Cluster, events: list[AuditEvent], request: pytest.FixtureRequest, account: str
 ) -> None:
-    rights = granted(documents(cluster, *EVERYTHING), account) - NEVER_ASKED_FOR
+    rights = granted(documents(cluster, *EVERYTHING), account) - NEVER_SEEN
     never = sorted(rights - used(events, user(account)))
     if never and (left_out := _left_out(request.session.items)):
         text = f"{account} has not used {_list(never)} yet; the rest of the suite may: {left_out}"

@@ -171,13 +171,15 @@ class Metrics:
         self, model: str, before: VideoModelStatus | None, after: VideoModelStatus
     ) -> None:
         """A VideoModel's status was written: count a fetch that ended with it."""
+        # Both are there before they count: Prometheus sees no step in what begins with one.
+        fetched, failures = self._fetched_bytes.labels(model), self._failed_fetches.labels(model)
         if was_fetched(before, after):
             if after.fetch_seconds is not None:
                 self._fetch.labels(model).observe(after.fetch_seconds)
-            self._fetched_bytes.labels(model).inc(after.fetched_bytes or 0)
+            fetched.inc(after.fetched_bytes or 0)
         failed, known = (_failed(each) for each in (after, before))
         if failed and not known:
-            self._failed_fetches.labels(model).inc()
+            failures.inc()
 
     def wrote(
         self,
