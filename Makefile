@@ -5,8 +5,6 @@ VENV ?= .venv
 RUN = $(VENV)/bin
 OUT ?= out
 IMAGE_TAG ?= 0.2.0
-# Processes for the tests that need no cluster: one for each core, each with its own share of memory.
-WORKERS ?= 2
 
 .PHONY: setup demo test verify lint gateway-fuzz checkpoints ranks estimates flux flux-soak argo-cd grants chaos bench bench-start bench-operator bench-failover model-cache-full-size constraints generate docs images release cluster cluster-down
 
@@ -26,10 +24,7 @@ test: setup
 	@sh scripts/need npm nodejs npm
 	@sh scripts/need javac default-jdk-headless
 	@sh scripts/need mvn maven
-	@failed=0; \
-	$(RUN)/python -m pytest --durations=10 --ignore=tests/cluster -n $(WORKERS) --dist loadfile || failed=1; \
-	$(RUN)/python -m pytest --durations=10 tests/cluster || failed=1; \
-	exit $$failed
+	$(RUN)/python -m pytest --durations=10
 
 lint: setup
 	$(RUN)/ruff check .
