@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from harness.one_node import OneNodeCluster
-from harness.pod_processes import kill_processes_of_pod, leave_no_memory_for_pod
+from harness.pod_processes import kill_processes_of_pod, let_pod_run_out_of_memory
 from harness.waiting import wait_until
 from installation import Installation, Workspace, a_manifest
 
@@ -167,7 +167,7 @@ def test_memory_that_runs_out_while_decoding_costs_no_denoising(
         return '"stage":"decode"' in workspace.kubectl("logs", pod, "--tail=5")
 
     wait_until(decodes, "it decodes", 600)
-    leave_no_memory_for_pod(_uid(workspace, pod))
+    let_pod_run_out_of_memory(_uid(workspace, pod))
     status = workspace.wait_for_phase("too-large", "Failed", "Succeeded")
     assert (status["phase"], status["attempts"][-1]["reason"]) == ("Failed", "OutOfMemory")
 

@@ -2,14 +2,18 @@
 
 import os
 import signal
-import time
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.waiting import wait_until
 
-MIB = 1 << 20
-ENOUGH_SECONDS = 60.0
+PIECE = 1 << 24
+_LIMITS = ("memory.max", "memory.limit_in_bytes")
+_USED = ("memory.current", "memory.usage_in_bytes")
+"""Of control groups of version 2 and 1."""
 
 
 def kill_processes_of_pod(uid: str, program: str) -> None:
@@ -21,41 +25,56 @@ def kill_processes_of_pod(uid: str, program: str) -> None:
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-def leave_no_memory_for_pod(uid: str) -> None:
-    """Limit its containers to what they hold, until the kernel has killed what wants more.
+# Joins a control group, of which the kernel then kills every process but this one, and fills it.
+_FILL = """
+import os, sys, time
+open("/proc/self/oom_score_adj", "w").write("-1000")
+open(sys.argv[1], "w").write(str(os.getpid()))
+held = [b"1" * (1 << 24) for _ in range(int(sys.argv[2]))]
+time.sleep(60)
+"""
 
-    The kernel's own way: the pod ends as one that came to its limit by itself. Raises HarnessError
-    where its containers are not found, or go on without more.
+
+def let_pod_run_out_of_memory(uid: str) -> None:
+    """Fill the memory of its container, so that the kernel kills what works there.
+
+    The pod ends as one that came to its limit by itself. Raises HarnessError where it has no
+    container, or that goes on.
     """
-    if not _limits(uid):
+    limit = next(iter(_limits(uid)), None)
+    if limit is None:
         raise HarnessError(f"no container of pod {uid} can be limited")
-    deadline = time.monotonic() + ENOUGH_SECONDS
-    while limits := _limits(uid):
-        if time.monotonic() > deadline:
-            raise HarnessError(f"pod {uid} needs no more memory")
-        for limit in limits:
-            # Refused while more is in use: what was read from files is given back bit by bit.
-            with suppress(OSError):
-                limit.write_text(str(_held(limit.parent) + MIB))
-        time.sleep(0.01)
+    container = limit.parent
+    used = next(file for name in _USED if (file := container / name).exists())
+    limit.write_text(str(int(used.read_text()) + 4 * PIECE))
+    words = (sys.executable, "-c", _FILL, str(container / "cgroup.procs"), "32")
+    with subprocess.Popen(words) as filling:
+        try:
+            wait_until(lambda: not _limits(uid), f"pod {uid} has no memory left", 60, 0.02)
+        finally:
+            filling.kill()
 
 
 def _limits(uid: str) -> list[Path]:
-    """The files with the memory limits of its containers, in control groups of version 2 or 1.
+    """The files with the memory limits of its containers.
 
-    Not that of what holds its network, which is nearly nothing and stays longer.
+    Only while the runner is there: what holds the pod's network stays longer.
     """
     pods = list(Path("/sys/fs/cgroup").rglob(f"pod{uid}"))
-    names = ("memory.max", "memory.limit_in_bytes")
-    files = [file for pod in pods for name in names for file in pod.glob(f"*/{name}")]
-    return [file for file in files if _held(file.parent) > 50 * MIB]
+    files = [file for pod in pods for name in _LIMITS for file in pod.glob(f"*/{name}")]
+    return [file for file in files if _works(file.parent)]
 
 
-def _held(container: Path) -> int:
-    """Bytes of the processes' own; 0 once they are gone."""
+def _works(container: Path) -> bool:
+    """Whether the runner is there."""
     try:
-        lines = (container / "memory.stat").read_text().splitlines()
+        pids = (container / "cgroup.procs").read_text().split()
     except OSError:
-        return 0
-    figures = {name: int(value) for name, value in map(str.split, lines)}
-    return figures["anon"] if "anon" in figures else figures["rss"]
+        return False
+    return any("t2v_runner" in _command_line(pid) for pid in pids)
+
+
+def _command_line(pid: str) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""

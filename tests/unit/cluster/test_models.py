@@ -317,7 +317,7 @@ def test_a_fetch_is_told_when_it_begins_and_when_it_is_done(world: World) -> Non
     )
     assert world.counted("t2v_model_fetch_seconds_sum") == 48
     assert world.counted("t2v_model_fetched_bytes_total") == 28_000_000_000
-    assert world.counted("t2v_model_fetches_failed_total") is None
+    assert world.counted("t2v_model_fetches_failed_total") == 0
 
 
 def test_a_fetch_that_failed_is_told_once_with_its_reason(world: World) -> None:
