@@ -168,12 +168,10 @@ def test_memory_that_runs_out_while_decoding_costs_no_denoising(
 
     wait_until(decodes, "it decodes", 600)
     let_pod_run_out_of_memory(_uid(workspace, pod))
-    status = workspace.wait_for_phase("too-large", "Failed", "Succeeded")
-    assert (status["phase"], status["attempts"][-1]["reason"]) == ("Failed", "OutOfMemory")
-
-    workspace.patch("too-large", retryToken="once more")
     status = _finished(workspace, "too-large")
-    assert status["attempts"][-1]["resumedStep"] >= size["numInferenceSteps"] - 1
+    first, last = status["attempts"]
+    assert (first["reason"], "reason" in last) == ("OutOfMemory", False)
+    assert last["resumedStep"] >= size["numInferenceSteps"] - 1
     workspace.kubectl("delete", "t2v", "too-large")
 
 
