@@ -229,8 +229,12 @@ def test_a_linters_advice_is_followed_or_answered(helm: Helm) -> None:
         # What they reach (API server, webhooks, buckets) has addresses that no chart knows.
         ("Deployment/apps/v1/t2v-system/video", "pod-networkpolicy"),
         ("Deployment/apps/v1/t2v-system/video-gateway", "pod-networkpolicy"),
-        # Runners' pods are the operator's to make.
+        # These pods are the operator's to make.
         ("NetworkPolicy/networking.k8s.io/v1/films/video-runners", "networkpolicy-targets-pod"),
+        (
+            "NetworkPolicy/networking.k8s.io/v1/t2v-system/video-prefetches",
+            "networkpolicy-targets-pod",
+        ),
     }
 
 
