@@ -23,6 +23,7 @@ MARGIN_PX: Final = 3  # from a shape to the edge, wherever it starts
 # lines each place would be another picture to learn, and a small denoiser draws lumps for long.
 GRID_PX: Final = 8
 LINES_EACH_SIDE: Final = 1  # of the middle one
+OFFSETS: Final = np.arange(FRAMES) - (FRAMES - 1) / 2  # of each frame from the middle of the clip
 
 COLOURS: Final[dict[str, tuple[int, int, int]]] = {
     "red": (225, 25, 35),
@@ -103,20 +104,18 @@ def random_take(scene: Scene, rng: np.random.Generator) -> Take:
     """Of any size near the one named, at any pace and from any start that keep the shape inside."""
     radius = RADII_PX[scene.size] * rng.uniform(*SCALES)
     step = np.array(DIRECTIONS[scene.direction]) * rng.uniform(*PACES_PX)
-    offsets = np.arange(FRAMES) - (FRAMES - 1) / 2
-    room = np.maximum(SIZE_PX / 2 - MARGIN_PX - radius - np.abs(step) * offsets[-1], 0)
+    room = np.maximum(SIZE_PX / 2 - MARGIN_PX - radius - np.abs(step) * OFFSETS[-1], 0)
     along = rng.uniform(-room, room)
     lines = np.minimum(room // GRID_PX, LINES_EACH_SIDE)
     across = GRID_PX * rng.integers(-lines, lines + 1)
     middle = SIZE_PX / 2 + np.where(step, along, across)
-    return Take(radius, (middle + offsets[:, None] * step).astype(np.float32))
+    return Take(radius, (middle + OFFSETS[:, None] * step).astype(np.float32))
 
 
 def plain_take(scene: Scene) -> Take:
     """The one that keeps the named size, at the mean pace, through the middle of the frame."""
     step = np.array(DIRECTIONS[scene.direction]) * np.mean(PACES_PX)
-    offsets = np.arange(FRAMES) - (FRAMES - 1) / 2
-    centres = SIZE_PX / 2 + offsets[:, None] * step
+    centres = SIZE_PX / 2 + OFFSETS[:, None] * step
     return Take(RADII_PX[scene.size], centres.astype(np.float32))
 
 

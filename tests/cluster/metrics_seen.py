@@ -7,11 +7,11 @@ from contextlib import suppress
 from harness.cluster import Cluster
 from harness.errors import HarnessError
 from installation import SYSTEM
+from t2v_operator.cli.doctor.installation import PART_OF
 
 from tests.prometheus import series_of
 
 EVERY_SECONDS = 15
-PART_OF = "app.kubernetes.io/part-of=text-to-video-operator"
 PORT = 8080
 JOBS = ("operator", "gateway")
 """Prometheus's name for those that serve some; their containers' as well."""

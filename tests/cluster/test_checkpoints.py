@@ -167,7 +167,7 @@ def test_memory_that_runs_out_while_decoding_costs_no_denoising(
         return '"stage":"decode"' in workspace.kubectl("logs", pod, "--tail=5")
 
     wait_until(decodes, "it decodes", 600)
-    let_pod_run_out_of_memory(_uid(workspace, pod))
+    let_pod_run_out_of_memory(_uid(workspace, pod), PROGRAM)
     status = _finished(workspace, "too-large")
     first, last = status["attempts"]
     assert (first["reason"], "reason" in last) == ("OutOfMemory", False)

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -63,16 +64,21 @@ def address(installation: Installation, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def key(address: str, workspace: Workspace) -> Iterator[str]:
     """For the pool of real pods, with all rights."""
-    made = a_key_with_rights(workspace, DEFAULT)
-    known(address, made)
-    yield made
-    revoke(workspace, made)
+    with a_known_key(address, workspace, DEFAULT) as made:
+        yield made
 
 
 @pytest.fixture
 def simulated_key(address: str, workspace: Workspace) -> Iterator[str]:
     """For the pool of simulated pods, with all rights."""
-    made = a_key_with_rights(workspace, SIMULATED)
+    with a_known_key(address, workspace, SIMULATED) as made:
+        yield made
+
+
+@contextmanager
+def a_known_key(address: str, workspace: Workspace, pool: str) -> Iterator[str]:
+    """A key with all rights, which the gateway has heard of, until the block ends."""
+    made = a_key_with_rights(workspace, pool)
     known(address, made)
     yield made
     revoke(workspace, made)

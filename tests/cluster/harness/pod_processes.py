@@ -30,48 +30,40 @@ _FILL = """
 import os, sys, time
 open("/proc/self/oom_score_adj", "w").write("-1000")
 open(sys.argv[1], "w").write(str(os.getpid()))
-held = [b"1" * (1 << 24) for _ in range(int(sys.argv[2]))]
+held = [b"1" * int(sys.argv[2]) for _ in range(32)]
 time.sleep(60)
 """
 
 
-def let_pod_run_out_of_memory(uid: str) -> None:
-    """Fill the memory of its container, so that the kernel kills what works there.
+def let_pod_run_out_of_memory(uid: str, program: str) -> None:
+    """Fill the memory of its container that runs `program`, so that the kernel kills that.
 
-    The pod ends as one that came to its limit by itself. Raises HarnessError where it has no
-    container, or that goes on.
+    The pod ends as one that came to its limit by itself. Raises HarnessError where there is no
+    such container, or it goes on.
     """
-    limit = next(iter(_limits(uid)), None)
+    pods = Path("/sys/fs/cgroup").rglob(f"pod{uid}")
+    limits = (file for pod in pods for name in _LIMITS for file in pod.glob(f"*/{name}"))
+    limit = next((file for file in limits if _runs(file.parent, program)), None)
     if limit is None:
-        raise HarnessError(f"no container of pod {uid} can be limited")
+        raise HarnessError(f"no container of pod {uid} runs {program}")
     container = limit.parent
     used = next(file for name in _USED if (file := container / name).exists())
     limit.write_text(str(int(used.read_text()) + 4 * PIECE))
-    words = (sys.executable, "-c", _FILL, str(container / "cgroup.procs"), "32")
+    words = (sys.executable, "-c", _FILL, str(container / "cgroup.procs"), str(PIECE))
     with subprocess.Popen(words) as filling:
         try:
-            wait_until(lambda: not _limits(uid), f"pod {uid} has no memory left", 60, 0.02)
+            wait_until(lambda: not _runs(container, program), f"{program} is killed", 60, 0.02)
         finally:
             filling.kill()
 
 
-def _limits(uid: str) -> list[Path]:
-    """The files with the memory limits of its containers.
-
-    Only while the runner is there: what holds the pod's network stays longer.
-    """
-    pods = list(Path("/sys/fs/cgroup").rglob(f"pod{uid}"))
-    files = [file for pod in pods for name in _LIMITS for file in pod.glob(f"*/{name}")]
-    return [file for file in files if _works(file.parent)]
-
-
-def _works(container: Path) -> bool:
-    """Whether the runner is there."""
+def _runs(container: Path, program: str) -> bool:
+    """Whether a process of the control group names `program` on its command line."""
     try:
         pids = (container / "cgroup.procs").read_text().split()
     except OSError:
         return False
-    return any("t2v_runner" in _command_line(pid) for pid in pids)
+    return any(program in _command_line(pid) for pid in pids)
 
 
 def _command_line(pid: str) -> str:
