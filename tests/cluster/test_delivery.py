@@ -204,7 +204,7 @@ def test_a_store_that_is_away_during_the_upload_costs_no_second_run(
         workspace.wait_for(
             name, lambda s: s.get("progress", {}).get("stage") == "upload", "uploading"
         )
-        time.sleep(60)
+        time.sleep(15)
     status = ready(workspace, name)
     assert status["attemptCount"] == 1
     assert len(get(status["outputUrl"]).content) == status["video"]["bytes"]

@@ -180,7 +180,8 @@ def test_each_fault_is_named_alone(embedded: Installation, namespace: str, name:
     assert list(found) == [check]
     if check != "store" or name != "no store":
         assert told in found[check]
-    assert faults(embedded.cluster, namespace) == {}
+    # A store's address leads to it again some seconds after its pod is ready.
+    wait_until(lambda: faults(embedded.cluster, namespace) == {}, "all is well again", 60)
 
 
 def test_an_operator_that_is_gone_leads_nobody_and_its_webhooks_are_seen(

@@ -26,6 +26,7 @@ from t2v_operator.core.earlier_runs import EarlierRuns
 from t2v_operator.core.estimates.forecasts import Forecasts
 from t2v_operator.core.estimates.line import InLine
 from t2v_operator.core.estimates.told import is_news
+from t2v_operator.core.estimates.turns import turn_of
 from t2v_operator.core.models.missing import Missed, missed_by
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
@@ -332,14 +333,15 @@ class Cache:
         """Where the Job stands among those of its pool."""
         if job.created is None or job.plan_text is None:
             return None
-        waits = (*pods[-1:], self._workload(namespace, job))
+        workload = self._workload(namespace, job)
+        waits = (*pods[-1:], workload)
         return InLine(
             pool=work.pool,
             model=work.model,
             gpus=work.gpus,
             shape=job.plan_text.shape,
             told_seconds=work.seconds,
-            since=job.created,
+            turn=turn_of(job, pods, workload),
             priority=next((each.priority for each in waits if each), 0),
             started=work.started,
             ends=work.ends,

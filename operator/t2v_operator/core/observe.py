@@ -238,6 +238,7 @@ def observe_pod(document: Manifest) -> ObservedPod:
             (o["uid"] for o in metadata.get("ownerReferences") or () if o["kind"] == "Job"), ""
         ),
         pool=(metadata.get("labels") or {}).get(POOL_LABEL, ""),
+        version=int(metadata.get("resourceVersion") or 0),
         node=(document.get("spec") or {}).get("nodeName") or "",
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
         waiting=None if started or is_over else _waiting(document, state, earlier),
@@ -270,6 +271,7 @@ def observe_workload(document: Manifest) -> ObservedWorkload:
     preempted = _condition(document, "Preempted", "True")
     return ObservedWorkload(
         name=metadata["name"],
+        uid=metadata.get("uid", ""),
         job_uid=(metadata.get("labels") or {}).get(WORKLOAD_JOB_LABEL, ""),
         created=created,
         priority=(document.get("spec") or {}).get("priority") or 0,

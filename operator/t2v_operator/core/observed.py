@@ -259,6 +259,9 @@ class ObservedPod:
     job_uid: str
     pool: str
     """The GPU pool that it was made for; empty where it does not say."""
+    version: int = field(compare=False)
+    """Its resourceVersion: who has the smaller one was there, or was changed, before. A new one
+    alone is no news."""
     node: str
     created: datetime
     waiting: PodWait | None
@@ -310,6 +313,7 @@ class ObservedWorkload:
     """What Kueue makes of a Job."""
 
     name: str
+    uid: str
     job_uid: str
     created: datetime
     priority: int

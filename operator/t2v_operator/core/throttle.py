@@ -16,7 +16,7 @@ RUNNING_SECONDS = 3.0
 SAME_SECONDS = 10.0
 """Between two statuses that differ in message and progress alone."""
 
-ESTIMATE_SECONDS = 60.0
+ESTIMATE_SECONDS = 10.0
 """Between two statuses that differ in the expected times alone."""
 
 

@@ -7,8 +7,7 @@ import pytest
 from t2v_api.progress import Progress, Stage
 from t2v_operator.cluster import reconcile
 from t2v_operator.cluster.kinds import JOBS, PODS, RESOURCES
-from t2v_operator.core.estimates.forecasts import AGAIN_SECONDS
-from t2v_operator.core.estimates.line import InLine
+from t2v_operator.core.estimates.line import InLine, Standing, Turn
 
 from tests.unit.builders import a_config_of_pools
 from tests.unit.cluster.api_server import the_status
@@ -70,7 +69,7 @@ def estimates(world: World) -> dict[str, tuple[str, str]]:
 
 
 def test_those_that_wait_are_told_by_the_word_of_the_one_that_runs(world: World) -> None:
-    world.passes(AGAIN_SECONDS)
+    world.passes(5)
     look(world)
     assert estimates(world) == {}, "nothing is known of the model yet"
     world.passes(95)
@@ -145,7 +144,7 @@ def test_what_a_cluster_of_ten_thousand_asks_for_is_computed_now_and_then() -> N
     world = World()
     world.cache.forecasts._known = known
     for number in range(2000):
-        each: Any = InLine("default", "m", 1, None, None, at(number))
+        each: Any = InLine("default", "m", 1, None, None, Turn(Standing.WAITS_FOR_A_NODE, number))
         world.cache.forecasts.see(("films", str(number)), each)
     for number in range(2000):
         world.cache.forecasts.of(("films", str(number)), at(0.001 * number))

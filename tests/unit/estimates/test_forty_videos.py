@@ -12,7 +12,7 @@ from t2v_api.progress import Stage
 from t2v_api.resource import ResolvedRequest
 from t2v_operator.core.earlier_runs import EarlierRuns
 from t2v_operator.core.estimates.forecasts import Forecasts
-from t2v_operator.core.estimates.line import InLine, Key
+from t2v_operator.core.estimates.line import InLine, Key, Standing, Turn
 from t2v_operator.core.estimates.seconds import shape_of
 
 from tests.unit.observations import START, at, text
@@ -115,7 +115,7 @@ class Cluster:
 
     def _in_line(self, video: Video, number: int) -> InLine:
         shape = shape_of(video.request)
-        return InLine("pool", "m", 1, shape, None, since=at(number / 100))
+        return InLine("pool", "m", 1, shape, None, turn=Turn(Standing.WAITS_FOR_A_NODE, number))
 
     def _known(self, each: InLine) -> float | None:
         assert each.shape

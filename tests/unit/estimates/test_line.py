@@ -1,10 +1,12 @@
 """Who is expected to get which GPU when, followed change by change."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from t2v_operator.core.estimates.forecasts import AGAIN_SECONDS, Forecasts
-from t2v_operator.core.estimates.line import NEAR, InLine, Key
+from t2v_operator.core.estimates.forecasts import MOST_AGAIN_SECONDS, Forecasts
+from t2v_operator.core.estimates.line import NEAR, InLine, Key, Standing, Turn
 from t2v_operator.core.estimates.seconds import Shape
 
 from tests.unit.observations import START, at
@@ -16,7 +18,8 @@ SHAPE = Shape(("way",), pixels=1000, steps=10)
 def in_line(seconds: float | None = 100, made: float = 0, gpus: int = 1, **more: Any) -> InLine:
     """`seconds`: what it takes, as far as that is known."""
     fields = {"pool": "default", "model": "m", "shape": None, "priority": 0} | more
-    return InLine(gpus=gpus, told_seconds=seconds, since=at(made), **fields)
+    standing = Standing.HAS_A_NODE if "started" in more else Standing.WAITS_FOR_A_NODE
+    return InLine(gpus=gpus, told_seconds=seconds, turn=Turn(standing, made), **fields)
 
 
 def forecasts(
@@ -118,13 +121,45 @@ def test_it_follows_every_change() -> None:
     assert first.start - BEGAN == 200
     line.see(keys[0], None)
     line.see(keys[1], in_line(made=1, priority=-1))
-    later = line.of(keys[2], at(AGAIN_SECONDS))
+    later = line.of(keys[2], at(10))
     assert later
-    assert later.start - BEGAN == AGAIN_SECONDS
-    assert line.of(keys[0], at(AGAIN_SECONDS)) is None
+    assert later.start - BEGAN == 10
+    assert line.of(keys[0], at(10)) is None
     for key in keys:
         line.see(key, None)
     assert line.of(keys[2], at(100)) is None
+
+
+def in_turn(line: Forecasts, names: Iterable[str], now: float) -> list[str]:
+    """Those that wait, by the time at which they are expected to begin."""
+    times = {name: line.of(("films", name), at(now)) for name in names}
+    return sorted(times, key=lambda name: getattr(times[name], "start", 0.0))
+
+
+def test_those_that_saw_a_younger_one_go_first_come_last() -> None:
+    line = Forecasts(lambda each: each.told_seconds, lambda _: None, {"default": 1})
+    for number, name in enumerate("abcdef"):
+        line.see(("films", name), in_line(made=number))
+    assert in_turn(line, "abcdef", 0) == list("abcdef")
+    line.see(("films", "c"), in_line(made=2, started=at(10)))
+    line.see(("films", "g"), in_line(made=6))
+    assert in_turn(line, "abdefg", 20) == list("defabg")
+    line.see(("films", "e"), in_line(made=4, started=at(30)))
+    assert in_turn(line, "abdfg", 40) == list("fabgd")
+    line.see(("films", "a"), in_line(made=9))
+    assert in_turn(line, "abdfg", 50) == list("fbgad"), "its pod is newer now"
+
+
+def test_nobody_is_passed_by_who_is_more_urgent_or_has_a_node_or_has_no_pod() -> None:
+    line = Forecasts(lambda each: each.told_seconds, lambda _: None, {"default": 1})
+    line.see(("films", "urgent"), in_line(made=0, priority=1))
+    line.see(("films", "pulls"), replace(in_line(), turn=Turn(Standing.HAS_A_NODE, 0)))
+    for number, name in enumerate("abc", start=1):
+        line.see(("films", name), in_line(made=number))
+    line.see(("films", "held"), replace(in_line(), turn=Turn(Standing.HAS_NO_POD, 0)))
+    line.see(("films", "b"), in_line(made=2, started=at(5)))
+    expected = ["urgent", "pulls", "c", "a", "held"]
+    assert in_turn(line, expected, 10) == expected
 
 
 def test_it_is_not_computed_at_every_look() -> None:
@@ -139,7 +174,7 @@ def test_it_is_not_computed_at_every_look() -> None:
         line.see(("films", str(number)), in_line(made=number))
         line.of(("films", str(number)), at(0))
     assert len(asked) == 1, "once, when one was there"
-    line.of(("films", "0"), at(AGAIN_SECONDS))
+    line.of(("films", "0"), at(MOST_AGAIN_SECONDS))
     assert len(asked) == 101
 
 

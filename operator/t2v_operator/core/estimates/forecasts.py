@@ -9,10 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from t2v_operator.core.estimates.line import NEAR, InLine, Key, Seconds, Times, order, times_in
+from t2v_operator.core.estimates.line import NEAR, InLine, Key, Seconds, Times, times_in
+from t2v_operator.core.estimates.order import Place, gets_its_gpus, is_passed_by, place_of
 
-AGAIN_SECONDS = 5.0
-"""Times are not computed again before that, whatever happens."""
+AGAIN_SECONDS = 0.001
+"""So long for each video that waits, times are not computed again, whatever happens."""
+MOST_AGAIN_SECONDS = 5.0
 
 
 class Forecasts:
@@ -33,11 +35,16 @@ class Forecasts:
         before = self._seen.get(key)
         if before == after:
             return
+        tries = None
         if before:
-            self._pools[before.pool].remove(key, before)
+            pool = self._pools[before.pool]
+            if after and gets_its_gpus(before, after):
+                pool.goes_first(key)
+            tries = pool.remove(key)
             del self._seen[key]
         if after:
-            self._pools[after.pool].add(key, after)
+            stays = before and before.pool == after.pool
+            self._pools[after.pool].add(key, after, tries if stays else None)
             self._seen[key] = after
 
     def of(self, key: Key, now: datetime) -> Times | None:
@@ -64,40 +71,59 @@ class _Pool:
     def __init__(self) -> None:
         self._running: dict[Key, InLine] = {}
         self._queued: dict[Key, InLine] = {}
-        self._order: list[tuple[object, ...]] = []
+        self._places: dict[Key, Place] = {}
+        self._line: list[Place] = []
+        self._tries = 0
+        """How often somebody went before others."""
         self._computed: float | None = None
         self._times: dict[Key, Times] = {}
 
-    def add(self, key: Key, each: InLine) -> None:
+    def add(self, key: Key, each: InLine, tries: int | None) -> None:
+        """`tries`: with which it waited so far; None where it is new."""
         if each.started:
             self._running[key] = each
         elif each.gpus:
             self._queued[key] = each
-            bisect.insort(self._order, order(key, each))
+            place = place_of(key, each, self._tries if tries is None else tries)
+            self._places[key] = place
+            bisect.insort(self._line, place)
 
-    def remove(self, key: Key, each: InLine) -> None:
+    def remove(self, key: Key) -> int | None:
+        """Returns the tries with which it waited; None where it did not."""
         self._times.pop(key, None)
         self._running.pop(key, None)
-        if self._queued.pop(key, None):
-            place = bisect.bisect_left(self._order, order(key, each))
-            del self._order[place]
+        self._queued.pop(key, None)
+        place = self._places.pop(key, None)
+        if place is None:
+            return None
+        del self._line[bisect.bisect_left(self._line, place)]
+        return place.tries
+
+    def goes_first(self, key: Key) -> None:
+        """It gets its GPUs before those ahead of it, for which the scheduler has just found none.
+
+        It takes first whom it tried longest ago: they come again when all others have.
+        """
+        own = self._places.get(key)
+        ahead = self._line[: bisect.bisect_left(self._line, own)] if own else ()
+        passed = [each for each in ahead if own and is_passed_by(each, own)]
+        if passed:
+            self._tries += 1
+            for each in passed:
+                self._places[each.key] = each._replace(tries=self._tries)
+            self._line = sorted(self._places.values())
 
     def first(self, count: int) -> Iterator[Key]:
-        return (_key(each) for each in self._order[:count])
+        return (place.key for place in self._line[:count])
 
     def times(
         self, now: float, gpus: int | None, known: Seconds, usual: Seconds
     ) -> dict[Key, Times]:
-        if self._computed is None or not 0 <= now - self._computed < AGAIN_SECONDS:
+        again = min(MOST_AGAIN_SECONDS, AGAIN_SECONDS * len(self._line))
+        if self._computed is None or not 0 <= now - self._computed <= again:
             # Of a pool of unknown size it is known that what runs there has its GPUs.
             there = gpus or max(1, sum(each.gpus for each in self._running.values()))
-            queued = ((key, self._queued[key]) for key in map(_key, self._order))
+            queued = ((place.key, self._queued[place.key]) for place in self._line)
             self._times = times_in(self._running, queued, there, known, usual, now)
             self._computed = now
         return self._times
-
-
-def _key(place: tuple[object, ...]) -> Key:
-    key = place[2]
-    assert isinstance(key, tuple)
-    return key

@@ -4,7 +4,9 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from statistics import median
+from typing import NamedTuple
 
 from t2v_operator.core.estimates.seconds import Shape
 
@@ -14,6 +16,22 @@ LATE_SHARE = 0.1
 """A run that takes longer than expected takes this part of that from now on."""
 NEAR = 50
 """So many at the head of a queue are told what changes; those behind them, when they are near."""
+
+
+class Standing(IntEnum):
+    """How near a video that waits is to its GPUs."""
+
+    HAS_A_NODE = 0
+    WAITS_FOR_A_NODE = 1
+    HAS_NO_POD = 2
+
+
+class Turn(NamedTuple):
+    """Of two videos that wait, the one with the smaller turn comes first."""
+
+    standing: Standing
+    since: float
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +45,7 @@ class InLine:
     """None where its Job does not tell."""
     told_seconds: float | None
     """What its Job was expected to take when it was made."""
-    since: datetime
-    """When its Job was made: the first comes first."""
+    turn: Turn
     priority: int = 0
     """The higher goes before all that have less."""
     started: datetime | None = None
@@ -48,11 +65,6 @@ class Times:
 
 
 Seconds = Callable[[InLine], float | None]
-
-
-def order(key: Key, each: InLine) -> tuple[object, ...]:
-    """Where it stands in its queue."""
-    return -each.priority, each.since, key
 
 
 def times_in(

@@ -1,0 +1,36 @@
+"""In which order those that wait for a pool's GPUs are given them. Pure.
+
+Kubernetes's scheduler takes pods of one priority by age, at first. But a pod that it tried in vain
+waits for some seconds before it is tried again, and where a GPU is free meanwhile a younger one
+gets it. Whom it tried longest ago comes first, then: those that saw another one go first are last.
+"""
+
+from typing import NamedTuple
+
+from t2v_operator.core.estimates.line import InLine, Key, Standing, Turn
+
+
+class Place(NamedTuple):
+    """Where a video stands in its queue: who has the smaller one comes first."""
+
+    urgency: int
+    standing: Standing
+    tries: int
+    """How often others had gone first when it was tried last."""
+    turn: Turn
+    key: Key
+
+
+def place_of(key: Key, each: InLine, tries: int) -> Place:
+    """The place of a video that was tried when others had gone first so often."""
+    return Place(-each.priority, each.turn.standing, tries, each.turn, key)
+
+
+def gets_its_gpus(before: InLine, after: InLine) -> bool:
+    """Whether a video that waited is given its GPUs."""
+    return before.turn.standing > after.turn.standing == Standing.HAS_A_NODE
+
+
+def is_passed_by(waits: Place, other: Place) -> bool:
+    """Whether the scheduler has just tried it in vain as it gives the other, behind it, GPUs."""
+    return waits.urgency == other.urgency and waits.standing is Standing.WAITS_FOR_A_NODE
