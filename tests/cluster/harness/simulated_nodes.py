@@ -49,20 +49,24 @@ def simulated_nodes(
     *,
     start_seconds: float = 0.0,
     run_seconds: float | None = 1.0,
+    most_seconds: float | None = None,
     message: str = "",
 ) -> Iterator[SimulatedNodes]:
     """Have `nodes` nodes with 100,000 GPUs each until the block ends; their pods go with them.
 
     A pod runs after `start_seconds` and succeeds `run_seconds` later (None: it never ends, unless
-    its annotation says when), with `message` as the termination message of its containers. One
-    block at a time for a cluster. Raises ClusterUnavailableError for a cluster of another kind.
+    its annotation says when), or at random up to `most_seconds` later, with `message` as the
+    termination message of its containers. One block at a time for a cluster. Raises
+    ClusterUnavailableError for a cluster of another kind.
     """
     if not isinstance(cluster, OneNodeCluster):
         raise ClusterUnavailableError("simulated nodes need a one-node cluster of the harness")
     simulated = SimulatedNodes(cluster, tuple(f"simulated-{number}" for number in range(nodes)))
     _remove(cluster)
     stages = RUN / "settings" / "stages.yaml"
-    stages.write_text(yaml.safe_dump_all(_stages(start_seconds, run_seconds, message)))
+    stages.write_text(
+        yaml.safe_dump_all(_stages(start_seconds, run_seconds, most_seconds, message))
+    )
     cluster.start_beside(KWOK, kwok(RUN, stages, SIMULATED_NODE))
     try:
         with step(f"simulate {nodes} nodes"):
@@ -78,7 +82,9 @@ def simulated_nodes(
 _OURS = ("-l", SIMULATED_NODE)
 
 
-def _stages(start_seconds: float, run_seconds: float | None, message: str) -> list[dict[str, Any]]:
+def _stages(
+    start_seconds: float, run_seconds: float | None, most_seconds: float | None, message: str
+) -> list[dict[str, Any]]:
     """Each stage of the files, with what this simulation wants in it."""
     files = (HARNESS / "stages" / name for name in ("nodes.yaml", "pods.yaml"))
     stages = [stage for file in files for stage in yaml.safe_load_all(file.read_text())]
@@ -91,6 +97,8 @@ def _stages(start_seconds: float, run_seconds: float | None, message: str) -> li
         )
     else:
         ends["delay"]["durationMilliseconds"] = round(run_seconds * 1000)
+        if most_seconds is not None:
+            ends["delay"]["jitterDurationMilliseconds"] = round(most_seconds * 1000)
     # A JSON string is one of Go's templates too, so long as no surrogate pair is in it.
     literal = json.dumps(message, ensure_ascii=False)
     ends["next"]["statusTemplate"] = ends["next"]["statusTemplate"].replace("MESSAGE", literal, 1)
