@@ -13,7 +13,7 @@ from t2v_operator.core.estimates.line import NEAR, InLine, Key, Seconds, Times, 
 from t2v_operator.core.estimates.order import Place, gets_its_gpus, is_passed_by, place_of
 
 AGAIN_SECONDS = 0.001
-"""So long for each video that waits, times are not computed again, whatever happens."""
+"""For each video of the pool: so long times are not computed again, whatever happens."""
 MOST_AGAIN_SECONDS = 5.0
 
 
@@ -74,7 +74,7 @@ class _Pool:
         self._places: dict[Key, Place] = {}
         self._line: list[Place] = []
         self._tries = 0
-        """How often somebody went before others."""
+        """How often somebody went before others: who comes anew is tried after all of these."""
         self._computed: float | None = None
         self._times: dict[Key, Times] = {}
 
@@ -119,7 +119,8 @@ class _Pool:
     def times(
         self, now: float, gpus: int | None, known: Seconds, usual: Seconds
     ) -> dict[Key, Times]:
-        again = min(MOST_AGAIN_SECONDS, AGAIN_SECONDS * len(self._line))
+        videos = len(self._running) + len(self._line)
+        again = min(MOST_AGAIN_SECONDS, AGAIN_SECONDS * videos)
         if self._computed is None or not 0 <= now - self._computed <= again:
             # Of a pool of unknown size it is known that what runs there has its GPUs.
             there = gpus or max(1, sum(each.gpus for each in self._running.values()))
