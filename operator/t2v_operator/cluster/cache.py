@@ -26,7 +26,7 @@ from t2v_operator.core.earlier_runs import EarlierRuns
 from t2v_operator.core.estimates.forecasts import Forecasts
 from t2v_operator.core.estimates.line import InLine
 from t2v_operator.core.estimates.told import is_news
-from t2v_operator.core.estimates.turns import turn_of
+from t2v_operator.core.estimates.turns import priority_of, turn_of
 from t2v_operator.core.models.missing import Missed, missed_by
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.names import JOB_LABEL
@@ -334,7 +334,6 @@ class Cache:
         if job.created is None or job.plan_text is None:
             return None
         workload = self._workload(namespace, job)
-        waits = (*pods[-1:], workload)
         return InLine(
             pool=work.pool,
             model=work.model,
@@ -342,7 +341,7 @@ class Cache:
             shape=job.plan_text.shape,
             told_seconds=work.seconds,
             turn=turn_of(job, pods, workload),
-            priority=next((each.priority for each in waits if each), 0),
+            priority=priority_of(pods, workload),
             started=work.started,
             ends=work.ends,
         )
@@ -420,9 +419,11 @@ class Cache:
             self._news(owner)
 
 
-def _seen(pod: ObservedPod | None) -> tuple[bool, int]:
+def _seen(pod: ObservedPod | None) -> tuple[object, ...]:
     """What of a pod changes its place in the line."""
-    return (pod.is_running, pod.priority) if pod else (False, 0)
+    if pod is None:
+        return ()
+    return pod.is_running, pod.is_over, pod.priority, pod.node, 0 if pod.node else pod.version
 
 
 def _owner(key: Key, job: ObservedJob) -> Key | None:

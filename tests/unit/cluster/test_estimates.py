@@ -122,16 +122,38 @@ def test_those_whose_times_moved_are_looked_at(world: World) -> None:
     assert moved == [("default", "second"), ("default", "third")]
 
 
-def test_a_higher_priority_is_seen_on_the_pod(world: World) -> None:
+def in_turn(world: World) -> list[str]:
+    """By the time at which they are expected to begin."""
+    world.hears()
+    world.passes(1)
+    times = {name: world.cache.forecasts.of(("default", name), at(world.now)) for name in NAMES}
+    return sorted(NAMES, key=lambda name: getattr(times[name], "start", 0.0))
+
+
+def pod_of(world: World, name: str) -> Any:
+    pods = {each["metadata"]["name"]: each for each in world.server.all_of(PODS)}
+    return pods[f"pod-{NAMES.index(name)}"]
+
+
+def test_a_pod_that_comes_before_others_is_seen(world: World) -> None:
     world.passes(100)
     reports(world, left=300)
-    (pod,) = (each for each in world.server.all_of(PODS) if each["metadata"]["name"] == "pod-2")
-    pod["spec"]["priority"] = 1000
-    world.server.put(PODS, pod)
-    world.hears()
-    times = {name: world.cache.forecasts.of(("default", name), at(world.now)) for name in NAMES}
-    order = sorted(NAMES, key=lambda name: getattr(times[name], "start", 0.0))
-    assert order == ["first", "third", "second"]
+    assert in_turn(world) == ["first", "second", "third"]
+    third = pod_of(world, "third")
+    third["spec"]["priority"] = 1000
+    world.server.put(PODS, third)
+    assert in_turn(world) == ["first", "third", "second"]
+    third["spec"]["priority"] = 0
+    third["spec"]["nodeName"] = "node-1"
+    world.server.put(PODS, third)
+    assert in_turn(world) == ["first", "third", "second"]
+    del third["spec"]["nodeName"]
+    world.server.put(PODS, third)
+    assert in_turn(world) == ["first", "second", "third"]
+    world.server.put(PODS, pod_of(world, "second"))
+    assert in_turn(world) == ["first", "third", "second"], "the scheduler tried it later"
+    world.server.drop(PODS, "pod-2")
+    assert in_turn(world) == ["first", "second", "third"], "its Job has no pod any more"
 
 
 def test_what_a_cluster_of_ten_thousand_asks_for_is_computed_now_and_then() -> None:

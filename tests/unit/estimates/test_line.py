@@ -82,6 +82,8 @@ def test_of_a_pool_of_unknown_size_what_runs_there_tells_how_many_it_has() -> No
     running = {name: in_line(started=at(0), ends=at(100 + n)) for n, name in enumerate("abc")}
     assert forecasts(None, **running, d=in_line())["d"] == (100, 200)
     assert forecasts(None, d=in_line(), e=in_line(made=1))["e"] == (150, 250)
+    starting = replace(in_line(), turn=Turn(Standing.HAS_A_NODE, 0))
+    assert forecasts(None, d=starting, e=starting, f=in_line())["f"] == (150, 250)
 
 
 def test_behind_what_nothing_is_known_of_nothing_is_told() -> None:
@@ -147,7 +149,20 @@ def test_those_that_saw_a_younger_one_go_first_come_last() -> None:
     line.see(("films", "e"), in_line(made=4, started=at(30)))
     assert in_turn(line, "abdfg", 40) == list("fabgd")
     line.see(("films", "a"), in_line(made=9))
-    assert in_turn(line, "abdfg", 50) == list("fbgad"), "its pod is newer now"
+    assert in_turn(line, "abdfg", 50) == list("fabgd"), "its pod was written anew"
+    another = replace(in_line(), turn=Turn(Standing.WAITS_FOR_A_NODE, 10, "another pod"))
+    line.see(("films", "a"), another)
+    assert in_turn(line, "abdfg", 60) == list("fbgda")
+
+
+def test_those_that_were_passed_over_at_several_times_come_as_they_were_tried() -> None:
+    line = Forecasts(lambda each: each.told_seconds, lambda _: None, {"default": 1})
+    for number, name in enumerate("abcdef"):
+        line.see(("films", name), in_line(made=number))
+    for number, name in ((2, "c"), (1, "b")):
+        line.see(("films", name), in_line(made=number, started=at(10)))
+        line.see(("films", name), None)
+    assert in_turn(line, "adef", 20) == list("defa")
 
 
 def test_nobody_is_passed_by_who_is_more_urgent_or_has_a_node_or_has_no_pod() -> None:
@@ -158,7 +173,7 @@ def test_nobody_is_passed_by_who_is_more_urgent_or_has_a_node_or_has_no_pod() ->
         line.see(("films", name), in_line(made=number))
     line.see(("films", "held"), replace(in_line(), turn=Turn(Standing.HAS_NO_POD, 0)))
     line.see(("films", "b"), in_line(made=2, started=at(5)))
-    expected = ["urgent", "pulls", "c", "a", "held"]
+    expected = ["pulls", "urgent", "c", "a", "held"]
     assert in_turn(line, expected, 10) == expected
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from t2v_operator.core.estimates.line import Standing
-from t2v_operator.core.estimates.turns import turn_of
+from t2v_operator.core.estimates.turns import priority_of, turn_of
 
 from tests.unit.observations import a_job_seen, a_pod, a_workload, at
 
@@ -43,3 +43,13 @@ def test_those_that_kueue_holds_come_by_the_age_and_the_uid_of_their_workloads()
     assert turns == sorted(turns)
     assert len(set(turns)) == 3
     assert turn_of(JOB, (), None).uid == JOB.uid
+
+
+def test_the_priority_is_that_of_who_decides() -> None:
+    held = replace(a_workload("no quota"), priority=100)
+    admitted = replace(a_pod(), priority=0)
+    assert priority_of((), held) == 100
+    assert priority_of((admitted,), held) == 0
+    assert priority_of((a_pod(exit_code=1), replace(admitted, priority=5)), None) == 5
+    assert priority_of((a_pod(exit_code=1),), held) == 100
+    assert priority_of((), None) == 0

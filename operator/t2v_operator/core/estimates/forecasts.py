@@ -1,7 +1,8 @@
 """The times of all videos, followed change by change.
 
-A change costs the place in a sorted list. The times of a pool are computed when they are asked for,
-and not again for some seconds: a look at ten thousand videos is not ten thousand computations.
+A change costs the place in a sorted list, or, where somebody went before others, a sort. The times
+of a pool are computed when they are asked for, and not again for some seconds: a look at ten
+thousand videos is not ten thousand computations.
 """
 
 import bisect
@@ -10,7 +11,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from t2v_operator.core.estimates.line import NEAR, InLine, Key, Seconds, Times, times_in
-from t2v_operator.core.estimates.order import Place, gets_its_gpus, is_passed_by, place_of
+from t2v_operator.core.estimates.order import (
+    Place,
+    gets_its_gpus,
+    is_passed_by,
+    place_of,
+    waits_on,
+)
 
 AGAIN_SECONDS = 0.001
 """For each video of the pool: so long times are not computed again, whatever happens."""
@@ -43,8 +50,8 @@ class Forecasts:
             tries = pool.remove(key)
             del self._seen[key]
         if after:
-            stays = before and before.pool == after.pool
-            self._pools[after.pool].add(key, after, tries if stays else None)
+            goes_on = before is not None and waits_on(before, after)
+            self._pools[after.pool].add(key, after, tries if goes_on else None)
             self._seen[key] = after
 
     def of(self, key: Key, now: datetime) -> Times | None:
@@ -74,7 +81,7 @@ class _Pool:
         self._places: dict[Key, Place] = {}
         self._line: list[Place] = []
         self._tries = 0
-        """How often somebody went before others: who comes anew is tried after all of these."""
+        """How often anybody was passed over: who comes anew is tried after all of these."""
         self._computed: float | None = None
         self._times: dict[Key, Times] = {}
 
@@ -90,7 +97,6 @@ class _Pool:
 
     def remove(self, key: Key) -> int | None:
         """Returns the tries with which it waited; None where it did not."""
-        self._times.pop(key, None)
         self._running.pop(key, None)
         self._queued.pop(key, None)
         place = self._places.pop(key, None)
@@ -107,10 +113,10 @@ class _Pool:
         own = self._places.get(key)
         ahead = self._line[: bisect.bisect_left(self._line, own)] if own else ()
         passed = [each for each in ahead if own and is_passed_by(each, own)]
-        if passed:
+        for each in passed:
             self._tries += 1
-            for each in passed:
-                self._places[each.key] = each._replace(tries=self._tries)
+            self._places[each.key] = each._replace(tries=self._tries)
+        if passed:
             self._line = sorted(self._places.values())
 
     def first(self, count: int) -> Iterator[Key]:
@@ -121,10 +127,14 @@ class _Pool:
     ) -> dict[Key, Times]:
         videos = len(self._running) + len(self._line)
         again = min(MOST_AGAIN_SECONDS, AGAIN_SECONDS * videos)
-        if self._computed is None or not 0 <= now - self._computed <= again:
-            # Of a pool of unknown size it is known that what runs there has its GPUs.
-            there = gpus or max(1, sum(each.gpus for each in self._running.values()))
+        if self._computed is None or not 0 <= now - self._computed < again:
+            there = gpus or max(1, self._given())
             queued = ((place.key, self._queued[place.key]) for place in self._line)
             self._times = times_in(self._running, queued, there, known, usual, now)
             self._computed = now
         return self._times
+
+    def _given(self) -> int:
+        """The GPUs of those that run, or are about to: so many the pool has at least."""
+        starting = (each for each in self._queued.values() if each.has_its_gpus)
+        return sum(each.gpus for each in (*self._running.values(), *starting))

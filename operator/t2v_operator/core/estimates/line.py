@@ -53,6 +53,11 @@ class InLine:
     ends: datetime | None = None
     """As the runner itself says; None before it does."""
 
+    @property
+    def has_its_gpus(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.turn.standing is Standing.HAS_A_NODE
+
 
 @dataclass(frozen=True, slots=True)
 class Times:

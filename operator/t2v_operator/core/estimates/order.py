@@ -13,22 +13,28 @@ from t2v_operator.core.estimates.line import InLine, Key, Standing, Turn
 class Place(NamedTuple):
     """Where a video stands in its queue: who has the smaller one comes first."""
 
-    urgency: int
     standing: Standing
+    urgency: int
     tries: int
-    """How often others had gone first when it was tried last."""
+    """How often others were passed over before it was tried last."""
     turn: Turn
     key: Key
 
 
 def place_of(key: Key, each: InLine, tries: int) -> Place:
-    """The place of a video that was tried when others had gone first so often."""
-    return Place(-each.priority, each.turn.standing, tries, each.turn, key)
+    """The place of a video that was tried last when others had been passed over so often."""
+    return Place(each.turn.standing, -each.priority, tries, each.turn, key)
 
 
 def gets_its_gpus(before: InLine, after: InLine) -> bool:
-    """Whether a video that waited is given its GPUs."""
-    return before.turn.standing > after.turn.standing == Standing.HAS_A_NODE
+    """Whether a video that waited in a pool is given its GPUs there."""
+    return before.pool == after.pool and after.has_its_gpus and not before.has_its_gpus
+
+
+def waits_on(before: InLine, after: InLine) -> bool:
+    """Whether it is still the same pod, or Workload, that waits, in the same pool."""
+    same = before.turn.standing == after.turn.standing and before.turn.uid == after.turn.uid
+    return same and before.pool == after.pool
 
 
 def is_passed_by(waits: Place, other: Place) -> bool:
