@@ -406,8 +406,9 @@ class Cache:
             self._workload_of[key[0], after.job_uid] = key
         elif before is not None and self._workload_of.get((key[0], before.job_uid)) == key:
             del self._workload_of[key[0], before.job_uid]
-        owner = self._resource_of.get((key[0], after.job_uid)) if after else None
-        if owner and after and (before is None or after.priority != before.priority):
+        workload = after or before
+        owner = self._resource_of.get((key[0], workload.job_uid)) if workload else None
+        if owner and _standing(before) != _standing(after):
             self._weigh(owner)
 
     def _workload_news(
@@ -424,6 +425,11 @@ def _seen(pod: ObservedPod | None) -> tuple[object, ...]:
     if pod is None:
         return ()
     return pod.is_running, pod.is_over, pod.priority, pod.node, 0 if pod.node else pod.version
+
+
+def _standing(workload: ObservedWorkload | None) -> tuple[object, ...]:
+    """What of a Workload changes its place in the line."""
+    return (workload.priority, workload.uid, workload.created) if workload else ()
 
 
 def _owner(key: Key, job: ObservedJob) -> Key | None:

@@ -165,6 +165,39 @@ def test_those_that_were_passed_over_at_several_times_come_as_they_were_tried() 
     assert in_turn(line, "adef", 20) == list("defa")
 
 
+def test_a_pod_that_has_a_node_when_it_is_first_seen_passes_nobody() -> None:
+    """As after a restart, when the Jobs are listed before their pods, which come by their names."""
+    line = Forecasts(lambda each: each.told_seconds, lambda _: None, {"default": 2})
+    held = {name: replace(in_line(), turn=Turn(Standing.HAS_NO_POD, 0, name)) for name in "abcd"}
+    for name, each in held.items():
+        line.see(("films", name), each)
+    for number, name in ((9, "a"), (1, "b"), (3, "c")):
+        started = {"started": at(0)} if name == "b" else {}
+        line.see(("films", name), in_line(made=number, **started))
+    assert in_turn(line, "acd", 10) == ["c", "a", "d"]
+
+
+def test_what_a_queue_holds_is_not_tried() -> None:
+    line = Forecasts(lambda each: each.told_seconds, lambda _: None, {"default": 1})
+    held = {name: Turn(Standing.HAS_NO_POD, made) for name, made in (("young", 9), ("old", 1))}
+    line.see(("films", "young"), replace(in_line(), turn=held["young"]))
+    for number, name in enumerate("ab"):
+        line.see(("films", name), in_line(made=number))
+    line.see(("films", "b"), in_line(made=1, started=at(0)))
+    line.see(("films", "old"), replace(in_line(), turn=held["old"]))
+    assert in_turn(line, ["a", "old", "young"], 10) == ["a", "old", "young"]
+
+
+def test_of_a_video_that_begins_anew_nothing_is_told_that_was_expected_before() -> None:
+    line = Forecasts(lambda each: each.told_seconds, lambda _: None, {"default": 1})
+    for number in range(5000):
+        line.see(("films", str(number)), in_line(made=number))
+    line.see(("films", "a"), in_line(started=at(0)))
+    assert line.of(("films", "a"), at(0))
+    line.see(("films", "a"), in_line(made=9000))
+    assert line.of(("films", "a"), at(1)) is None
+
+
 def test_nobody_is_passed_by_who_is_more_urgent_or_has_a_node_or_has_no_pod() -> None:
     line = Forecasts(lambda each: each.told_seconds, lambda _: None, {"default": 1})
     line.see(("films", "urgent"), in_line(made=0, priority=1))

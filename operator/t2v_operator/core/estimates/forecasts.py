@@ -47,11 +47,14 @@ class Forecasts:
             pool = self._pools[before.pool]
             if after and gets_its_gpus(before, after):
                 pool.goes_first(key)
-            tries = pool.remove(key)
+            waited = pool.remove(key)
+            if after and waits_on(before, after):
+                tries = waited
+            elif not (after and after.started):
+                pool.forget(key)
             del self._seen[key]
         if after:
-            goes_on = before is not None and waits_on(before, after)
-            self._pools[after.pool].add(key, after, tries if goes_on else None)
+            self._pools[after.pool].add(key, after, tries)
             self._seen[key] = after
 
     def of(self, key: Key, now: datetime) -> Times | None:
@@ -105,6 +108,10 @@ class _Pool:
         del self._line[bisect.bisect_left(self._line, place)]
         return place.tries
 
+    def forget(self, key: Key) -> None:
+        """What was expected of it is no more."""
+        self._times.pop(key, None)
+
     def goes_first(self, key: Key) -> None:
         """It gets its GPUs before those ahead of it, for which the scheduler has just found none.
 
@@ -117,6 +124,7 @@ class _Pool:
             self._tries += 1
             self._places[each.key] = each._replace(tries=self._tries)
         if passed:
+            self._tries += 1
             self._line = sorted(self._places.values())
 
     def first(self, count: int) -> Iterator[Key]:

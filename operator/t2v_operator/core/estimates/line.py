@@ -27,7 +27,7 @@ class Standing(IntEnum):
 
 
 class Turn(NamedTuple):
-    """Of two videos that wait, the one with the smaller turn comes first."""
+    """Of two videos that are alike in all else, the one with the smaller turn comes first."""
 
     standing: Standing
     since: float

@@ -22,13 +22,22 @@ class Place(NamedTuple):
 
 
 def place_of(key: Key, each: InLine, tries: int) -> Place:
-    """The place of a video that was tried last when others had been passed over so often."""
-    return Place(each.turn.standing, -each.priority, tries, each.turn, key)
+    """The place of a video that was tried last when others had been passed over so often.
+
+    Nobody but the scheduler tries: Kueue goes by age alone.
+    """
+    standing = each.turn.standing
+    is_tried = standing is Standing.WAITS_FOR_A_NODE
+    return Place(standing, -each.priority, tries if is_tried else 0, each.turn, key)
 
 
 def gets_its_gpus(before: InLine, after: InLine) -> bool:
-    """Whether a video that waited in a pool is given its GPUs there."""
-    return before.pool == after.pool and after.has_its_gpus and not before.has_its_gpus
+    """Whether the pod that waited for a node is given one.
+
+    Of a pod that has one when it is first seen nobody knows who waited then.
+    """
+    waited = before.turn.standing is Standing.WAITS_FOR_A_NODE
+    return waited and after.has_its_gpus and before.turn.uid == after.turn.uid
 
 
 def waits_on(before: InLine, after: InLine) -> bool:
