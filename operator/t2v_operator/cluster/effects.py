@@ -22,7 +22,6 @@ from t2v_operator.cluster.kinds import (
     WORKLOAD_PRIORITY_CLASSES,
     WORKLOADS,
 )
-from t2v_operator.cluster.store import version_of
 from t2v_operator.core.decision import (
     Action,
     CreateJob,
@@ -40,7 +39,7 @@ from t2v_operator.core.names import (
     RESULT_ANNOTATION,
     label_value,
 )
-from t2v_operator.core.observe import observe_job, observe_pod, observe_resource
+from t2v_operator.core.observe import observe_job, observe_pod, observe_resource, version_of
 from t2v_operator.core.observed import ObservedJob, ObservedPod, ObservedResource
 from t2v_operator.core.record import Record
 from t2v_operator.core.trace import trace_id

@@ -17,7 +17,6 @@ from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import JOBS, VIDEO_MODELS
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.recorder import Recorder
-from t2v_operator.cluster.store import version_of
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.decision import Action, CreateJob, DeleteJob
@@ -29,6 +28,7 @@ from t2v_operator.core.models.keeping import to_keep
 from t2v_operator.core.models.observed import ObservedModel
 from t2v_operator.core.models.situation import ModelSituation
 from t2v_operator.core.names import IN_USE_FINALIZER
+from t2v_operator.core.observe import version_of
 
 WORKERS = 4
 PERCENT_SECONDS = 5.0

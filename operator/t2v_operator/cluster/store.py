@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from t2v_operator.core.observe import version_of
+
 Kept = TypeVar("Kept")
 Key = tuple[str, str]
 """Namespace and name of an object."""
@@ -143,8 +145,3 @@ class Store(Generic[Kept]):
 def key_of(document: Manifest) -> Key:
     metadata = document["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
-
-
-def version_of(document: Manifest) -> int:
-    """The resourceVersion. Since Kubernetes 1.35 it is documented to be a number that grows."""
-    return int(document["metadata"].get("resourceVersion") or 0)

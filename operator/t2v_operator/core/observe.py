@@ -214,6 +214,11 @@ def _applied(annotations: dict[str, str]) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def version_of(document: Manifest) -> int:
+    """The resourceVersion. Since Kubernetes 1.35 it is documented to be a number that grows."""
+    return int(document["metadata"].get("resourceVersion") or 0)
+
+
 def observe_pod(document: Manifest) -> ObservedPod:
     """Parse a pod."""
     metadata, status = document["metadata"], document.get("status") or {}
@@ -238,7 +243,7 @@ def observe_pod(document: Manifest) -> ObservedPod:
             (o["uid"] for o in metadata.get("ownerReferences") or () if o["kind"] == "Job"), ""
         ),
         pool=(metadata.get("labels") or {}).get(POOL_LABEL, ""),
-        version=int(metadata.get("resourceVersion") or 0),
+        version=version_of(document),
         node=(document.get("spec") or {}).get("nodeName") or "",
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
         waiting=None if started or is_over else _waiting(document, state, earlier),

@@ -118,14 +118,16 @@ class _Pool:
         It takes first whom it tried longest ago: they come again when all others have.
         """
         own = self._places.get(key)
-        ahead = self._line[: bisect.bisect_left(self._line, own)] if own else ()
-        passed = [each for each in ahead if own and is_passed_by(each, own)]
-        for each in passed:
-            self._tries += 1
-            self._places[each.key] = each._replace(tries=self._tries)
-        if passed:
-            self._tries += 1
-            self._line = sorted(self._places.values())
+        if own is None:
+            return
+        ahead = self._line[: bisect.bisect_left(self._line, own)]
+        passed = [each for each in ahead if is_passed_by(each, own)]
+        if not passed:
+            return
+        for tries, each in enumerate(passed, start=self._tries + 1):
+            self._places[each.key] = each._replace(tries=tries)
+        self._tries += len(passed) + 1
+        self._line = sorted(self._places.values())
 
     def first(self, count: int) -> Iterator[Key]:
         return (place.key for place in self._line[:count])
