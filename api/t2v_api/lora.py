@@ -11,9 +11,9 @@ from t2v_api.profile import ModelId, ModelProfile, WeightsSource
 
 MOST_LORAS = 8
 LoraName = Annotated[
-    str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$")
 ]
-"""A name in the operator's list of LoRAs."""
+"""A name in the operator's list of LoRAs; it may be what a hub calls it, `owner/name`."""
 WEIGHT = Field(ge=-4, le=4)
 
 

@@ -8,8 +8,19 @@ import numpy as np
 import yaml
 from checker import check
 from installation import ROOT, Workspace, a_manifest
+from numpy.typing import NDArray
 
-EXAMPLE = yaml.safe_load((ROOT / "examples" / "red-circle.yaml").read_text())
+EXAMPLE, WITH_A_LORA = (
+    yaml.safe_load((ROOT / "examples" / f"{name}.yaml").read_text())
+    for name in ("red-circle", "red-bar")
+)
+
+
+def frames_in(video: Path) -> NDArray[np.uint8]:
+    """As a player shows them: (frames, height, width, 3)."""
+    with av.open(str(video)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def test_apply_makes_the_video_that_was_asked_for(workspace: Workspace, tmp_path: Path) -> None:
@@ -27,9 +38,7 @@ def test_apply_makes_the_video_that_was_asked_for(workspace: Workspace, tmp_path
     video = tmp_path / "video.mp4"
     video.write_bytes(workspace.file(status["outputUrl"]))
     assert video.stat().st_size == status["video"]["bytes"]
-    with av.open(str(video)) as container:
-        assert container.streams.video[0].codec_context.name == "h264"
-        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    frames = frames_in(video)
     assert frames.shape == (16, 64, 64, 3)
     seen = check(frames)
     assert (seen.colour, seen.direction) == ("red", "right")
@@ -51,6 +60,21 @@ def test_apply_makes_the_video_that_was_asked_for(workspace: Workspace, tmp_path
         and event["involvedObject"]["name"] == "red-circle"
     }
     assert {"JobCreated", "Succeeded"} <= reasons
+
+
+def test_a_lora_draws_what_the_model_alone_does_not_know(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.apply(WITH_A_LORA, a_manifest("not-listed", loras=[{"source": "owner/anything"}]))
+    refused = workspace.wait_for_phase("not-listed", "Failed")
+    assert "loras[0].source is 'owner/anything'" in refused["message"]
+    assert not workspace.children("jobs", "not-listed")
+    status = workspace.wait_for_phase("red-bar", "Succeeded", "Failed", seconds=240)
+    assert status["phase"] == "Succeeded", status["message"]
+    video = tmp_path / "video.mp4"
+    video.write_bytes(workspace.file(status["outputUrl"]))
+    seen = check(frames_in(video))
+    assert (seen.colour, seen.shape, seen.direction) == ("red", "bar", "right")
 
 
 def test_any_name_and_any_prompt_are_fine(workspace: Workspace) -> None:

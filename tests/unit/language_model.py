@@ -32,14 +32,14 @@ class LanguageModel:
     ends: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["LanguageModel"]:
+    async def open(self, host: str = "127.0.0.1") -> AsyncIterator["LanguageModel"]:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._take)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, host, 0)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self.url = f"http://{host}:{runner.addresses[0][1]}/v1"
         try:
             yield self
         finally:

@@ -48,6 +48,7 @@ def test_what_is_resolved_names_the_weights_themselves() -> None:
             "tiny-shapes can have bars, style",
             id="a name that nobody knows",
         ),
+        pytest.param("owner/style", "'owner/style', which is not in the", id="a hub's name"),
         pytest.param(
             "of-wan",
             "loras[1].source is 'of-wan', which is for Wan models; model tiny-shapes can have "
