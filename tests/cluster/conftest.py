@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from harness.choice import choose_cluster
@@ -63,6 +64,14 @@ def installation(
     yield installed
     print(installed.logs())
     installed.uninstall()
+
+
+@pytest.fixture(autouse=True)
+def ordinary_configuration(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """For each test whose fixtures have not asked for another one."""
+    if "installation" in request.fixturenames:
+        installation: Installation = request.getfixturevalue("installation")
+        installation.restore(tmp_path / "values.json")
 
 
 @pytest.fixture(scope="session")

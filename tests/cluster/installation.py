@@ -160,11 +160,13 @@ class Workspace:
             self.cluster.kubectl("delete", "pv", volume, "--ignore-not-found")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Installation:
     """The operator in its namespace."""
 
     cluster: Cluster
+    has_a_leftover: bool = False
+    """Whether it still has the configuration of a block that ended."""
 
     def install(self, values: Path, chart: Document | None = None, **config: Any) -> None:
         """Build and load the images, install the chart; the values go over the tests' own."""
@@ -192,11 +194,19 @@ class Installation:
     def configured(
         self, values: Path, chart: Document | None = None, **config: Any
     ) -> Iterator[None]:
-        """The operator with another configuration, and other values, until the block ends."""
+        """The operator with another configuration, and other values, while the block lasts.
+
+        It keeps them until somebody needs others: two blocks in a row cost two changes, not four.
+        """
         self.upgrade(values, chart, **config)
         try:
             yield
         finally:
+            self.has_a_leftover = True
+
+    def restore(self, values: Path) -> None:
+        """The tests' own configuration, after a block that had another."""
+        if self.has_a_leftover:
             self.upgrade(values)
 
     def upgrade(self, values: Path, chart: Document | None = None, **config: Any) -> None:
@@ -206,6 +216,7 @@ class Installation:
             *("upgrade", "--install", RELEASE, CHART, "--namespace", SYSTEM),
             *("--values", values, "--wait", "--timeout", "3m"),
         )
+        self.has_a_leftover = False
 
     def uninstall(self) -> None:
         self.cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
