@@ -12,9 +12,10 @@ from harness.cluster import Cluster
 from harness.errors import ClusterUnavailableError
 from harness.one_node import OneNodeCluster
 from harness.s3 import S3Server, s3_server
-from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
-from installation import SIMULATED, Installation, Workspace
+from harness.simulated_nodes import simulated_nodes
+from installation import Installation, Workspace
 from metrics_seen import MetricsSeen
+from simulated_videos import a_simulated_pool
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -98,16 +99,7 @@ def simulated(
     if not isinstance(cluster, OneNodeCluster):
         pytest.skip("simulated nodes need a one-node cluster of the harness")
     values = tmp_path_factory.mktemp("chart") / "values.json"
-    pools = [
-        {"name": "default"},
-        {
-            "name": SIMULATED,
-            "nodeSelector": NODE_SELECTOR,
-            "tolerations": [TOLERATION],
-            "pricePerGpuHour": 2.5,
-            "currency": "EUR",
-        },
-    ]
+    pools = [{"name": "default"}, a_simulated_pool(pricePerGpuHour=2.5, currency="EUR")]
     jobs = {"startDeadlineSeconds": 20, "nodeLostSeconds": 5}
     with (
         simulated_nodes(cluster, run_seconds=None),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from harness.cluster import Cluster
-from harness.simulated_nodes import EXIT_CODE, MESSAGE, RUN_SECONDS
+from harness.simulated_nodes import EXIT_CODE, MESSAGE, NODE_SELECTOR, RUN_SECONDS, TOLERATION
 from harness.waiting import wait_until
 from installation import SIMULATED, Document, Workspace, a_manifest
 
@@ -33,6 +33,11 @@ RECORD = json.dumps(
         "generationTime": 1.0,
     }
 )
+
+
+def a_simulated_pool(name: str = SIMULATED, **pool: Any) -> Document:
+    """A pool of simulated nodes, for the operator's configuration."""
+    return {"name": name, "nodeSelector": NODE_SELECTOR, "tolerations": [TOLERATION], **pool}
 
 
 def a_simulated_manifest(name: str, **spec: Any) -> Document:

@@ -15,9 +15,9 @@ from chaos.schedule import a_schedule
 from chaos.videos import references, some_videos
 from harness.network import join_pods
 from harness.one_node import OneNodeCluster
-from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
+from harness.simulated_nodes import simulated_nodes
 from installation import SIMULATED, Document, Installation, Workspace, restrict
-from simulated_videos import RECORD
+from simulated_videos import RECORD, a_simulated_pool
 from test_delivery import a_receiver
 from test_gateway import DEFAULT, GATEWAY_PORT, known, revoke
 from test_keys import a_key
@@ -60,7 +60,7 @@ def gateway(installation: Installation, tmp_path_factory: pytest.TempPathFactory
         **embedded,
         "pools": [
             {"name": DEFAULT},
-            {"name": SIMULATED, "nodeSelector": NODE_SELECTOR, "tolerations": [TOLERATION]},
+            a_simulated_pool(),
         ],
         "apiKeys": {"enabled": True},
         "allowedAddresses": {"ranges": [f"{address}/32"]},

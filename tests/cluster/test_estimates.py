@@ -9,10 +9,10 @@ from datetime import datetime
 import pytest
 from harness.cluster import GPU_RESOURCE
 from harness.one_node import OneNodeCluster
-from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
-from installation import SIMULATED, Document, Installation, Workspace
+from harness.simulated_nodes import simulated_nodes
+from installation import Document, Installation, Workspace
 from kueue import QUEUE, KueueInstallation
-from simulated_videos import RECORD, a_simulated_manifest, set_capacity
+from simulated_videos import RECORD, a_simulated_manifest, a_simulated_pool, set_capacity
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("T2V_WHOLE") != "1",
@@ -41,13 +41,8 @@ def two_gpus(
     if not isinstance(cluster, OneNodeCluster):
         pytest.skip("simulated nodes need a one-node cluster of the harness")
     record = json.dumps(json.loads(RECORD) | {"timings": TIMINGS, "generationTime": SECONDS})
-    pool = {
-        "name": SIMULATED,
-        "gpus": GPUS,
-        "nodeSelector": NODE_SELECTOR,
-        "tolerations": [TOLERATION],
-    }
-    options = {"pools": [{"name": "default"}, pool], "kueue": {"enabled": True}}
+    pools = [{"name": "default"}, a_simulated_pool(gpus=GPUS)]
+    options = {"pools": pools, "kueue": {"enabled": True}}
     values = tmp_path_factory.mktemp("chart") / "values.json"
     kueue = KueueInstallation(cluster)
     kueue.install(gpus=GPUS)

@@ -11,11 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 from harness.one_node import OneNodeCluster
-from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
+from harness.simulated_nodes import simulated_nodes
 from harness.waiting import wait_until
 from installation import RELEASE, SIMULATED, SYSTEM, Installation, Workspace
 from openai import OpenAI
-from simulated_videos import RECORD
+from simulated_videos import RECORD, a_simulated_pool
 from test_keys import a_key, t2v, the_id
 
 from tests.documented.clients import CLIENTS, missing
@@ -48,7 +48,7 @@ def address(installation: Installation, tmp_path_factory: pytest.TempPathFactory
     }
     pools = [
         {"name": DEFAULT},
-        {"name": SIMULATED, "nodeSelector": NODE_SELECTOR, "tolerations": [TOLERATION]},
+        a_simulated_pool(),
     ]
     with (
         simulated_nodes(cluster, run_seconds=2.0, message=RECORD),

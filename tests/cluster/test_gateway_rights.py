@@ -11,10 +11,10 @@ import pytest
 import yaml
 from harness.cluster import GPU_RESOURCE
 from harness.one_node import OneNodeCluster
-from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
+from harness.simulated_nodes import simulated_nodes
 from harness.waiting import wait_until
 from installation import NODE_PORT, ROOT, SIMULATED, Installation, Workspace
-from simulated_videos import set_capacity
+from simulated_videos import a_simulated_pool, set_capacity
 from test_gateway import DEFAULT, GATEWAY_PORT, ask, known, revoke
 from test_keys import t2v, the_reason
 
@@ -50,7 +50,7 @@ def address(installation: Installation, tmp_path_factory: pytest.TempPathFactory
         "storage": {"kind": "embedded"},
         "pools": [
             {"name": DEFAULT},
-            {"name": SIMULATED, "nodeSelector": NODE_SELECTOR, "tolerations": [TOLERATION]},
+            a_simulated_pool(),
         ],
         "apiKeys": {"enabled": True},
     }

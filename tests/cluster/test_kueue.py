@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from harness.errors import CommandError
 from harness.one_node import OneNodeCluster
-from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, simulated_nodes
+from harness.simulated_nodes import simulated_nodes
 from harness.waiting import wait_until
-from installation import SIMULATED, Document, Installation, Workspace, a_manifest
+from installation import Document, Installation, Workspace, a_manifest
 from kueue import BATCH, QUEUE, URGENT, KueueInstallation
-from simulated_videos import a_simulated_manifest, end_pod, running_pod
+from simulated_videos import a_simulated_manifest, a_simulated_pool, end_pod, running_pod
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,13 @@ def kueue(
     if not isinstance(cluster, OneNodeCluster):
         pytest.skip("simulated nodes need a one-node cluster of the harness")
     values = tmp_path_factory.mktemp("chart") / "values.json"
-    pool = {"name": SIMULATED, "nodeSelector": NODE_SELECTOR, "tolerations": [TOLERATION]}
     installed = KueueInstallation(cluster)
     installed.install(gpus=1)
     try:
         with (
             simulated_nodes(cluster, run_seconds=None),
             installation.configured(
-                values, pools=[{"name": "default"}, pool], kueue={"enabled": True}
+                values, pools=[{"name": "default"}, a_simulated_pool()], kueue={"enabled": True}
             ),
         ):
             yield installed

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import pytest
 from harness.one_node import OneNodeCluster
-from harness.simulated_nodes import NODE_SELECTOR, TOLERATION, SimulatedNodes, simulated_nodes
+from harness.simulated_nodes import SimulatedNodes, simulated_nodes
 from harness.waiting import wait_until
 from installation import Document, Installation, Workspace, a_manifest
-from simulated_videos import RECORD
+from simulated_videos import RECORD, a_simulated_pool
 
 RUN_SECONDS = 12.0
 GPUS = {"one": 1, "three": 3}
@@ -32,13 +32,7 @@ def pools(
         pytest.skip("simulated nodes need a one-node cluster of the harness")
     values = tmp_path_factory.mktemp("chart") / "values.json"
     configured = [
-        {
-            "name": name,
-            "gpus": gpus,
-            "gpuResource": resource_of(name),
-            "nodeSelector": NODE_SELECTOR,
-            "tolerations": [TOLERATION],
-        }
+        a_simulated_pool(name, gpus=gpus, gpuResource=resource_of(name))
         for name, gpus in GPUS.items()
     ]
     record = json.loads(RECORD) | {"timings": {"denoise": RUN_SECONDS}}
