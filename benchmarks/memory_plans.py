@@ -38,7 +38,7 @@ prompt alone; what init media need beside that stands below. Downloads are the w
 formats of the official repository's files; tokenizers and settings are some MB more. Where it says
 `{LISTED}`, a listing of the repository, or of a copy, that was found has the same sizes
 (tests/runner/recorded/listings.yaml); `{PAGE}`: a hub's page shows that size; `{COMPUTED}`: no
-sizes of its files were found anywhere, and the formats are those that sources tell. A cell has the
+listing with sizes is recorded there, and the formats are those that sources tell. A cell has the
 plan and its peak in GiB. HunyuanVideo-1.5 is counted with torch's own attention, for which its
 class makes a mask of tokens by tokens: most of its need.
 

@@ -155,11 +155,12 @@ QWEN_2_5_VL_7B = Part(
     | {"num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4},
     "V copies of Qwen2.5-VL-7B-Instruct's config.json; its language model alone (V conversion)",
 )
-BYT5_SMALL = Part(
+BYT5_SMALL_FP32 = Part(
     "T5EncoderModel",
     {"vocab_size": 1510, "d_model": 1472, "d_kv": 64, "d_ff": 3584}
     | {"num_layers": 12, "num_heads": 6, "feed_forward_proj": "gated-gelu"},
     "D google/byt5-small; J its vocabulary with Glyph-SDXL-v2's tokens (3 MB of it)",
+    stored_bytes=4,
 )
 GEMMA_3_12B_FP32 = Part(
     "Gemma3ForConditionalGeneration",
@@ -193,8 +194,7 @@ WAN_22_VAE = Part(
     "V convert_wan vae22_diffusers_config",
     stored_bytes=4,
 )
-COGVIDEOX_VAE = Part("AutoencoderKLCogVideoX", {}, "V the class's defaults (conversion)")
-COGVIDEOX_VAE_FP32 = Part(COGVIDEOX_VAE.name, {}, COGVIDEOX_VAE.source, stored_bytes=4)
+COGVIDEOX_VAE = Part("AutoencoderKLCogVideoX", {}, "V the class's defaults (conversion)", 4)
 
 LTX_095_VAE = Part(
     "AutoencoderKLLTXVideo",
@@ -306,7 +306,7 @@ COGVIDEOX_2B = RealModel(
     "CogVideoX-2b",
     "zai-org/CogVideoX-2b",
     "CogVideoXPipeline",
-    {"text_encoder": T5_XXL, "transformer": _cogvideox(30, 30, False), "vae": COGVIDEOX_VAE_FP32},
+    {"text_encoder": T5_XXL, "transformer": _cogvideox(30, 30, False), "vae": COGVIDEOX_VAE},
     width=720,
     height=480,
     num_frames=49,
@@ -443,13 +443,14 @@ HUNYUAN_VIDEO_15 = RealModel(
     "HunyuanVideo15Pipeline",
     {
         "text_encoder": QWEN_2_5_VL_7B,
-        "text_encoder_2": BYT5_SMALL,
+        "text_encoder_2": BYT5_SMALL_FP32,
         "transformer": Part(
             "HunyuanVideo15Transformer3DModel",
             {"target_size": 960, "task_type": "t2v"},
             "V convert_hunyuan_video1_5 TRANSFORMER_CONFIGS: the class's defaults",
+            stored_bytes=4,
         ),
-        "vae": Part("AutoencoderKLHunyuanVideo15", {}, "V the class's defaults (conversion)"),
+        "vae": Part("AutoencoderKLHunyuanVideo15", {}, "V the class's defaults (conversion)", 4),
     },
     width=1280,
     height=720,
@@ -457,6 +458,7 @@ HUNYUAN_VIDEO_15 = RealModel(
     guidance_scale=6.0,
     published={"transformer": 8.3e9},
     said="D diffusers' documentation",
+    download_by=LISTED,
 )
 MOCHI = RealModel(
     "Mochi-1",
@@ -473,6 +475,7 @@ MOCHI = RealModel(
     guidance_scale=4.5,
     published={"transformer": 10e9},
     said="D diffusers' documentation",
+    download_by=LISTED,
 )
 LATTE = RealModel(
     "Latte-1",

@@ -66,8 +66,11 @@ LISTINGS = {
         "circulus/animatediff-motion-adapter-v1-5-3",
     ),
     "zai-org/CogVideoX-5b": ("THUDM/CogVideoX-5b",),
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-720p_t2v": (
+        "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v",
+    ),
 }
-"""Of copies, and of two repositories that make one model."""
+"""Of copies, of a model of the same sizes, and of two repositories that make one model."""
 WITHOUT_SIZES = {"zai-org/CogVideoX-5b": "vae"}
 """Components whose sizes a listing has not."""
 

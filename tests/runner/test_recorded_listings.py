@@ -24,7 +24,7 @@ NO_COMPONENTS = {"examples", "latent_upsampler"}
 
 def published(recorded: dict[str, Any]) -> Published:
     sizes = {path: size or 0 for path, size in recorded["files"].items()}
-    return Published(sizes, index_of(sizes), weight_maps_of(sizes))
+    return Published(sizes, index_of(sizes), weight_maps_of(sizes, recorded.get("shards", {})))
 
 
 def index_of(paths: dict[str, int]) -> dict[str, Any]:
@@ -37,14 +37,15 @@ def index_of(paths: dict[str, int]) -> dict[str, Any]:
     return index
 
 
-def weight_maps_of(paths: dict[str, int]) -> dict[str, dict[str, str]]:
-    """Each index names the shards that lie beside it."""
+def weight_maps_of(paths: dict[str, int], numbers: dict[str, int]) -> dict[str, dict[str, str]]:
+    """Each index names the shards that lie beside it, or so many as `numbers` says."""
     suffix = ".safetensors.index.json"
     return {
         path: {
             shard: shard.rsplit("/", 1)[1]
             for shard in paths
             if shard.startswith(path.removesuffix(suffix) + "-")
+            and (path not in numbers or f"-of-{numbers[path]:05}." in shard)
         }
         for path in paths
         if path.endswith(suffix)
