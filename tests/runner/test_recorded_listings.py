@@ -87,7 +87,5 @@ def test_a_dozen_real_repositories_are_recorded_and_each_says_where_it_was_seen(
 if __name__ == "__main__":
     for each in RECORDED:
         found = needs_of(each)
-        print(
-            f"{each['repository']}: {len(found)} of {len(each['files'])} files, "
-            f"{total_bytes(found):,} bytes ({each['sizes']})"
-        )
+        summed = f"{total_bytes(found):,} bytes ({each['sizes']})" if each["bytes"] else "no sizes"
+        print(f"{each['repository']}: {len(found)} of {len(each['files'])} files, {summed}")
