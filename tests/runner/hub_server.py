@@ -7,6 +7,8 @@ LFS, which answers with a redirect to another address.
 import contextlib
 import hashlib
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,8 @@ class Refusal:
     status: int
     code: str = ""
     """Its X-Error-Code."""
+    message: str = ""
+    """Its X-Error-Message."""
 
 
 @dataclass
@@ -56,6 +60,12 @@ class Hub:
     """What is sent in place of a file's bytes; each change is made to one answer."""
     cut: dict[str, list[int]] = field(default_factory=dict)
     """After so many bytes the connection ends, once each."""
+    reset: dict[str, list[int]] = field(default_factory=dict)
+    """After so many bytes the connection is reset, once each."""
+    failing: dict[str, list[int]] = field(default_factory=dict)
+    """The statuses that are answered in place of a file, once each."""
+    elsewhere: str = ""
+    """The address of another server, which has the files in LFS."""
     held: dict[str, int] = field(default_factory=dict)
     """After so many bytes nothing comes until `go_on`."""
     described: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -65,6 +75,8 @@ class Hub:
     knows_ranges: bool = True
     go_on: threading.Event = field(default_factory=threading.Event)
     sent: list[Sent] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+    """What came as Authorization."""
     listings: int = 0
     url: str = ""
 
@@ -101,6 +113,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             pass
 
         def do_GET(self) -> None:
+            hub.tokens |= set(self.headers.get_all("Authorization") or ())
             path = unquote(urlsplit(self.path).path)
             for end, refusal in hub.refusals.items():
                 if path.endswith(end):
@@ -138,10 +151,14 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return self._refuse(Refusal(404, "EntryNotFound"))
             if len(repository.files[file]) < LFS_BYTES:
                 return self._send(f"{name}/{file}")
-            return self._answer(302, headers={"Location": f"{hub.url}/lfs/{name}/{file}"})
+            address = hub.elsewhere or hub.url
+            return self._answer(302, headers={"Location": f"{address}/lfs/{name}/{file}"})
 
         def _send(self, path: str) -> None:
             owner, name, file = path.split("/", 2)
+            if hub.failing.get(file):
+                self._refuse(Refusal(hub.failing[file].pop(0)))
+                return
             whole = hub.repositories[f"{owner}/{name}"].files[file]
             changes = hub.altered.get(file)
             content = changes.pop(0)(whole) if changes else whole
@@ -157,7 +174,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 )
             self.end_headers()
             content = content[start:]
-            cuts = hub.cut.get(file)
+            resets = hub.reset.get(file)
+            cuts = resets or hub.cut.get(file)
             if cuts:
                 self.close_connection = True
                 content = content[: cuts.pop(0)]
@@ -167,6 +185,13 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 hub.go_on.wait()
                 content = content[first:]
             self._write(content, sent)
+            if resets is not None and cuts is resets:
+                self._reset()
+
+        def _reset(self) -> None:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.rfile.close()
+            self.connection.close()
 
         def _write(self, piece: bytes, sent: Sent) -> None:
             # Counted before they go: whoever has them must find them counted.
@@ -176,7 +201,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
 
         def _refuse(self, refusal: Refusal) -> None:
-            self._answer(refusal.status, headers={"X-Error-Code": refusal.code})
+            told = {"X-Error-Code": refusal.code, "X-Error-Message": refusal.message}
+            headers = {name: value for name, value in told.items() if value}
+            self._answer(refusal.status, headers=headers)
 
         def _answer(
             self, status: int, body: bytes = b"", headers: dict[str, str] | None = None

@@ -21,6 +21,7 @@ from t2v_api.profile import ModelSource
 from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RunnerError, Stopped, StorageFailed
+from t2v_runner.hub import asking
 from t2v_runner.hub.asking import MAX_DOCUMENT_BYTES
 from t2v_runner.hub.cache import Cache
 from t2v_runner.hub.needs import Choose, pipeline_needs
@@ -369,6 +370,36 @@ def test_a_connection_that_breaks_is_taken_up_again(hub: Hub, tmp_path: Path) ->
     assert second[0] > 190_000
 
 
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PAUSES", (0.0,) * 4)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_connection_that_is_reset_is_taken_up_again(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
+    hub.reset[LARGE] = [60_000] * 8
+    check_whole(fetched(tmp_path))
+    starts = [start for start, _ in hub.sent_of(LARGE)]
+    assert len(starts) == 9
+    assert starts == sorted(set(starts)), "each goes on where the one before it ended"
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("path", ["model_index.json", LARGE])
+def test_a_hub_that_is_not_well_is_asked_again(hub: Hub, tmp_path: Path, path: str) -> None:
+    hub.failing[path] = [500, 502, 503, 504]
+    check_whole(fetched(tmp_path))
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_hub_that_does_not_get_well_is_said(hub: Hub, tmp_path: Path) -> None:
+    hub.failing[LARGE] = [503] * 5
+    assert f"{LARGE}: the hub answered 503" in refusal(tmp_path, StorageFailed)
+
+
 def test_a_hub_that_knows_no_ranges_sends_it_all(hub: Hub, tmp_path: Path) -> None:
     hub.knows_ranges = False
     part_of(tmp_path, LARGE).write_bytes(NEEDED[LARGE][:100_000])
@@ -436,7 +467,25 @@ def test_a_signal_stops_it_and_the_next_goes_on(hub: Hub, tmp_path: Path) -> Non
             "answered 404: there is no such revision",
             id="no revision",
         ),
-        pytest.param(Refusal(403), ModelNotLoadable, "answered 403", id="forbidden"),
+        pytest.param(
+            Refusal(403, message="Please enable access in your settings"),
+            ModelNotLoadable,
+            "answered 403: no token in HF_TOKEN opens it (Please enable access in your settings); "
+            "see http://",
+            id="forbidden",
+        ),
+        pytest.param(
+            Refusal(401),
+            ModelNotLoadable,
+            "answered 401: no token in HF_TOKEN opens it; see http://",
+            id="without a token",
+        ),
+        pytest.param(
+            Refusal(404),
+            ModelNotLoadable,
+            "answered 404: there is no such repository, revision or file",
+            id="a mirror's",
+        ),
         pytest.param(Refusal(429), StorageFailed, "answered 429, too many requests", id="too many"),
         pytest.param(Refusal(503), StorageFailed, "answered 503", id="not well"),
     ],
@@ -461,8 +510,43 @@ def test_the_token_is_said_to_be_refused(
     monkeypatch.setenv("HF_TOKEN", "hf_of_somebody")
     hub.refusals[f"/revision/{COMMIT}"] = Refusal(403, "GatedRepo")
     said = refusal(tmp_path, ModelNotLoadable)
-    assert "the token in HF_TOKEN" in said
+    assert "it is gated, and the token in HF_TOKEN does not open it: accept its licence at" in said
     assert "hf_of_somebody" not in said
+    hub.refusals[f"/revision/{COMMIT}"] = Refusal(401)
+    assert "it does not take the token in HF_TOKEN" in refusal(tmp_path, ModelNotLoadable)
+
+
+def test_a_token_that_is_none_is_said(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "\ufeffhf_of_somebody")
+    said = refusal(tmp_path, ModelNotLoadable)
+    assert "HF_TOKEN has signs that no token has" in said
+    assert "hf_of_somebody" not in said
+
+
+def test_what_opens_a_mirror_is_not_told(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_at(hub.url.replace("//", "//user:secret@"), monkeypatch)
+    hub.refusals[f"/revision/{COMMIT}"] = Refusal(403, "GatedRepo")
+    said = refusal(tmp_path, ModelNotLoadable)
+    assert f"accept its licence at {hub.url}/{NAME} and" in said
+
+
+def test_the_token_goes_to_the_hub_alone_and_what_is_refused_elsewhere_is_worth_a_retry(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_somebody")
+    with serving(Hub(hub.repositories), "127.0.0.2") as other:
+        hub.elsewhere = other.url
+        check_whole(fetched(tmp_path / "well"))
+        assert other.sent_of(LARGE)
+        assert not other.tokens
+        assert hub.tokens == {"Bearer hf_of_somebody"}
+        other.failing[LARGE] = [403]
+        said = refusal(tmp_path / "not well", StorageFailed)
+    assert f"{LARGE}: 127.0.0.2, to which the hub sends for it, answered 403" in said
 
 
 def test_no_hub_is_worth_a_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

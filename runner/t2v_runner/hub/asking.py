@@ -7,6 +7,8 @@ no digest (docs/design/model-store.md).
 
 import io
 import json
+import logging
+import time
 import unicodedata
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 ANSWER_SECONDS = 30.0
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before a file is asked for again, where nothing of it came."""
 MAX_DOCUMENT_BYTES = 32 * 2**20
 """Of a JSON file that says which others are needed: those of the largest models have some MB."""
+
+logger = logging.getLogger(__name__)
 
 
 class MoreThanTold(StorageFailed):
@@ -45,6 +51,8 @@ def list_repository(repository: str, revision: str) -> Listing:
             )
         except HFValidationError as error:
             raise ModelNotLoadable(f"{what}: no hub can have it: {error}") from None
+        except UnicodeEncodeError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageFailed(
                 f"{what}: what answered is no hub, or it is not well: its list of files is not "
@@ -86,7 +94,7 @@ def read_document(listing: Listing, file: HubFile) -> Document:
             "read: it is no list of components or weights"
         )
     content = io.BytesIO()
-    request_bytes(listing, file, content, 0)
+    request_bytes(listing, file, content)
     return parse(content.getvalue(), f"{listing}: {file.path}")
 
 
@@ -101,12 +109,37 @@ def parse(content: bytes, what: str) -> Document:
     return document
 
 
-def request_bytes(listing: Listing, file: HubFile, stream: BinaryIO, have: int) -> None:
-    """Write what comes after the first `have` bytes of the file, at which `stream` stands.
+def request_bytes(listing: Listing, file: HubFile, stream: BinaryIO) -> None:
+    """Write what comes after the bytes of the file that `stream` has; it stands at their end.
 
-    A connection that breaks is taken up again. Never writes more than the listing says. Raises
-    ModelNotLoadable, StorageFailed, of these MoreThanTold, and what `stream` raises.
+    A connection that breaks is taken up again, and a hub that is not well is asked again. Never
+    writes more than the listing says. Raises ModelNotLoadable, StorageFailed, of these
+    MoreThanTold, and what `stream` raises.
     """
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    what = f"{listing}: {file.path}"
+    vain = 0
+    with told_plainly(what, listing.repository):
+        while True:
+            have = stream.tell()
+            try:
+                _request_once(listing, file, stream, what)
+            except (httpx2.ReadError, HfHubHTTPError) as error:
+                if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
+                    raise
+                vain = 1 if stream.tell() > have else vain + 1
+                if vain > len(PAUSES):
+                    raise
+                logger.warning("%s: %s; it is asked for again", what, type(error).__name__)
+                time.sleep(PAUSES[vain - 1])
+            else:
+                return
+
+
+def _request_once(listing: Listing, file: HubFile, stream: BinaryIO, what: str) -> None:
+    """As often as http_get itself tries: not after a reset, nor where the hub answers 5xx."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
@@ -114,22 +147,19 @@ def request_bytes(listing: Listing, file: HubFile, stream: BinaryIO, have: int) 
         silent_tqdm,
     )
 
-    url = hf_hub_url(listing.repository, file.path, revision=listing.commit)
-    what = f"{listing}: {file.path}"
-    with told_plainly(what, listing.repository):
-        try:
-            http_get(
-                url,
-                cast(BinaryIO, _Bounded(stream, file.size, what)),
-                resume_size=have,
-                headers=build_hf_headers(),
-                expected_size=file.size,
-                tqdm_class=silent_tqdm,
-            )
-        except OSError as error:
-            if type(error) is OSError and error.errno is None:
-                raise StorageFailed(f"{what}: the hub sent another number of bytes") from None
-            raise
+    try:
+        http_get(
+            hf_hub_url(listing.repository, file.path, revision=listing.commit),
+            cast(BinaryIO, _Bounded(stream, file.size, what)),
+            resume_size=stream.tell(),
+            headers=build_hf_headers(),
+            expected_size=file.size,
+            tqdm_class=silent_tqdm,
+        )
+    except OSError as error:
+        if type(error) is OSError and error.errno is None:
+            raise StorageFailed(f"{what}: the hub sent another number of bytes") from None
+        raise
 
 
 class _Bounded:

@@ -44,9 +44,8 @@ def fetch(listing: Listing, file: HubFile, target: Path, may_go_on: MayGoOn) -> 
 
 def _complete(listing: Listing, file: HubFile, part: Path, may_go_on: MayGoOn) -> None:
     with _Part(part, may_go_on) as stream:
-        have = stream.seek(0, os.SEEK_END)
-        if have < file.size:
-            request_bytes(listing, file, stream, have)
+        if stream.seek(0, os.SEEK_END) < file.size:
+            request_bytes(listing, file, stream)
         stream.flush()
         os.fsync(stream.fileno())
 
