@@ -114,10 +114,9 @@ def _draw(
 ) -> tuple[Drawn, Execution]:
     request, profile = order.request, order.profile
     read_stored = partial(read_init_media, server=server, may_go_on=reporter.check)
-    with (
-        ModelStore(order.cache, reporter.downloaded) as store,
-        ModelStore(order.cache_of_loras, reporter.downloaded) as store_of_loras,
-    ):
+    with ModelStore(order.cache, reporter.downloaded) as store:
+        # In one folder they have to know what both hold: locks are the process's.
+        store_of_loras = ModelStore(order.cache_of_loras, reporter.downloaded, held=store.held)
         init_frames = read_init_frames(request, order.media, read_stored)
 
         reporter.enter(Stage.DOWNLOAD)

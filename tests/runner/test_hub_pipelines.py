@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from t2v_api.family import ModelFamily
+from t2v_api.lora import AppliedLora, LoraSource
 from t2v_api.profile import ModelProfile, ModelSource
 from t2v_api.progress import Progress, Stage
 from t2v_runner.device import Device
+from t2v_runner.errors import StorageFailed
 from t2v_runner.families.animatediff import LEFT_OUT
 from t2v_runner.generate import generate
 from t2v_runner.hub.cache import Cache
@@ -135,6 +137,27 @@ def test_a_video_of_a_hub_model_tells_of_its_download_and_keeps_it_in_the_cache(
     told.clear()
     generate(read_order(environment), Reporter(told.append, StopSignal()))
     assert not [each for each in told if each.total_bytes], "the next has nothing to download"
+
+
+def test_a_lora_that_finds_no_room_does_not_take_its_own_models(hub: Hub, tmp_path: Path) -> None:
+    a_wan().save_pretrained(str(tmp_path / "made"))
+    files = files_of(tmp_path / "made")
+    total = sum(map(len, files.values()))
+    hub.repositories["owner/wan"] = Repository(files)
+    hub.repositories["owner/lora"] = Repository({"a.safetensors": bytes(total // 2)})
+    source = LoraSource(hub="owner/lora", revision=COMMIT)
+    lora = AppliedLora(name="a", source=source, weight=1.0)
+    request = a_request(ModelFamily.WAN).model_copy(update={"loras": (lora,)})
+    environment = {
+        "T2V_REQUEST": request.json_line(),
+        "T2V_MODEL": of_hub(ModelFamily.WAN, "owner/wan").json_line(),
+        "T2V_OUTPUT_DIR": str(tmp_path / "output"),
+        "T2V_MODELS_CACHE": str(tmp_path / "cache"),
+        "T2V_MODELS_CACHE_BYTES": str(total * 5 // 4),
+    }
+    with pytest.raises(StorageFailed, match="what else is there is in use"):
+        generate(read_order(environment), Reporter(lambda told: None, StopSignal()))
+    assert (tmp_path / "cache" / "models" / "owner--wan" / COMMIT).is_dir()
 
 
 def test_without_a_cache_models_are_kept_in_the_scratch() -> None:
