@@ -22,7 +22,7 @@ from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RunnerError, Stopped, StorageFailed
 from t2v_runner.hub import asking
-from t2v_runner.hub.asking import MAX_DOCUMENT_BYTES
+from t2v_runner.hub.asking import MAX_DOCUMENT_BYTES, PIECE_BYTES
 from t2v_runner.hub.cache import Cache
 from t2v_runner.hub.needs import Choose, pipeline_needs
 from t2v_runner.hub.place import place_of
@@ -368,6 +368,22 @@ def test_a_connection_that_breaks_is_taken_up_again(hub: Hub, tmp_path: Path) ->
     first, second = hub.sent_of(LARGE)
     assert first == (0, 200_000)
     assert second[0] > 190_000
+
+
+def test_what_has_come_of_a_file_is_soon_there(hub: Hub, tmp_path: Path) -> None:
+    hub.held[LARGE] = 2 * PIECE_BYTES + 10
+    told: list[int] = []
+
+    def tell(count: int, total: int) -> None:
+        told.append(count)
+        part = part_of(tmp_path, LARGE)
+        if part.exists() and part.stat().st_size == 2 * PIECE_BYTES:
+            raise Stopped("asked to")
+        assert len(told) < DEADLINE_SECONDS * 100
+
+    with pytest.raises(Stopped):
+        fetched(tmp_path, tell=tell)
+    hub.go_on.set()
 
 
 @pytest.fixture

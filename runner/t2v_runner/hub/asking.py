@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 30.0
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds before a file is asked for again, where nothing of it came."""
+PIECE_BYTES = 2**18
+"""As soon as so much has come it is written, counted, and gone on with after a break. The library's
+own pieces have 10 MiB: minutes on a slow line, and all of many a file."""
 MAX_DOCUMENT_BYTES = 32 * 2**20
 """Of a JSON file that says which others are needed: those of the largest models have some MB."""
 
@@ -140,13 +143,14 @@ def request_bytes(listing: Listing, file: HubFile, stream: BinaryIO) -> None:
 
 def _request_once(listing: Listing, file: HubFile, stream: BinaryIO, what: str) -> None:
     """As often as http_get itself tries: not after a reset, nor where the hub answers 5xx."""
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         build_hf_headers,
         silent_tqdm,
     )
 
+    constants.DOWNLOAD_CHUNK_SIZE = min(constants.DOWNLOAD_CHUNK_SIZE, PIECE_BYTES)
     try:
         http_get(
             hf_hub_url(listing.repository, file.path, revision=listing.commit),
