@@ -142,7 +142,7 @@ def check_model_folder(folder: Path, profile: ModelProfile) -> None:
             f"model {profile.id} is of family {profile.family} and needs "
             f"{' or '.join(map(repr, expected))}{_and_motion(profile)}"
         )
-    for name, library in components(index, str(folder)):
+    for name, library, _ in components(index, str(folder)):
         if profile.motion_adapter and name in LEFT_OUT:
             continue
         known_library(name, library, str(folder))

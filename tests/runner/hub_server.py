@@ -10,6 +10,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -189,6 +190,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self._reset()
 
         def _reset(self) -> None:
+            time.sleep(0.05)  # a reset takes away what was sent and not yet read
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.rfile.close()
             self.connection.close()

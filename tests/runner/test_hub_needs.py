@@ -99,6 +99,14 @@ def test_of_shards_and_one_file_the_library_s_own_choice_is_fetched() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["T5TokenizerFast", "T5Tokenizer", "AutoTokenizer"])
+def test_a_config_beside_a_tokenizer_makes_no_model_of_it(kind: str) -> None:
+    copied = {"tokenizer/config.json": 700}
+    index = wan_index(tokenizer=["transformers", kind])
+    found = kept(replace(WAN_1_3B, sizes=WAN_1_3B.sizes | copied, index=index))
+    assert found == WAN_1_3B_NEEDED
+
+
 def test_a_motion_adapter_is_its_configuration_and_its_weights() -> None:
     sizes = {
         "config.json": 500,

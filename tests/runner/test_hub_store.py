@@ -400,7 +400,8 @@ def test_a_connection_that_is_reset_is_taken_up_again(
     check_whole(fetched(tmp_path))
     starts = [start for start, _ in hub.sent_of(LARGE)]
     assert len(starts) == 9
-    assert starts == sorted(set(starts)), "each goes on where the one before it ended"
+    assert starts == sorted(starts), "each goes on where the one before it ended"
+    assert starts[-1] > 200_000
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -687,6 +688,16 @@ def test_a_name_with_signs_that_are_not_seen_is_refused(
     said = refusal(tmp_path, ModelNotLoadable)
     assert sign not in said
     assert ascii(sign)[1:-1] in ascii(said).replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize(
+    "path", ["Icon\r", "docs/\U0001f468\u200d\U0001f469.md", "a\nb.png"], ids=ascii
+)
+def test_such_a_name_of_a_file_that_nobody_needs_is_no_concern(
+    hub: Hub, tmp_path: Path, path: str
+) -> None:
+    hub.repositories[NAME].files[path] = b"x"
+    check_whole(fetched(tmp_path))
 
 
 def test_a_name_with_odd_spaces_is_a_name(hub: Hub, tmp_path: Path) -> None:

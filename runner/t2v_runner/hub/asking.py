@@ -18,6 +18,7 @@ from t2v_api.profile import COMMIT
 from t2v_runner.errors import ModelNotLoadable, StorageFailed
 from t2v_runner.hub.answers import told_plainly
 from t2v_runner.hub.listing import Document, HubFile, Listing
+from t2v_runner.hub.needs import NEEDED_SUFFIXES
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -63,8 +64,14 @@ def list_repository(repository: str, revision: str) -> Listing:
             ) from None
     if not isinstance(info.sha, str) or not COMMIT.fullmatch(info.sha):
         raise ModelNotLoadable(f"{what}: the hub names {info.sha!r} as its commit")
-    files = (_file(each, what) for each in info.siblings or ())
+    files = (_file(each, what) for each in info.siblings or () if _may_be_needed(each))
     return Listing(repository, info.sha, {file.path: file for file in files})
+
+
+def _may_be_needed(sibling: "RepoSibling") -> bool:
+    """Of names that are not plain, a picture's or a README's is nobody's concern."""
+    name = sibling.rfilename
+    return not isinstance(name, str) or _is_plain(name) or name.endswith(NEEDED_SUFFIXES)
 
 
 def _file(sibling: "RepoSibling", what: str) -> HubFile:

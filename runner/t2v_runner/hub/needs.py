@@ -23,6 +23,8 @@ VARIANTS = (None, "bf16", "fp16")
 beside the default; bfloat16 has float32's range, which T5 needs."""
 SETTINGS_SUFFIXES = (".json", ".txt", ".model", ".jinja")
 """Configurations, schedulers, tokenizers and their chat templates."""
+NEEDED_SUFFIXES = (*SETTINGS_SUFFIXES, ".safetensors")
+"""Of all files that can be needed."""
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ADAPTER_CONFIG = "adapter_config.json"
 """Of an adapter in a model's own folder: transformers would load it, from wherever it says."""
@@ -30,6 +32,9 @@ MAX_FILE_BYTES = 50 * 10**9
 """Hubs serve no larger file by plain requests; huggingface_hub asks for none."""
 CONFIG = "config.json"
 """A component that has one is a model, with weights."""
+WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "Scheduler")
+"""Ends of the names of classes that are no models. A config.json beside a tokenizer is that of the
+model that it was copied from: it is not loaded."""
 
 Read = Callable[[HubFile], Document]
 """The content of a small JSON file."""
@@ -62,9 +67,10 @@ def pipeline_needs(
             "many models have a second repository for diffusers, named …-Diffusers or -diffusers"
         )
     needs = [Need(index, index.path)]
-    for name, library in components(read(index), str(listing)):
+    for name, library, kind in components(read(index), str(listing)):
         if name not in left_out:
-            needs += _component(listing, name, known_library(name, library, str(listing)), read)
+            known_library(name, library, str(listing))
+            needs += _component(listing, name, library, kind, read)
     return _fetchable(listing, needs)
 
 
@@ -81,8 +87,8 @@ def component_needs(listing: Listing, read: Read) -> tuple[Need, ...]:
     return _fetchable(listing, [Need(config, CONFIG), *_weights(listing, "", "diffusers", read)])
 
 
-def components(index: Document, what: str) -> Iterator[tuple[str, str]]:
-    """Names and libraries of what a model_index.json has. `what` names the model in messages.
+def components(index: Document, what: str) -> Iterator[tuple[str, str, str]]:
+    """Names, libraries and classes of what a model_index.json has. `what` names it in messages.
 
     Raises ModelNotLoadable.
     """
@@ -92,8 +98,8 @@ def components(index: Document, what: str) -> Iterator[tuple[str, str]]:
         match value:
             case [None, *_]:
                 continue
-            case [str(library), str()]:
-                yield name, library
+            case [str(library), str(kind)]:
+                yield name, library, kind
             case _:
                 raise ModelNotLoadable(
                     f"{what}: model_index.json has {value!r} for {name!r}, which is neither a "
@@ -150,18 +156,23 @@ def total_bytes(needs: Collection[Need]) -> int:
     return sum(need.file.size for need in needs)
 
 
-def _component(listing: Listing, folder: str, library: str, read: Read) -> Iterator[Need]:
+def _component(
+    listing: Listing, folder: str, library: str, kind: str, read: Read
+) -> Iterator[Need]:
     files = listing.within(folder)
     if not files:
         raise ModelNotLoadable(
             f"{listing}: model_index.json names the component {folder!r}, and there is no such "
             "folder: take a repository that is whole"
         )
+    is_model = CONFIG in files and not kind.endswith(WITHOUT_WEIGHTS)
     for name, file in files.items():
+        if name == CONFIG and not is_model:
+            continue
         is_setting = PurePosixPath(name).suffix in SETTINGS_SUFFIXES and name != ADAPTER_CONFIG
         if is_setting and ".index." not in name:
             yield Need(file, file.path)
-    if CONFIG in files:
+    if is_model:
         yield from _weights(listing, folder, library, read)
 
 
