@@ -790,6 +790,22 @@ def test_a_read_only_cache_that_has_less_than_is_needed_has_it_not(
         fetched_by(pipeline_needs, tmp_path, is_read_only=True)
 
 
+@pytest.mark.parametrize("kept", [b"", b"{", b"\xff", b"[]", b'{"files": [{"path": 1}]}'], ids=str)
+def test_a_list_that_is_broken_comes_again_and_nothing_else(
+    hub: Hub, tmp_path: Path, kept: bytes
+) -> None:
+    folder = fetched(tmp_path)
+    folder.with_name(f"{COMMIT}.files").write_bytes(kept)
+    with pytest.raises(ModelNotInCache):
+        fetched_by(pipeline_needs, tmp_path, is_read_only=True)
+    hub.sent.clear()
+    assert fetched(tmp_path) == folder
+    assert not hub.sent
+    hub.refusals[""] = Refusal(500)
+    assert fetched(tmp_path) == folder
+    assert fetched_by(pipeline_needs, tmp_path, is_read_only=True) == folder
+
+
 def test_a_variant_that_is_there_is_found_again(hub: Hub, tmp_path: Path) -> None:
     files = hub.repositories[NAME].files
     for path in (INDEX, *SHARDS):

@@ -32,9 +32,9 @@ def has_what_is_needed(place: Place, choose: Choose) -> bool:
     """
     if not place.listing.exists():
         return True
-    document = json.loads(place.listing.read_text(encoding="utf-8"))
-    files = {each["path"]: HubFile(**each) for each in document["files"]}
-    listing = Listing(document["repository"], document["commit"], files)
+    listing = _kept(place)
+    if listing is None:
+        return False
     try:
         needs = choose(listing, partial(_read, place.folder, listing))
     except FileNotFoundError:
@@ -44,6 +44,20 @@ def has_what_is_needed(place: Place, choose: Choose) -> bool:
         (place.folder / need.name).exists() if place.converted_to else is_at(place.folder, need)
         for need in needs
     )
+
+
+def is_broken(place: Place) -> bool:
+    """Whether there is a list, and it cannot be read: its node lost its power, perhaps."""
+    return place.listing.exists() and _kept(place) is None
+
+
+def _kept(place: Place) -> Listing | None:
+    try:
+        document = json.loads(place.listing.read_text(encoding="utf-8"))
+        files = {each["path"]: HubFile(**each) for each in document["files"]}
+        return Listing(document["repository"], document["commit"], files)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def is_at(folder: Path, need: Need) -> bool:

@@ -85,7 +85,10 @@ def places(root: Path) -> Iterator[Place]:
 def write_whole(path: Path, text: str) -> None:
     """Put a document to `path`, or leave there what is: others read it. Raises OSError."""
     part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
     part.rename(path)
 
 

@@ -22,7 +22,7 @@ from t2v_runner.hub.asking import list_repository, read_document
 from t2v_runner.hub.cache import Cache
 from t2v_runner.hub.converting import FORMATS, Conversion
 from t2v_runner.hub.fetching import part_of
-from t2v_runner.hub.kept import has_what_is_needed, is_at, keep
+from t2v_runner.hub.kept import has_what_is_needed, is_at, is_broken, keep
 from t2v_runner.hub.listing import Listing
 from t2v_runner.hub.lock import Lock, Wait, alone
 from t2v_runner.hub.needs import Choose, Need, total_bytes
@@ -81,6 +81,7 @@ class ModelStore:
         if self.cache.is_read_only:
             return self._brought(source, choose, what, file)
         listing = list_repository(source.hub, source.revision)
+        self._keep_anew(listing, _place(self.cache.root, source.hub, listing.commit, file))
         place = self._there(source.hub, listing.commit, choose, file)
         if place:
             return place
@@ -93,6 +94,17 @@ class ModelStore:
         )
         arrival.add()
         return place
+
+    def _keep_anew(self, listing: Listing, place: Place) -> None:
+        """What the hub says of a commit, if what was kept of it is broken."""
+
+        def wait(tries: int) -> None:
+            self.tell(0, 0)
+            time.sleep(self.look_seconds)
+
+        if is_broken(place):
+            with alone(place.adding, wait):
+                keep(listing, place)
 
     def _brought(self, source: WeightsSource, choose: Choose, what: str, file: str) -> Place:
         """What a prefetch brings, which is waited for as long as the cache says."""
