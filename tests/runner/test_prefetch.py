@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,19 @@ def test_a_signal_ends_it(hub: Hub, tmp_path: Path) -> None:
     assert isinstance(record, GenerationFailure)
     assert record.reason is Reason.STOPPED
     assert not (tmp_path / "cache" / "models" / "owner--wan" / COMMIT).exists()
+
+
+def test_a_signal_does_not_wait_for_a_hub(hub: Hub, tmp_path: Path) -> None:
+    hub.held["model_index.json"] = 0
+    process = begun(hub, tmp_path, of_hub(ModelFamily.WAN, WAN))
+    until(lambda: bool(hub.sent_of("model_index.json")))
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code, _, record = ended(process, tmp_path)
+    assert time.monotonic() - asked < 5
+    assert code == ExitCode.STOPPED
+    assert isinstance(record, GenerationFailure)
+    assert record.reason is Reason.STOPPED
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from t2v_api.reasons import ExitCode
 from t2v_api.result import GenerationFailure
 
 from t2v_runner import program
-from t2v_runner.errors import RequestRefused
+from t2v_runner.errors import RequestRefused, Stopped
 from t2v_runner.families import adapter_of
 from t2v_runner.hub.cache import read_cache
 from t2v_runner.hub.converting import conversion_of
@@ -28,7 +28,7 @@ from t2v_runner.order import read_models_dir
 from t2v_runner.pace import Pace
 from t2v_runner.program import Outside
 from t2v_runner.starts import check_starts
-from t2v_runner.stop import StopSignal
+from t2v_runner.stop import WORDS, Interrupted, StopSignal
 
 if TYPE_CHECKING:
     import torch
@@ -42,9 +42,12 @@ def main() -> int:
 
 def _prefetch(outside: Outside) -> PrefetchResult | GenerationFailure:
     try:
-        return prefetch(os.environ, Told(outside.tell, outside.stop))
-    except Exception as error:
-        return program.failure(error, Stage.DOWNLOAD)
+        # A hub may keep the main thread waiting, too: for its list, or because of 429.
+        with outside.stop.breaking_in():
+            return prefetch(os.environ, Told(outside.tell, outside.stop))
+    except (Exception, Interrupted) as error:
+        why = Stopped(WORDS) if outside.stop.is_asked else error
+        return program.failure(why, Stage.DOWNLOAD)
 
 
 class Told:
