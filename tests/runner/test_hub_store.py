@@ -613,6 +613,13 @@ def test_a_commit_that_is_none_names_no_folder(hub: Hub, tmp_path: Path) -> None
     assert "names '../..' as its commit" in refusal(tmp_path, ModelNotLoadable, MAIN)
 
 
+def test_a_hub_that_answers_for_another_commit_is_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories[NAME] = Repository({**NEEDED}, OTHER_COMMIT, revisions=(COMMIT,))
+    said = refusal(tmp_path, ModelNotLoadable)
+    assert f"the hub answers for commit {OTHER_COMMIT}, which is another" in said
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]"])
 def test_an_index_that_is_no_json_object_is_refused(
     hub: Hub, tmp_path: Path, content: bytes

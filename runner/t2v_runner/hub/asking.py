@@ -64,6 +64,10 @@ def list_repository(repository: str, revision: str) -> Listing:
             ) from None
     if not isinstance(info.sha, str) or not COMMIT.fullmatch(info.sha):
         raise ModelNotLoadable(f"{what}: the hub names {info.sha!r} as its commit")
+    if COMMIT.fullmatch(revision) and info.sha != revision:
+        raise ModelNotLoadable(
+            f"{what}: the hub answers for commit {info.sha}, which is another; see HF_ENDPOINT"
+        )
     files = (_file(each, what) for each in info.siblings or () if _may_be_needed(each))
     return Listing(repository, info.sha, {file.path: file for file in files})
 
