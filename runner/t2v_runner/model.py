@@ -20,11 +20,15 @@ from t2v_runner.device import Device
 from t2v_runner.errors import InitMediaNotSupported, ModelNotLoadable
 from t2v_runner.families import adapter_of
 from t2v_runner.families.animatediff import LEFT_OUT, set_in_motion
+from t2v_runner.hub.listing import Document, HubFile, Listing
 from t2v_runner.hub.needs import (
     ADAPTER_CONFIG,
+    INDEX,
     PICKLE_SUFFIXES,
     WEIGHTS_NAMES,
     Choose,
+    Need,
+    Read,
     component_needs,
     components,
     known_library,
@@ -52,8 +56,18 @@ def locate_model(profile: ModelProfile, models_dir: Path, store: ModelStore | No
 
     Raises ModelNotLoadable, StorageFailed.
     """
-    left_out = LEFT_OUT if profile.motion_adapter else ()
-    choose = partial(pipeline_needs, left_out=left_out)
+
+    def choose(listing: Listing, read: Read) -> tuple[Need, ...]:
+        """What another family's is, is not fetched first."""
+
+        def checked(file: HubFile) -> Document:
+            document = read(file)
+            if file.path == INDEX:
+                _check_class(document, f"{listing}: {INDEX}", profile)
+            return document
+
+        return pipeline_needs(listing, checked, LEFT_OUT if profile.motion_adapter else ())
+
     folder = _locate(profile.source, models_dir, store, choose)
     check_model_folder(folder, profile)
     return folder
@@ -134,19 +148,23 @@ def _locate(
 
 def check_model_folder(folder: Path, profile: ModelProfile) -> None:
     """Whether `folder` holds a whole pipeline of the profile's family. Raises ModelNotLoadable."""
-    index = _read_json(folder / "model_index.json", profile)
-    expected = profile.index_names
-    if index.get("_class_name") not in expected:
-        raise ModelNotLoadable(
-            f"{folder / 'model_index.json'} names the pipeline {index.get('_class_name')!r}; "
-            f"model {profile.id} is of family {profile.family} and needs "
-            f"{' or '.join(map(repr, expected))}{_and_motion(profile)}"
-        )
+    index = _read_json(folder / INDEX, profile)
+    _check_class(index, str(folder / INDEX), profile)
     for name, library, _ in components(index, str(folder)):
         if profile.motion_adapter and name in LEFT_OUT:
             continue
         known_library(name, library, str(folder))
         _check_component(folder / name)
+
+
+def _check_class(index: Document, what: str, profile: ModelProfile) -> None:
+    expected = profile.index_names
+    if index.get("_class_name") not in expected:
+        raise ModelNotLoadable(
+            f"{what} names the pipeline {index.get('_class_name')!r}; "
+            f"model {profile.id} is of family {profile.family} and needs "
+            f"{' or '.join(map(repr, expected))}{_and_motion(profile)}"
+        )
 
 
 def _and_motion(profile: ModelProfile) -> str:
@@ -191,7 +209,7 @@ def load_pipeline(
     import torch
 
     _be_quiet()
-    class_name = _read_json(folder / "model_index.json", profile)["_class_name"]
+    class_name = _read_json(folder / INDEX, profile)["_class_name"]
     dtypes = adapter_of(profile.family).dtypes(folder, device.dtype)
     try:
         if motion_adapter:

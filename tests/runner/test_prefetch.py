@@ -186,6 +186,7 @@ def test_a_model_of_another_family_is_refused(hub: Hub, tmp_path: Path) -> None:
     assert code == ExitCode.MODEL_REFUSED
     assert isinstance(record, GenerationFailure)
     assert "names the pipeline 'WanPipeline'" in record.message
+    assert hub.paths_sent == {"model_index.json"}, "that is seen before anything large comes"
 
 
 def test_a_limit_that_is_too_small_is_told(hub: Hub, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 """Of an adapter in a model's own folder: transformers would load it, from wherever it says."""
 MAX_FILE_BYTES = 50 * 10**9
 """Hubs serve no larger file by plain requests; huggingface_hub asks for none."""
+INDEX = "model_index.json"
+"""Says which pipeline it is, and which components it has."""
 CONFIG = "config.json"
 """A component that has one is a model, with weights."""
 WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "Scheduler")
@@ -60,7 +62,7 @@ def pipeline_needs(
 
     Raises ModelNotLoadable.
     """
-    index = listing.files.get("model_index.json")
+    index = listing.files.get(INDEX)
     if index is None:
         raise ModelNotLoadable(
             f"{listing}: there is no model_index.json at its root, so it is no diffusers pipeline; "
