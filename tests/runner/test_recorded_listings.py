@@ -18,8 +18,8 @@ from tests.runner.hub_listings import DIT, Published
 RECORDED: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "recorded" / "listings.yaml").read_text()
 )
-NO_COMPONENTS = {"examples", "latent_upsampler"}
-"""Folders that no pipeline loads by its index; the second comes by a pipeline of its own."""
+NO_COMPONENTS = {"assets", "examples", "latent_upsampler", "media"}
+"""Folders that no pipeline loads by its index; the upsampler comes by a pipeline of its own."""
 
 
 def published(recorded: dict[str, Any]) -> Published:
@@ -77,11 +77,25 @@ def test_of_a_real_repository_what_is_needed_is_fetched_and_nothing_else(
     assert total_bytes(needs) == (recorded["bytes"] or 0)
 
 
+@pytest.mark.parametrize(
+    "recorded",
+    [each for each in RECORDED if "components" in each],
+    ids=lambda recorded: recorded["repository"],
+)
+def test_the_index_that_is_made_of_the_names_has_the_components_of_the_real_one(
+    recorded: dict[str, Any],
+) -> None:
+    made = set(index_of(recorded["files"])) - {"_class_name"}
+    assert made == set(recorded["components"])
+
+
 def test_a_dozen_real_repositories_are_recorded_and_each_says_where_it_was_seen() -> None:
     assert len({recorded["repository"] for recorded in RECORDED}) >= 12
     for recorded in RECORDED:
         assert any("https://" in place for place in recorded["seen"]), recorded["repository"]
         assert recorded["sizes"] != "none" or recorded["bytes"] is None
+        if recorded["sizes"] == "exact" and "components" in recorded:
+            assert None not in recorded["files"].values()
 
 
 if __name__ == "__main__":
