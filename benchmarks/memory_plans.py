@@ -17,7 +17,7 @@ from t2v_api.sizes import ModelSizes
 from t2v_api.start import Start
 from t2v_runner.weights import family_of
 
-from tests.runner.real_models import COMPUTED, LISTED, PAGE, REAL_MODELS, RealModel
+from tests.runner.real_models import COMPUTED, LISTED, REAL_MODELS, RealModel
 
 FILE = Path(__file__).parents[1] / "docs" / "memory.md"
 GPUS_GIB = (16, 24, 48, 80)
@@ -37,10 +37,10 @@ Weights are those on the GPU, in GiB: two bytes each, Wan 2.2's VAE four. Reques
 prompt alone; what init media need beside that stands below. Downloads are the weights in the number
 formats of the official repository's files; tokenizers and settings are some MB more. Where it says
 `{LISTED}`, a listing of the repository, or of a copy, that was found has the same sizes
-(tests/runner/recorded/listings.yaml); `{PAGE}`: a hub's page shows that size; `{COMPUTED}`: no
-listing with sizes is recorded there, and the formats are those that sources tell. A cell has the
-plan and its peak in GiB. HunyuanVideo-1.5 is counted with torch's own attention, for which its
-class makes a mask of tokens by tokens: most of its need.
+(tests/runner/recorded/listings.yaml); `{COMPUTED}`: no listing with sizes is recorded there, and
+the formats are those that sources tell. A cell has the plan and its peak in GiB. HunyuanVideo-1.5
+is counted with torch's own attention, for which its class makes a mask of tokens by tokens: most of
+its need.
 
 """
 

@@ -27,9 +27,9 @@ ALL = "all"
 """In place of a component: bytes of the whole repository."""
 
 
-LISTED, PAGE, COMPUTED = "listed", "its page", "computed"
-"""Of a download: recorded/listings.yaml has it, a hub's page shows it, it is computed from weights
-in the number formats that the sources tell."""
+LISTED, COMPUTED = "listed", "computed"
+"""Of a download: recorded/listings.yaml has it, or it is computed from weights in the number
+formats that the sources tell."""
 
 
 @dataclass(frozen=True)
@@ -311,9 +311,9 @@ COGVIDEOX_2B = RealModel(
     height=480,
     num_frames=49,
     guidance_scale=6.0,
-    published={"transformer": 1.69e9},
-    said="J from the size of its files, as remembered; the name rounds to 2B",
-    download_by=PAGE,
+    published={"transformer": 1693783872},
+    said="V the hub's count of weights beside the listing",
+    download_by=LISTED,
 )
 COGVIDEOX_5B = RealModel(
     "CogVideoX-5b",
@@ -324,8 +324,8 @@ COGVIDEOX_5B = RealModel(
     height=480,
     num_frames=49,
     guidance_scale=6.0,
-    published={"transformer": 5.57e9},
-    said="J from the size of its files, as remembered; the name rounds to 5B",
+    published={"transformer": 5570283072},
+    said="V the hub's count of weights beside the listing",
     download_by=LISTED,
 )
 WAN_21_1_3B = RealModel(
@@ -356,7 +356,7 @@ WAN_21_14B = RealModel(
     guidance_scale=5.0,
     published={ALL: 80e9},
     said="D bytes of the repository",
-    download_by=PAGE,
+    download_by=LISTED,
 )
 WAN_22_A14B = RealModel(
     "Wan2.2-T2V-A14B",
@@ -388,6 +388,7 @@ WAN_22_5B = RealModel(
     guidance_scale=5.0,
     published={"transformer": 5e9},
     said="D its name",
+    download_by=LISTED,
     settings={"expand_timesteps": True},
 )
 LTX_2B = RealModel(
@@ -399,9 +400,9 @@ LTX_2B = RealModel(
     height=512,
     num_frames=161,
     guidance_scale=3.0,
-    published={"transformer": 1.92e9},
-    said="J from the size of its files, as remembered; the name rounds to 2B",
-    download_by=PAGE,
+    published={"transformer": 1923385472},
+    said="V the hub's count of weights beside the listing",
+    download_by=LISTED,
 )
 LTX_13B = RealModel(
     "LTX-Video 13B 0.9.8",
@@ -435,7 +436,7 @@ HUNYUAN_VIDEO = RealModel(
     guidance_scale=6.0,
     published={"transformer": 13e9, "text_encoder": 7.5e9},
     said="D diffusers' documentation; J Llama-3-8B (8.03B) without its head",
-    download_by=PAGE,
+    download_by=LISTED,
 )
 HUNYUAN_VIDEO_15 = RealModel(
     "HunyuanVideo-1.5 720p",
@@ -500,8 +501,9 @@ LATTE = RealModel(
     height=512,
     num_frames=16,
     guidance_scale=7.5,
-    published={"transformer": 1.06e9},
-    said="J no published number was found; guards the configuration alone",
+    published={"transformer": 1057738400},
+    said="V the count of weights beside the listing",
+    download_by=LISTED,
 )
 MODELSCOPE = RealModel(
     "ModelScope text-to-video 1.7B",

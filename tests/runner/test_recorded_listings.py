@@ -18,7 +18,7 @@ from tests.runner.hub_listings import DIT, Published
 RECORDED: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "recorded" / "listings.yaml").read_text()
 )
-NO_COMPONENTS = {"assets", "examples", "latent_upsampler", "media"}
+NO_COMPONENTS = {"assets", "examples", "latent_upsampler", "media", "vae_temporal_decoder"}
 """Folders that no pipeline loads by its index; the upsampler comes by a pipeline of its own."""
 
 
