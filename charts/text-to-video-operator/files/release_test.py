@@ -27,7 +27,7 @@ def main(environment: Mapping[str, str]) -> int:
         ("one without a prompt would not", lambda: not _is_admitted(environment, {})),
     )
     # A Service that was just made has its addresses in some seconds.
-    deadline = time.monotonic() + float(environment.get("SECONDS", "60"))
+    deadline = time.monotonic() + float(environment.get("SECONDS", "30"))
     results = [_holds(name, check, deadline) for name, check in checks]
     return 0 if all(results) else 1
 

@@ -17,7 +17,9 @@ from t2v_operator.core.service_address import is_at_nodes, url_of
 from t2v_operator.delivery.stores import StoreUnavailable
 
 FRESH_SECONDS = 60.0
-"""How long an answer holds, also that there is no address."""
+"""How long an address holds."""
+NONE_SECONDS = 10.0
+"""How long it holds that there is none: finished videos wait."""
 PATIENCE_SECONDS = 300.0
 """A load balancer takes minutes. A webhook that told another address could not be called back."""
 NODES_READ = "100"
@@ -29,11 +31,11 @@ logger = logging.getLogger("t2v_operator")
 class NoAddressYet(TryAgain, StoreUnavailable):
     """The Service may get an address yet: a finished video waits for its link."""
 
-    longest_seconds = FRESH_SECONDS
+    longest_seconds = NONE_SECONDS
 
 
 class StoreAddress:
-    """Knows the Service's address, and asks for it at most once in `FRESH_SECONDS`."""
+    """Knows the Service's address, and asks for it now and then, as links are made."""
 
     def __init__(
         self,
@@ -60,7 +62,8 @@ class StoreAddress:
         async with self._looking:
             if self._clock() >= self._fresh_until:
                 await self._look()
-                self._fresh_until = self._clock() + FRESH_SECONDS
+                holds = FRESH_SECONDS if self._url is not None else NONE_SECONDS
+                self._fresh_until = self._clock() + holds
         if self._url is not None:
             return self._url
         if self._clock() < self._waits_until:

@@ -11,6 +11,7 @@ from t2v_operator.cluster.kinds import NODES, SERVICES
 from t2v_operator.cluster.reporting import Delivery
 from t2v_operator.cluster.store_address import (
     FRESH_SECONDS,
+    NONE_SECONDS,
     PATIENCE_SECONDS,
     NoAddressYet,
     StoreAddress,
@@ -94,7 +95,7 @@ def test_a_video_waits_for_a_balancer_that_comes_late() -> None:
     with pytest.raises(NoAddressYet, match="video-store has no address yet"):
         asked.url()
     asked.put("LoadBalancer", FIRST)
-    asked.seconds += FRESH_SECONDS
+    asked.seconds += NONE_SECONDS
     assert asked.url() == "http://203.0.113.7:8080"
 
 
