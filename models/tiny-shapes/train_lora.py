@@ -1,7 +1,7 @@
 """Teach the model one more shape, a bar that lies flat, by a LoRA: `python train_lora.py`.
 
 Writes ../tiny-shapes-bars/pytorch_lora_weights.safetensors. The model in this folder stays as it
-is; whoever trains it anew has to train its LoRA anew. One core takes about fifteen minutes.
+is; whoever trains it anew has to train its LoRA anew. One core takes about an hour.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ HERE: Final = Path(__file__).parent
 OUTPUT: Final = HERE.parent / "tiny-shapes-bars"
 RANK: Final = 8
 LAYERS: Final = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2")
-CLIPS: Final = 360  # drawn once; captions are new each time
+CLIPS: Final = 720  # drawn once; captions are new each time
 BARS: Final = 0.7  # the others keep the model from drawing bars whatever is asked for
-STEPS: Final = 1400
+STEPS: Final = 4500
 BATCH: Final = 4
 LEARNING_RATE: Final = 2e-3
 UNCONDITIONAL: Final = 0.1

@@ -71,6 +71,8 @@ class Hub:
     """After so many bytes nothing comes until `go_on`."""
     described: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What a listing says otherwise of a file."""
+    tells_sizes: bool = True
+    """Otherwise a listing has names alone, as of some mirrors."""
     page: bytes | None = None
     """What is answered in place of a listing."""
     knows_ranges: bool = True
@@ -79,6 +81,9 @@ class Hub:
     tokens: set[str] = field(default_factory=set)
     """What came as Authorization."""
     listings: int = 0
+    asked_about: list[str] = field(default_factory=list)
+    """Files by themselves, without their bytes."""
+    tells_digests: bool = True
     url: str = ""
 
     def sent_of(self, path: str) -> list[tuple[int, int]]:
@@ -125,6 +130,20 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return self._send(path.removeprefix("/lfs/"))
             return self._resolve(path.removeprefix("/"))
 
+        def do_HEAD(self) -> None:
+            """What is told of a file: its size, and its digest as an ETag."""
+            name, _, rest = unquote(urlsplit(self.path).path)[1:].partition("/resolve/")
+            commit, _, path = rest.partition("/")
+            hub.asked_about.append(path)
+            told = _sibling(path, hub.repositories[name].files[path])
+            digest = told["lfs"]["sha256"] if "lfs" in told else told["blobId"]
+            self.send_response(200)
+            self.send_header("Content-Length", str(told["size"]))
+            self.send_header("X-Repo-Commit", commit)
+            if hub.tells_digests:
+                self.send_header("ETag", f'"{digest}"')
+            self.end_headers()
+
         def _list(self, path: str) -> None:
             name, _, revision = path.partition("/revision/")
             repository = hub.repositories.get(name)
@@ -139,6 +158,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 _sibling(path, data) | hub.described.get(path, {})
                 for path, data in repository.files.items()
             ]
+            if not hub.tells_sizes:
+                siblings = [{"rfilename": each["rfilename"]} for each in siblings]
             document = {"id": name, "sha": repository.commit, "siblings": siblings}
             return self._answer(200, json.dumps(document).encode())
 

@@ -729,6 +729,28 @@ def test_a_file_that_is_described_wrongly_is_refused(
     assert "vae/config.json" in refusal(tmp_path, ModelNotLoadable)
 
 
+def test_a_mirror_whose_list_has_names_alone_is_asked_for_each_file_that_may_be_needed(
+    hub: Hub, tmp_path: Path
+) -> None:
+    hub.tells_sizes = False
+    hub.altered[LARGE] = [flipped]
+    check_whole(fetched(tmp_path))
+    assert set(hub.asked_about) >= set(NEEDED)
+    assert not {path for path in hub.asked_about if path.endswith((".md", ".bin"))}
+    assert len(hub.sent_of(LARGE)) == 2, "what came wrong is fetched once more"
+
+
+def test_what_comes_wrong_from_such_a_mirror_is_never_kept(hub: Hub, tmp_path: Path) -> None:
+    hub.tells_sizes = False
+    hub.altered[LARGE] = [flipped, flipped]
+    assert LARGE in refusal(tmp_path, StorageFailed)
+
+
+def test_of_a_mirror_that_says_no_digests_sizes_are_compared(hub: Hub, tmp_path: Path) -> None:
+    hub.tells_sizes = hub.tells_digests = False
+    check_whole(fetched(tmp_path))
+
+
 without_vae = partial(pipeline_needs, left_out=["vae"])
 WITHOUT_VAE = {path: content for path, content in NEEDED.items() if not path.startswith("vae/")}
 OF_VAE = set(NEEDED) - set(WITHOUT_VAE)

@@ -8,6 +8,7 @@ no digest (docs/design/model-store.md).
 import io
 import json
 import logging
+import re
 import time
 import unicodedata
 from pathlib import PurePosixPath
@@ -29,6 +30,7 @@ PAUSES = (1.0, 2.0, 4.0, 8.0)
 PIECE_BYTES = 2**18
 """As soon as so much has come it is written, counted, and gone on with after a break. The library's
 own pieces have 10 MiB: minutes on a slow line, and all of many a file."""
+SHA256 = re.compile("[0-9a-f]{64}")
 MAX_DOCUMENT_BYTES = 32 * 2**20
 """Of a JSON file that says which others are needed: those of the largest models have some MB."""
 
@@ -40,8 +42,9 @@ class MoreThanTold(StorageFailed):
 
 
 def list_repository(repository: str, revision: str) -> Listing:
-    """Its files at the commit that `revision`, a branch, tag or commit, is now. One request.
+    """Its files at the commit that `revision`, a branch, tag or commit, is now.
 
+    One request, and one more for each file whose size a mirror's list leaves out.
     Raises ModelNotLoadable, StorageFailed.
     """
     from huggingface_hub import HfApi
@@ -68,8 +71,36 @@ def list_repository(repository: str, revision: str) -> Listing:
         raise ModelNotLoadable(
             f"{what}: the hub answers for commit {info.sha}, which is another; see HF_ENDPOINT"
         )
-    files = (_file(each, what) for each in info.siblings or () if _may_be_needed(each))
-    return Listing(repository, info.sha, {file.path: file for file in files})
+    files = {}
+    for sibling in info.siblings or ():
+        if _may_be_needed(sibling):
+            if sibling.size is None:
+                _complete(sibling, repository, info.sha, what)
+            file = _file(sibling, what)
+            files[file.path] = file
+    return Listing(repository, info.sha, files)
+
+
+def _complete(sibling: "RepoSibling", repository: str, commit: str, what: str) -> None:
+    """Have the size of a file, and its digest if the hub says one.
+
+    What cannot be needed is not asked for: nobody looks at its size.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.hf_api import BlobLfsInfo
+
+    name = sibling.rfilename
+    if not name.endswith(NEEDED_SUFFIXES):
+        sibling.size = 0
+        return
+    with told_plainly(f"{what}: {name}", repository):
+        url = hf_hub_url(repository, name, revision=commit)
+        found = get_hf_file_metadata(url, timeout=ANSWER_SECONDS, retry_on_errors=True)
+    sibling.size, digest = found.size, found.etag or ""
+    if SHA256.fullmatch(digest):
+        sibling.lfs = BlobLfsInfo(found.size or 0, digest, 0)
+    elif COMMIT.fullmatch(digest):
+        sibling.blob_id = digest
 
 
 def _may_be_needed(sibling: "RepoSibling") -> bool:
@@ -88,11 +119,12 @@ def _file(sibling: "RepoSibling", what: str) -> HubFile:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or str(path) != name:
         raise ModelNotLoadable(f"{what}: the file {name!r} leaves its folder")
-    if not isinstance(size, int) or size < 0 or not isinstance(blob_id, str):
+    if not isinstance(size, int) or size < 0:
         raise ModelNotLoadable(f"{what}: the hub does not say how large {name} is")
-    if not isinstance(sha256, str | None):
-        raise ModelNotLoadable(f"{what}: the hub says {sha256!r} as the digest of {name}")
-    return HubFile(name, size, blob_id, sha256)
+    for digest in (sha256, blob_id):
+        if not isinstance(digest, str | None):
+            raise ModelNotLoadable(f"{what}: the hub says {digest!r} as the digest of {name}")
+    return HubFile(name, size, blob_id or "", sha256)
 
 
 def _is_plain(name: str) -> bool:

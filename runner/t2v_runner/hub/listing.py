@@ -14,7 +14,7 @@ class HubFile:
     size: int
     """Bytes."""
     blob_id: str
-    """Git's own digest; of a file in LFS that of its pointer."""
+    """Git's own digest; of a file in LFS that of its pointer. Empty where a mirror says none."""
     sha256: str | None = None
     """Of the content. Files in LFS alone have it."""
 
