@@ -21,9 +21,8 @@ from t2v_api.profile import ModelSource
 from t2v_api.progress import Progress, Stage
 from t2v_api.reasons import EXIT_CODES, ExitCode
 from t2v_runner.errors import ModelNotInCache, ModelNotLoadable, RunnerError, Stopped, StorageFailed
-from t2v_runner.hub import asking
-from t2v_runner.hub.asking import MAX_DOCUMENT_BYTES, PIECE_BYTES
 from t2v_runner.hub.cache import Cache
+from t2v_runner.hub.content import MAX_DOCUMENT_BYTES, PIECE_BYTES
 from t2v_runner.hub.needs import Choose, pipeline_needs
 from t2v_runner.hub.place import place_of
 from t2v_runner.hub.several import THREADS
@@ -388,7 +387,7 @@ def test_what_has_come_of_a_file_is_soon_there(hub: Hub, tmp_path: Path) -> None
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "PAUSES", (0.0,) * 4)
+    monkeypatch.setattr("t2v_runner.hub.content.PAUSES", (0.0,) * 4)
 
 
 @pytest.mark.usefixtures("no_pauses")

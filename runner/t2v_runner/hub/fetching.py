@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from t2v_runner.errors import StorageFailed
-from t2v_runner.hub.asking import MoreThanTold, request_bytes
+from t2v_runner.hub.content import MoreThanTold, request_bytes
 from t2v_runner.hub.listing import HubFile, Listing
 
 TRIES = 2

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from t2v_runner.hub.asking import parse
+from t2v_runner.hub.content import parse
 from t2v_runner.hub.listing import Document, HubFile, Listing
 from t2v_runner.hub.needs import Choose, Need, kept_name
 from t2v_runner.hub.place import Place, write_whole

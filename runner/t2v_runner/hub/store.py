@@ -18,8 +18,9 @@ from typing import Self
 from t2v_api.profile import WeightsSource
 
 from t2v_runner.errors import ModelNotInCache, StorageFailed
-from t2v_runner.hub.asking import list_repository, read_document
+from t2v_runner.hub.asking import list_repository
 from t2v_runner.hub.cache import Cache
+from t2v_runner.hub.content import read_document
 from t2v_runner.hub.converting import FORMATS, Conversion
 from t2v_runner.hub.fetching import part_of
 from t2v_runner.hub.kept import has_what_is_needed, is_at, is_broken, keep
