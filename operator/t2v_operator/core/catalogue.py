@@ -4,7 +4,7 @@ The configuration's own go before a VideoModel of the same name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from t2v_api.profile import ModelProfile
 
@@ -47,7 +47,7 @@ class Catalogue:
         configured = self.config.catalogue.get(name)
         if configured:
             return CatalogueModel(configured)
-        resource = self.resources.get(name)
+        resource = self._resource(name)
         profile = resource.profile if resource else None
         if resource is None or profile is None:
             return None
@@ -55,13 +55,24 @@ class Catalogue:
 
     def not_ready(self, name: str) -> ObservedModel | None:
         """The VideoModel of this name that videos have to wait for."""
-        resource = None if name in self.config.catalogue else self.resources.get(name)
+        resource = self._resource(name)
         return resource if resource and resource.profile is None else None
 
     def promised(self, name: str) -> ObservedModel | None:
         """The VideoModel of this name, where the model cache is to have it."""
-        resource = None if name in self.config.catalogue else self.resources.get(name)
+        resource = self._resource(name)
         return resource if resource and resource.is_prefetched else None
+
+    def _resource(self, name: str) -> ObservedModel | None:
+        """The VideoModel of this name, where it is not the configuration's.
+
+        What its status tells of another cache, as an earlier configuration had it, says nothing of
+        the one that videos mount: it is looked at anew, and they wait for that.
+        """
+        resource = None if name in self.config.catalogue else self.resources.get(name)
+        told = resource.status.cache if resource and resource.status else None
+        is_of_another = told is not None and told != self.config.model_cache.named
+        return replace(resource, status=None) if resource and is_of_another else resource
 
     def is_missed(self, model: ObservedModel, missed: Missed | None) -> bool:
         """Whether it is said to be where a pod did not find it: in the cache, or on its node."""

@@ -138,6 +138,20 @@ def test_the_job_of_a_prefetched_model_reads_the_cache_and_fetches_nothing() -> 
     assert {"name": "models", "persistentVolumeClaim": claim} in pod["volumes"]
 
 
+@pytest.mark.parametrize("other", [None, {"kind": "claim", "claimName": "faster"}])
+def test_a_model_is_not_looked_for_in_a_cache_that_it_was_not_fetched_into(other: Any) -> None:
+    """After a change of the configuration videos may be looked at before their model is."""
+    fetched = told(True, sources="owner/name@main", commit=COMMIT, cache="claim/models")
+    observed = an_observation(spec=SPEC, models={MODEL: a_model(status=fetched)})
+    assert made(decide(observed, a_config_with_a_cache()))
+    config = a_config_with_a_cache(modelCache=other) if other else a_config()
+    decision = decide(observed, config)
+    assert decision.actions == ()
+    assert decision.status
+    assert reason_of(decision.status) == Waiting.MODEL_NOT_READY
+    assert decision.status.message == "VideoModel tiny-hub has not been looked at yet"
+
+
 def test_other_models_have_nothing_of_the_cache() -> None:
     observed = an_observation(spec=SPEC, models={MODEL: a_ready_model(prefetch=None)})
     pod = made(decide(observed, a_config_with_a_cache())).manifest["spec"]["template"]["spec"]
