@@ -168,6 +168,39 @@ def test_a_job_that_leaves_no_record_is_not_made_again_for_ever() -> None:
     assert "may be of another version" in words(decision)
 
 
+@pytest.mark.parametrize(
+    ("job", "goes"),
+    [
+        (a_job_and_pod(unschedulable="no such image"), True),
+        (done(ended("Failed"), exit_code=3, message=a_failure(Reason.MODEL_NOT_LOADABLE)), True),
+        ({"jobs": [a_prefetch_job()]}, True),
+        (a_job_and_pod(running=True), False),
+        (done(ended("Complete"), exit_code=0, message=a_record()), False),
+    ],
+    ids=["its pod waits", "it failed", "without a pod", "it fetches", "it has fetched"],
+)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"runner": {"image": "registry/runner:mended"}},
+        {"pools": [{"name": "default", "nodeSelector": {"gpu": "h100"}}]},
+        {"podTemplatePatch": {"metadata": {"labels": {"proxy": "on"}}}},
+    ],
+    ids=["image", "pool", "patch"],
+)
+def test_a_job_that_came_to_nothing_is_made_anew_as_the_configuration_is_now(
+    job: dict[str, Any], goes: bool, changed: dict[str, Any]
+) -> None:
+    same = decided(**job)
+    assert same.actions == ()
+    decision = decided(**job, config=a_config_with_a_cache(**changed))
+    name = a_prefetch_job()["metadata"]["name"]
+    assert decision.actions == ((DeleteJob(name, f"uid-of-{name}"),) if goes else ())
+    if goes:
+        assert said(decision) == (ModelReason.PREFETCHING, "Reconciling")
+        assert "the configuration has changed since" in words(decision)
+
+
 def test_a_job_that_gets_no_pod_says_where_the_reason_stands() -> None:
     made = decided(jobs=[a_prefetch_job()], now=10)
     assert (words(made), made.again_seconds) == ("the Job controller is making the pod", 50)

@@ -4,6 +4,7 @@ It needs no GPU, and of a Secret it alone gets the hub's token. Where each node 
 own, each of them gets such a Job.
 """
 
+import json
 from collections.abc import Sequence
 
 from t2v_api.quantity import bytes_of
@@ -15,7 +16,7 @@ from t2v_operator.config import GpuPool, OperatorConfig
 from t2v_operator.core.job import CONTAINER, Manifest
 from t2v_operator.core.models.nodes import ObservedNode, is_of_pool, tolerations_of
 from t2v_operator.core.models.observed import ObservedModel
-from t2v_operator.core.names import POOL_LABEL, PREFETCH_LABEL, job_name_of
+from t2v_operator.core.names import APPLIED_ANNOTATION, POOL_LABEL, PREFETCH_LABEL, job_name_of
 from t2v_operator.core.node_affinity import only_on
 from t2v_operator.core.pod_files import (
     SCRATCH_DIR,
@@ -80,8 +81,7 @@ def prefetch_job(
     None: what a branch or tag names then, or what it had before it went missing.
     """
     assert model.spec
-    pools, needs_gpu = prefetch_pools(model, config), model.spec.resources.gpus > 0
-    pool = next((p for p in pools if node and is_of_pool(node, p, needs_gpu)), pools[0])
+    pool = _pool(model, config, node)
     labels = {PREFETCH_LABEL: model.name, POOL_LABEL: pool.name}
     files = _files(model.spec, config, to_keep)
     spec = present(
@@ -102,6 +102,7 @@ def prefetch_job(
         "metadata": {
             "name": prefetch_job_name(model, config, node),
             "labels": labels,
+            "annotations": {APPLIED_ANNOTATION: json.dumps(configured(model, config, node))},
             "ownerReferences": [_owner(model)],
         },
         "spec": {
@@ -113,6 +114,28 @@ def prefetch_job(
             "template": template,
         },
     }
+
+
+def configured(
+    model: ObservedModel, config: OperatorConfig, node: ObservedNode | None = None
+) -> dict[str, str]:
+    """Noted on the Job: tells apart what the configuration says of its pods. Where to report to
+    is left out, which makes no fetch fail."""
+    pool = _pool(model, config, node)
+    said = {
+        "runner": config.runner.document(),
+        "nodeSelector": pool.node_selector,
+        "tolerations": pool.tolerations,
+        "podTemplatePatch": config.pod_template_patch,
+    }
+    return {"configuration": hash_of(said)}
+
+
+def _pool(model: ObservedModel, config: OperatorConfig, node: ObservedNode | None) -> GpuPool:
+    """The one whose nodes it runs on: that of `node`, else the first of those that need it."""
+    assert model.spec
+    pools, needs_gpu = prefetch_pools(model, config), model.spec.resources.gpus > 0
+    return next((p for p in pools if node and is_of_pool(node, p, needs_gpu)), pools[0])
 
 
 def prefetch_pools(model: ObservedModel, config: OperatorConfig) -> tuple[GpuPool, ...]:

@@ -1,6 +1,7 @@
 """Rules about the Job that fetches a VideoModel into the model cache, or into one node's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from t2v_api.base import ContractError
@@ -11,7 +12,7 @@ from t2v_api.result import GenerationFailure
 from t2v_operator.core.attempts import end_of
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, CreateJob
 from t2v_operator.core.models.missing import latest_missed
-from t2v_operator.core.models.prefetch_job import prefetch_job
+from t2v_operator.core.models.prefetch_job import configured, prefetch_job
 from t2v_operator.core.models.situation import ModelDecision, ModelSituation
 from t2v_operator.core.observed import ObservedPod, running_pod, waiting_pod
 from t2v_operator.core.situation import removals
@@ -108,6 +109,19 @@ def a_complete_job_has_fetched_the_model(situation: ModelSituation) -> ModelDeci
     return ModelDecision(decision.status, removals((job,)))
 
 
+def a_job_of_an_earlier_configuration_goes(situation: ModelSituation) -> ModelDecision | None:
+    """Unless it fetches just now: an image, a node selector or an address of the hub may have been
+    mended since, which this Job waits for, or has failed without."""
+    job = situation.job
+    if job is None or not job.applied or running_pod(situation.job_pods):
+        return None
+    if job.applied == configured(situation.model, situation.config, situation.node):
+        return None
+    message = f"the configuration has changed since {job.name} was made; another follows"
+    decision = _on_the_way(situation, message)
+    return replace(decision, actions=removals((job,)))
+
+
 def a_failed_job_is_told(situation: ModelSituation) -> ModelDecision | None:
     """With the reason of its last attempt; the Job itself has tried it again by then."""
     job = situation.job
@@ -147,6 +161,7 @@ FETCHING: tuple[Callable[[ModelSituation], ModelDecision | None], ...] = (
     a_model_without_a_job_gets_one,
     a_job_being_deleted_is_waited_for,
     a_complete_job_has_fetched_the_model,
+    a_job_of_an_earlier_configuration_goes,
     a_failed_job_is_told,
     a_job_that_goes_tells_how_far_it_is,
 )
