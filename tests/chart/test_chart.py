@@ -529,7 +529,11 @@ def test_models_are_read_everywhere_and_fetched_in_the_releases_namespace(helm: 
         ["get", "list", "watch", "patch"],
     )
     assert (status["resources"], status["verbs"]) == (["videomodels/status"], ["update"])
-    jobs, _ = documents["Role", "video-prefetch"]["rules"]
+    jobs, *pods = documents["Role", "video-prefetch"]["rules"]
+    assert [(each["resources"], each["verbs"][-1]) for each in pods] == [
+        (["pods"], "delete"),
+        (["pods/status"], "patch"),
+    ]
     assert (jobs["resources"], "create" in jobs["verbs"]) == (["jobs"], True)
     assert ("Role", "video-prefetch") not in rendered(helm), "without a cache nothing is fetched"
     without = rendered(helm, "--set", f"{CLAIM},config.videoModels=false")

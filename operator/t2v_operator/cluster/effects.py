@@ -118,7 +118,7 @@ class Effects:
                 case DeleteJob(name, uid):
                     await self.delete_job(name, uid, namespace)
                 case ReplacePod(name, uid):
-                    await self._replace_pod(name, uid, namespace)
+                    await replace_pod(self._client, name, uid, namespace)
         except ClusterError as error:
             # Another look finds what came in between; the rest is worth telling.
             if error.status == 409:
@@ -232,27 +232,6 @@ class Effects:
         if answer.get("kind") == "Job" and version_of(answer):
             self._cache.jobs.wrote(answer)
 
-    async def _replace_pod(self, name: str, uid: str, namespace: str) -> None:
-        """As the pod garbage collector does it: failed by a disruption, then gone at once.
-
-        A pod that only went would be waited for: the Job replaces failed pods.
-        """
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "NodeLost",
-            "message": "the pod's node does not answer",
-        }
-        status: dict[str, Any] = {"phase": "Failed", "conditions": [condition]}
-        body = {"metadata": {"uid": uid}, "status": status}
-        options = {"preconditions": {"uid": uid}, "gracePeriodSeconds": 0}
-        try:
-            await self._client.patch(PODS, namespace, f"{name}/status", body, STRATEGIC_MERGE_PATCH)
-            await self._client.delete(PODS, namespace, name, options)
-        except ClusterError as error:
-            if error.status not in (404, 409):
-                raise
-
 
 async def put_status(
     client: Client, metadata: ObjectMeta, status: TextToVideoJobStatus
@@ -278,6 +257,28 @@ async def put_status(
         if error.status == 404:
             return None
         raise
+
+
+async def replace_pod(client: Client, name: str, uid: str, namespace: str) -> None:
+    """As the pod garbage collector does it: failed by a disruption, then gone at once.
+
+    A pod that only went would be waited for: the Job replaces failed pods.
+    """
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "NodeLost",
+        "message": "the pod's node does not answer",
+    }
+    status: dict[str, Any] = {"phase": "Failed", "conditions": [condition]}
+    body = {"metadata": {"uid": uid}, "status": status}
+    options = {"preconditions": {"uid": uid}, "gracePeriodSeconds": 0}
+    try:
+        await client.patch(PODS, namespace, f"{name}/status", body, STRATEGIC_MERGE_PATCH)
+        await client.delete(PODS, namespace, name, options)
+    except ClusterError as error:
+        if error.status not in (404, 409):
+            raise
 
 
 def _event_time(event: Manifest) -> str:

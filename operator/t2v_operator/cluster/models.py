@@ -13,13 +13,14 @@ from t2v_api.video_model import MODEL_KIND, VideoModelStatus
 
 from t2v_operator.cluster.cache import Cache
 from t2v_operator.cluster.client import Client
+from t2v_operator.cluster.effects import replace_pod
 from t2v_operator.cluster.errors import ClusterError, NotLeader, TryAgain
 from t2v_operator.cluster.kinds import JOBS, VIDEO_MODELS
 from t2v_operator.cluster.model_cache import ModelCache
 from t2v_operator.cluster.recorder import Recorder
 from t2v_operator.cluster.work_queue import WorkQueue
 from t2v_operator.config import OperatorConfig
-from t2v_operator.core.decision import Action, CreateJob, DeleteJob
+from t2v_operator.core.decision import Action, CreateJob, DeleteJob, ReplacePod
 from t2v_operator.core.events import Notice
 from t2v_operator.core.job import Manifest
 from t2v_operator.core.models.decide import decide_model, wants_finalizer
@@ -161,6 +162,8 @@ class ModelReconciler:
                 await self._create_job(manifest)
             case DeleteJob(name, uid):
                 await self._delete_job(name, uid)
+            case ReplacePod(name, uid):
+                await replace_pod(self._client, name, uid, self._namespace)
             case _:
                 raise AssertionError(f"{action} is none of a model's")
 

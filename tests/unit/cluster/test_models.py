@@ -225,6 +225,19 @@ def test_what_another_pod_has_told_says_nothing_of_this_one(world: World) -> Non
     assert world.model["status"]["percent"] == 0
 
 
+def test_a_pod_whose_node_is_lost_goes_so_that_its_job_makes_another(world: World) -> None:
+    world.has_model()
+    world.looks()
+    pod = a_pod_document(job_uid=world.jobs[0]["metadata"]["uid"], not_ready_since=-250)
+    pod["metadata"]["namespace"] = NAMESPACE
+    world.server.put(PODS, pod)
+    world.hears()
+    world.uptime += 60
+    world.looks()
+    assert world.server.all_of(PODS) == []
+    assert "is given up and replaced" in world.model["status"]["message"]
+
+
 def test_who_waits_for_a_model_is_told_when_it_is_ready_and_not_before(world: World) -> None:
     world.server.put(RESOURCES, a_resource_document({"modelId": MODEL}))
     world.server.put(RESOURCES, a_resource_document(name="of-another-model"))

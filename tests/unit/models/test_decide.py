@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from t2v_api.reasons import ModelReason, Reason
-from t2v_operator.core.decision import CreateJob, DeleteJob
+from t2v_operator.core.decision import CreateJob, DeleteJob, ReplacePod
 from t2v_operator.core.models.decide import decide_model, wants_finalizer
 from t2v_operator.core.models.situation import ModelDecision
 
@@ -166,6 +166,21 @@ def test_a_job_that_leaves_no_record_is_not_made_again_for_ever() -> None:
     assert decision.actions == ()
     assert said(decision) == (ModelReason.PREFETCH_FAILED, "Stalled")
     assert "may be of another version" in words(decision)
+
+
+def test_a_pod_of_a_lost_node_is_replaced() -> None:
+    """Its Job would wait for its end for ever."""
+    silent = a_job_and_pod(not_ready_since=60)
+    waits = decided(**silent, progress=(1, 2), now=100)
+    assert (waits.actions, waits.again_seconds) == ((), 260)
+    assert said(waits) == (ModelReason.PREFETCHING, "Reconciling")
+    assert "has not answered since 12:01:00Z; pod pod-1 is given up" in words(waits)
+    given_up = decided(**silent, now=360)
+    assert given_up.actions == (ReplacePod("pod-1", "uid-of-pod-1"),)
+    evicted = decided(**a_job_and_pod(running=True, gone_by=60), now=400)
+    assert evicted.actions == given_up.actions
+    over = done(ended("Failed"), exit_code=3, message=a_failure(Reason.MODEL_NOT_LOADABLE))
+    assert decided(**over, now=400).actions == ()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from t2v_operator.core.models.missing import latest_missed
 from t2v_operator.core.models.prefetch_job import configured, prefetch_job
 from t2v_operator.core.models.situation import ModelDecision, ModelSituation
 from t2v_operator.core.observed import ObservedPod, running_pod, waiting_pod
-from t2v_operator.core.situation import removals
+from t2v_operator.core.situation import removals, replacements
 
 POD_SECONDS = 60.0
 """So long a finished Job's pod is waited for: its watch may be behind the Job's."""
@@ -72,6 +72,25 @@ def a_model_without_a_job_gets_one(situation: ModelSituation) -> ModelDecision |
     )
     message = f"the Job {manifest['metadata']['name']} was made, which fetches it"
     return _on_the_way(situation, message, CreateJob(manifest))
+
+
+def a_pod_of_a_lost_node_is_replaced(situation: ModelSituation) -> ModelDecision | None:
+    """Nothing else does where the node's name stays. One that has a cache of its own is waited for:
+    no other node can take its place."""
+    job, now, after = situation.job, situation.now, situation.config.jobs.node_lost_seconds
+    if job is None or job.is_finished or situation.node is not None:
+        return None
+    lost = [(pod, since) for pod in situation.job_pods if (since := pod.lost_since(now))]
+    if not lost:
+        return None
+    pod, since = lost[-1]
+    message = (
+        f"node {pod.node} has not answered since {since:%H:%M:%S}Z; pod {pod.name} is given up "
+        f"and replaced after {after} s"
+    )
+    left = max(1.0, after - (now - since).total_seconds())
+    decision = _on_the_way(situation, message, again_seconds=left)
+    return replace(decision, actions=replacements(situation.job_pods, now, after))
 
 
 def a_job_being_deleted_is_waited_for(situation: ModelSituation) -> ModelDecision | None:
@@ -159,6 +178,7 @@ FETCHING: tuple[Callable[[ModelSituation], ModelDecision | None], ...] = (
     what_is_missed_is_fetched_again,
     what_was_fetched_stays_ready,
     a_model_without_a_job_gets_one,
+    a_pod_of_a_lost_node_is_replaced,
     a_job_being_deleted_is_waited_for,
     a_complete_job_has_fetched_the_model,
     a_job_of_an_earlier_configuration_goes,
