@@ -102,17 +102,16 @@ class ModelReconciler:
             await self._write_finalizer(model, wanted)
             return 0.0
         decision = decide_model(situation)
-        try:
-            for action in decision.actions:
+        for action in decision.actions:
+            try:
                 await self._perform(action)
-        except ClusterError as error:
-            if error.status == 409:
-                raise
-            message = f"the API server refused the Job that fetches it: {error.message}"
-            refused = situation.refused(decision, message)
-            if refused != model.status:
-                await self._write(model, refused)
-            raise TryAgain(message) from error
+            except ClusterError as error:
+                if error.status == 409:
+                    raise
+                refused = situation.refused(decision, error.refusal(action))
+                if refused != model.status:
+                    await self._write(model, refused)
+                raise TryAgain(refused.message) from error
         begun = model_notices(model.status, None, decision.actions)
         self._tell(model, begun, situation.now)
         if decision.status is None or decision.status == model.status:

@@ -301,6 +301,31 @@ def test_a_job_that_is_refused_is_told_and_tried_again(world: World) -> None:
     assert world.model["status"]["conditions"][0]["reason"] == "Prefetching"
 
 
+def test_what_the_api_server_cannot_take_just_now_is_no_reason_to_look(world: World) -> None:
+    """kstatus takes Stalled for the end, and so does whoever deploys by it."""
+    world.has_model()
+    world.server.refusals["create", "jobs"] = ClusterError(503, "ServiceUnavailable", "overloaded")
+    with pytest.raises(TryAgain, match="overloaded"):
+        world.looks()
+    held = {each["type"]: each["status"] for each in world.model["status"]["conditions"]}
+    assert held == {"Ready": "False", "Reconciling": "True", "Stalled": "False"}
+    message = "the API server could not take the Job that fetches it: overloaded"
+    assert world.model["status"]["message"] == message
+    assert world.events == []
+
+
+def test_an_earlier_job_that_may_not_go_takes_no_models_readiness(world: World) -> None:
+    world.fetching()
+    world.has_model(prefetch=None, generation=2)
+    world.server.refusals["delete", "jobs"] = ClusterError(403, "Forbidden", "not yours")
+    with pytest.raises(TryAgain):
+        world.looks()
+    assert world.model["status"]["conditions"][0]["reason"] == "Available"
+    assert world.model["status"]["message"] == (
+        "ready: each Job fetches it; the API server refused a change of what fetches it: not yours"
+    )
+
+
 def test_a_status_that_rests_on_something_old_is_not_written(world: World) -> None:
     world.has_model(prefetch=None)
     world.server.put(VIDEO_MODELS, a_model_document(prefetch=None, generation=2))

@@ -6,7 +6,7 @@ import pytest
 from t2v_api.reasons import ModelReason, Reason
 from t2v_api.video_model import VideoModelStatus
 from t2v_operator.config import OperatorConfig
-from t2v_operator.core.decision import CreateJob, DeleteJob
+from t2v_operator.core.decision import CreateJob, DeleteJob, Refusal
 from t2v_operator.core.models.decide import decide_model
 from t2v_operator.core.models.filling import AT_ONCE
 from t2v_operator.core.models.missing import Missed
@@ -399,9 +399,11 @@ def test_a_job_that_is_refused_takes_nothing_from_the_nodes_that_have_it() -> No
         config=world.config,
         nodes=list(world.nodes.values()),
     )
-    refused = situation.refused(decide_model(situation), "exceeded quota")
+    decision = decide_model(situation)
+    refusal = Refusal(decision.actions[0], "exceeded quota", is_final=True)
+    refused = situation.refused(decision, refusal)
     assert said(refused) == READY
-    assert refused.message.endswith("; exceeded quota")
+    assert refused.message.endswith("refused the Job that fetches it: exceeded quota")
     assert having(refused) == {"gpu-1": True, "gpu-2": False}
 
 

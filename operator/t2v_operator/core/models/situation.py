@@ -12,7 +12,7 @@ from t2v_api.video_model import NodeStatus, PoolStatus, VideoModelSpec, VideoMod
 
 from t2v_operator.config import OperatorConfig
 from t2v_operator.core.conditions import conditions
-from t2v_operator.core.decision import Action
+from t2v_operator.core.decision import Action, CreateJob, Refusal
 from t2v_operator.core.models.missing import Missed
 from t2v_operator.core.models.nodes import ObservedNode, is_of_pool
 from t2v_operator.core.models.observed import ObservedModel
@@ -192,13 +192,22 @@ class ModelSituation:
     def stalled(self, reason: ModelReason, message: str, **fields: Any) -> ModelDecision:
         return ModelDecision(self.status(reason, message, **fields))
 
-    def refused(self, decision: ModelDecision, message: str) -> VideoModelStatus:
-        """What follows where the API server refused a Job: what some nodes have is there anyway."""
+    def refused(self, decision: ModelDecision, refusal: Refusal) -> VideoModelStatus:
+        """What follows where the API server does not perform an action: what some nodes have is
+        there anyway, and nobody has to look at what may pass by itself."""
         decided = decision.status
-        if decided is None or decided.conditions[0].status != "True":
+        assert decided  # nothing is done without a word
+        creates = isinstance(refusal.action, CreateJob)
+        verb = "refused" if refusal.is_final else "could not take"
+        what = "the Job that fetches it" if creates else "a change of what fetches it"
+        message = f"the API server {verb} {what}: {refusal.complaint}"
+        reason = ModelReason(decided.conditions[0].reason)
+        if creates and refusal.is_final and reason not in READY:
             return self.status(ModelReason.JOB_NOT_CREATED, message)
-        still = self.status(ModelReason.AVAILABLE, f"{decided.message}; {message}")
-        return decided.model_copy(update={"conditions": still.conditions, "message": still.message})
+        if not creates or reason in READY:
+            message = f"{decided.message}; {message}"
+        told = self.status(reason, message)
+        return decided.model_copy(update={"conditions": told.conditions, "message": message})
 
     def pools(self, ready: bool) -> tuple[PoolStatus, ...]:
         """The pools that it is fetched for: where all share one cache, all of them or none."""
