@@ -140,6 +140,7 @@ class Operator:
             _now,
             self._recorder,
             self._metrics.wrote_model,
+            lambda: all(map(self._is_current, config.namespaces or ("",))),
         )
         self._leadership = Leadership(
             self._client,

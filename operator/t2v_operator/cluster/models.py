@@ -53,9 +53,11 @@ class ModelReconciler:
         clock: Callable[[], datetime],
         recorder: Recorder,
         wrote: Wrote,
+        is_current: Callable[[], bool],
     ) -> None:
         """`cache` knows who draws with a model; what fetches models is made in `namespace`.
 
+        `is_current` says whether it knows all that earlier leaders made.
         `wrote` hears of each status that was written: a model's name, the one before, and it.
         """
         self._client = client
@@ -66,6 +68,7 @@ class ModelReconciler:
         self._clock = clock
         self._recorder = recorder
         self._wrote = wrote
+        self._is_current = is_current
         self._written: dict[str, float] = {}
         self._queue: WorkQueue[str] = WorkQueue(self.reconcile, _told)
 
@@ -99,6 +102,8 @@ class ModelReconciler:
         situation = self._situation(model)
         wanted = wants_finalizer(situation)
         if wanted != model.has_finalizer:
+            if not wanted and not self._is_current():
+                raise TryAgain("an earlier leader may have made a Job that draws with it")
             await self._write_finalizer(model, wanted)
             return 0.0
         decision = decide_model(situation)

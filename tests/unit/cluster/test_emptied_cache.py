@@ -62,6 +62,7 @@ class World:
             self._time,
             recorder,
             lambda *_: None,
+            lambda: True,
         )
         self.reconciler = Reconciler(
             self.cache,

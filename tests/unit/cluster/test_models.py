@@ -47,6 +47,7 @@ class World:
     def __init__(self, config: OperatorConfig | None = None) -> None:
         self.server = ApiServer(self._time)
         self.uptime = 1000.0
+        self.is_current = True
         self.news: list[str] = []
         self.woken: list[Any] = []
         client: Any = self.server
@@ -76,6 +77,7 @@ class World:
             self._time,
             recorder,
             self.metrics.wrote_model,
+            lambda: self.is_current,
         )
 
     def _time(self) -> datetime:
@@ -284,6 +286,19 @@ def test_a_model_that_a_job_draws_with_stays_until_it_has_ended(world: World) ->
     world.news.clear()
     world.a_job_draws(complete=True)
     assert MODEL in world.news
+    world.looks()
+    assert world.model["metadata"]["finalizers"] == []
+
+
+def test_a_new_leader_lets_no_model_go_before_it_knows_the_jobs_of_the_last_one(
+    world: World,
+) -> None:
+    world.has_model(prefetch=None, finalizer=True, deleting=True)
+    world.is_current = False
+    with pytest.raises(TryAgain, match="an earlier leader may have made a Job"):
+        world.looks()
+    assert world.model["metadata"]["finalizers"] == [IN_USE_FINALIZER]
+    world.is_current = True
     world.looks()
     assert world.model["metadata"]["finalizers"] == []
 
