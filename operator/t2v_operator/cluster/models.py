@@ -224,7 +224,7 @@ class ModelReconciler:
         """Add it, or take it away; 409 if the VideoModel has changed."""
         found = await self._client.get(VIDEO_MODELS, None, model.name)
         if found is None:
-            return
+            raise TryAgain("it is gone, and its watch is about to say so")
         metadata = found["metadata"]
         others = [each for each in metadata.get("finalizers") or () if each != IN_USE_FINALIZER]
         body = {

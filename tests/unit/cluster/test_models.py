@@ -303,6 +303,14 @@ def test_a_new_leader_lets_no_model_go_before_it_knows_the_jobs_of_the_last_one(
     assert world.model["metadata"]["finalizers"] == []
 
 
+def test_a_model_that_is_gone_is_not_asked_for_without_a_pause(world: World) -> None:
+    """Its watch may be behind, or broken."""
+    world.has_model(prefetch=None, finalizer=True)
+    del world.server.objects[VIDEO_MODELS, "", MODEL]
+    with pytest.raises(TryAgain, match="it is gone"):
+        world.looks()
+
+
 def test_a_job_that_is_refused_is_told_and_tried_again(world: World) -> None:
     world.has_model()
     refusal = ClusterError(403, "Forbidden", "exceeded quota")
