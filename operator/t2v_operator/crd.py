@@ -128,6 +128,7 @@ MODELS = CustomKind(
     rules=(NAME_RULE,),
     columns=(
         ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
+        ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 0),
         ("Percent", "integer", ".status.percent", 0),
         ("Family", "string", ".spec.family", 0),
         ("Bytes", "integer", ".status.bytes", 0),

@@ -148,7 +148,7 @@ def a_failed_job_is_told(situation: ModelSituation) -> ModelDecision | None:
         return None
     told = _last_failure(situation.job_pods)
     words = told.message if told else f"{job.failure[0]}: {job.failure[1]}"
-    message = f"{words}; to try again, change the spec, or delete the Job {job.name}"
+    message = f"{words}; to try again, delete the Job {job.name}, or change what is fetched"
     return situation.stalled(
         ModelReason.PREFETCH_FAILED, message, pools=situation.pools(ready=False)
     )
