@@ -205,9 +205,18 @@ class Installation:
             self.has_a_leftover = True
 
     def restore(self, values: Path) -> None:
-        """The tests' own configuration, after a block that had another."""
+        """The tests' own configuration, after a block that had another, and somebody who leads."""
         if self.has_a_leftover:
             self.upgrade(values)
+            wait_until(self._is_led, "one of the new operators leads", 60)
+
+    def _is_led(self) -> bool:
+        stays = {
+            pod["metadata"]["name"]
+            for pod in self.pods()
+            if "deletionTimestamp" not in pod["metadata"]
+        }
+        return self.leader() in stays
 
     def upgrade(self, values: Path, chart: Document | None = None, **config: Any) -> None:
         """Install the chart, or change its values."""
