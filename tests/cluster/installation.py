@@ -205,18 +205,15 @@ class Installation:
             self.has_a_leftover = True
 
     def restore(self, values: Path) -> None:
-        """The tests' own configuration, after a block that had another, and somebody who leads."""
+        """The tests' own configuration, after a block that had another, as if it had ever been."""
         if self.has_a_leftover:
             self.upgrade(values)
-            wait_until(self._is_led, "one of the new operators leads", 60)
+            wait_until(self._has_settled, "the earlier operators went, and a new one leads", 60)
 
-    def _is_led(self) -> bool:
-        stays = {
-            pod["metadata"]["name"]
-            for pod in self.pods()
-            if "deletionTimestamp" not in pod["metadata"]
-        }
-        return self.leader() in stays
+    def _has_settled(self) -> bool:
+        pods = [pod["metadata"] for pod in self.pods()]
+        goes = any("deletionTimestamp" in pod for pod in pods)
+        return not goes and self.leader() in {pod["name"] for pod in pods}
 
     def upgrade(self, values: Path, chart: Document | None = None, **config: Any) -> None:
         """Install the chart, or change its values."""
