@@ -126,6 +126,22 @@ def removals(jobs: Sequence[ObservedJob]) -> tuple[Action, ...]:
     return tuple(DeleteJob(job.name, job.uid) for job in jobs if not job.is_being_deleted)
 
 
+def given_up(
+    pods: Sequence[ObservedPod], now: datetime, after_seconds: float
+) -> tuple[str, float] | None:
+    """What is to be said of the last pod whose node does not answer, and when to look again, in
+    seconds. None where all answer."""
+    lost = [(pod, since) for pod in pods if (since := pod.lost_since(now))]
+    if not lost:
+        return None
+    pod, since = lost[-1]
+    message = (
+        f"node {pod.node} has not answered since {since:%H:%M:%S}Z; pod {pod.name} is given up "
+        f"and replaced after {after_seconds} s"
+    )
+    return message, max(1.0, after_seconds - (now - since).total_seconds())
+
+
 def replacements(
     pods: Sequence[ObservedPod], now: datetime, after_seconds: float
 ) -> tuple[Action, ...]:

@@ -15,7 +15,7 @@ from t2v_operator.core.models.missing import latest_missed
 from t2v_operator.core.models.prefetch_job import configured, prefetch_job
 from t2v_operator.core.models.situation import ModelDecision, ModelSituation
 from t2v_operator.core.observed import ObservedPod, running_pod, waiting_pod
-from t2v_operator.core.situation import removals, replacements
+from t2v_operator.core.situation import given_up, removals, replacements
 
 POD_SECONDS = 60.0
 """So long a finished Job's pod is waited for: its watch may be behind the Job's."""
@@ -80,15 +80,10 @@ def a_pod_of_a_lost_node_is_replaced(situation: ModelSituation) -> ModelDecision
     job, now, after = situation.job, situation.now, situation.config.jobs.node_lost_seconds
     if job is None or job.is_finished or situation.node is not None:
         return None
-    lost = [(pod, since) for pod in situation.job_pods if (since := pod.lost_since(now))]
-    if not lost:
+    lost = given_up(situation.job_pods, now, after)
+    if lost is None:
         return None
-    pod, since = lost[-1]
-    message = (
-        f"node {pod.node} has not answered since {since:%H:%M:%S}Z; pod {pod.name} is given up "
-        f"and replaced after {after} s"
-    )
-    left = max(1.0, after - (now - since).total_seconds())
+    message, left = lost
     decision = _on_the_way(situation, message, again_seconds=left)
     return replace(decision, actions=replacements(situation.job_pods, now, after))
 

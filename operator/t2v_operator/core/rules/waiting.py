@@ -9,7 +9,7 @@ from t2v_operator.core.attempts import failed_attempt, result_of
 from t2v_operator.core.backoff import next_in_pod, next_pod
 from t2v_operator.core.decision import LOOK_AGAIN_SECONDS, Decision
 from t2v_operator.core.observed import PATIENCE_SECONDS, running_pod, waiting_pod
-from t2v_operator.core.situation import Situation, replacements
+from t2v_operator.core.situation import Situation, given_up, replacements
 
 NO_KUEUE = "this operator does not use Kueue any more; set kueue.enabled in its configuration"
 QUOTA = "exceeded quota"
@@ -19,16 +19,11 @@ QUOTA = "exceeded quota"
 def a_pod_of_a_lost_node_is_replaced(situation: Situation) -> Decision | None:
     """Nothing else does: the pod cannot end, and the Job controller waits for its end."""
     now, after = situation.observed.now, situation.config.jobs.node_lost_seconds
-    lost = [(pod, since) for pod in situation.observed.pods if (since := pod.lost_since(now))]
-    if not lost:
+    lost = given_up(situation.observed.pods, now, after)
+    if lost is None:
         return None
-    pod, since = lost[-1]
-    message = (
-        f"node {pod.node} has not answered since {since:%H:%M:%S}Z; pod {pod.name} is given up "
-        f"and replaced after {after} s"
-    )
+    message, left = lost
     status = situation.on_the_way(Phase.RUNNING, Waiting.NODE_LOST, message)
-    left = max(1.0, after - situation.seconds_since(since))
     return Decision(status, replacements(situation.observed.pods, now, after), again_seconds=left)
 
 
